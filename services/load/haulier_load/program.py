@@ -1,0 +1,45 @@
+"""What load answers to; what a verb needs is imported when it is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from haulier.run import Program
+
+if TYPE_CHECKING:
+    from haulier.settings import Settings
+    from haulier.task import Outcome, Task
+
+
+def _run(task: Task) -> Outcome:
+    from haulier_load.step import load
+
+    return load(task)
+
+
+def _plan(task: Task) -> Outcome:
+    from haulier_load.step import plan
+
+    return plan(task)
+
+
+def _check(pipeline: str | None, instance: str | None, settings: Settings) -> list[tuple[str, str]]:
+    from haulier_load.check import check
+
+    return check(pipeline, instance, settings)
+
+
+def _spec() -> dict[str, Any]:
+    from haulier.schemas import spec
+
+    return spec("load")
+
+
+LOAD = Program(
+    name="load",
+    summary="Put canonical rows into PostgreSQL by COPY, in one transaction with the ledger.",
+    run=_run,
+    plan=_plan,
+    check=_check,
+    spec=_spec,
+)

@@ -1,0 +1,163 @@
+"""Pipelines and their instances: what a definition file may say, and what it resolves to."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Natural = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+    """A section of a definition file: an unknown key in it is an error."""
+
+
+class Footer(_Section, kw_only=True):
+    """Lines after the data that are not data."""
+
+    #: How many trailing lines are always footer.
+    rows: Natural = 0
+    #: A trailing line that matches this regular expression is footer; a first group, if it has one, is the row count the sender claims, which must be right.
+    pattern: str | None = None
+
+
+class Csv(_Section, kw_only=True):
+    """How the bytes of a delimited text file become cells."""
+
+    encoding: str = "utf-8"
+    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    #: The quote character, doubled inside quotes; empty: quotes mean nothing.
+    quote: Annotated[str, Meta(max_length=1)] = '"'
+    #: Lines before the header that are not data.
+    preamble_rows: Natural = 0
+    #: Header lines; the first names the columns, the others are dropped.
+    header_rows: Annotated[int, Meta(ge=1, le=9)] = 1
+    footer: Footer = Footer()
+    #: Longest record in bytes; a longer one (a quote never closed) is rejected.
+    record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+
+
+class Ready(_Section, kw_only=True):
+    """When a file counts as completely written; until then it waits for a later run."""
+
+    #: Seconds since its last modification.
+    quiet_seconds: Natural = 0
+    #: `complete`: its last line must end; `any`: it may not.
+    last_line: Literal["complete", "any"] = "complete"
+    #: A file that must exist beside it, such as `{name}.done`.
+    marker: str | None = None
+
+
+class Files(_Section, kw_only=True):
+    """Files in a folder."""
+
+    #: Where, as a glob with placeholders: `{instance}`, `{pipeline}`, any parameter, and `{date:%Y-%m-%d}` for a date in the name.
+    path: Annotated[str, Meta(min_length=1)]
+    #: What makes two files the same thing sent again: `{name}` (the file's name) or `{path}` (its whole path).
+    logical_name: Annotated[str, Meta(min_length=1)] = "{name}"
+    #: Which files belong to a run: those modified in its interval, or those whose name's date is in it.
+    select: Literal["modified", "name"] = "modified"
+    #: How many days before the interval a run also looks, for late and corrected files.
+    look_back_days: Natural = 0
+    #: A file with the same bytes as an earlier one under another name: recorded and skipped, or loaded.
+    copies: Literal["skip", "load"] = "skip"
+    #: `delta`: a missing key means nothing; `cumulative`: every file holds everything so far, and vanished keys are reported.
+    content: Literal["delta", "cumulative"] = "delta"
+    ready: Ready = Ready()
+
+
+class Source(_Section, kw_only=True):
+    """Where the data comes from."""
+
+    files: Files
+    csv: Csv = Csv()
+
+
+class Unpivot(_Section, kw_only=True):
+    """One source row becomes one row per listed column that is not empty."""
+
+    #: Source column -> the label its rows get in `names_to`.
+    columns: dict[str, str]
+    #: Contract column that receives the label.
+    names_to: str
+    #: Contract column that receives the cell.
+    values_to: str
+
+
+class Transform(_Section, kw_only=True):
+    """How source text becomes the contract's rows."""
+
+    #: Source column -> contract column, where the names differ.
+    columns: dict[str, str] = {}
+    unpivot: Unpivot | None = None
+    #: Functions to apply in order, each `module.function` of the functions folder.
+    functions: tuple[str, ...] = ()
+    #: The functions may return other rows than they were given (grouping, child rows).
+    reshape: bool = False
+    decimal_mark: Literal[".", ","] = "."
+    #: Contract column -> formats (strptime) tried in order; `iso` is ISO 8601.
+    date_formats: dict[str, tuple[str, ...]] = {}
+    #: Zone of times that carry no offset.
+    time_zone: str = "UTC"
+    #: Cells that mean "no value", beside the empty one, in every column.
+    null_values: tuple[str, ...] = ()
+
+
+class Load(_Section, kw_only=True):
+    """How rows enter the target."""
+
+    mode: Literal["append", "upsert"] = "upsert"
+    #: Share of the rows read that may be rejected; past it the run is quarantined whole.
+    reject_threshold: Share = 0.05
+
+
+class InstanceOverride(_Section, kw_only=True):
+    """What one instance says differently from its pipeline."""
+
+    description: str | None = None
+    parameters: dict[str, str] = {}
+    source: dict[str, Any] = {}
+    transform: dict[str, Any] = {}
+
+
+class Pipeline(_Section, kw_only=True):
+    """A definition file, as written."""
+
+    pipeline: str
+    description: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    #: Path of the contract, from this file.
+    contract: str
+    #: `@daily`, `@hourly`, `@weekly`, `@monthly`, a five-field cron line, or none: only by hand.
+    schedule: str | None = None
+    #: First day of the first interval (UTC).
+    start: date | None = None
+    #: Whether missed intervals are run.
+    catchup: bool = True
+    source: Source
+    transform: Transform = Transform()
+    load: Load = Load()
+    #: The pipeline once per entry, with its parameters filled in; none: one instance named `main`.
+    instances: dict[str, InstanceOverride] = {}
+
+
+class Instance(_Section, kw_only=True):
+    """A pipeline with its parameters filled in: what extract seals and the later steps obey."""
+
+    pipeline: str
+    instance: str
+    description: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    schedule: str | None = None
+    start: date | None = None
+    catchup: bool = True
+    parameters: dict[str, str] = {}
+    source: Source
+    transform: Transform = Transform()
+    load: Load = Load()

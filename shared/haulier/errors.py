@@ -1,0 +1,68 @@
+"""What can go wrong, each with the exit code an orchestrator acts on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HaulierError(Exception):
+    """A failure this project can explain.
+
+    The message says what is wrong, where, and what to do next; ``context`` carries facts for
+    the log and never a cell's value.
+    """
+
+    exit_code: ClassVar[int]
+
+    def __init__(self, message: str, **context: object) -> None:
+        super().__init__(message)
+        self.context = context
+
+
+class DefinitionError(HaulierError):
+    """A definition, a contract or a setting is wrong; retrying will not help."""
+
+    exit_code = 2
+
+
+class DataError(HaulierError):
+    """The data broke its contract; someone should look at the rows."""
+
+    exit_code = 65
+
+
+class TransientError(HaulierError):
+    """The other side was unavailable; try again later."""
+
+    exit_code = 75
+
+
+class FencedError(HaulierError):
+    """A newer generation or attempt owns this run; stop without a trace."""
+
+    exit_code = 77
+
+
+class NothingNew(HaulierError):
+    """There was nothing new to haul; the empty run is recorded."""
+
+    exit_code = 99
+
+
+class Cancelled(HaulierError):
+    """SIGTERM or SIGINT ended this attempt; running it again picks up from what was sealed."""
+
+    exit_code = 143
+
+
+#: code -> (name, what it means, what Airflow does). ``docs/exit-codes.md`` is generated from it.
+EXIT_CODES: dict[int, tuple[str, str, str]] = {
+    0: ("done", "The step did its work, or found it already done.", "success"),
+    1: ("bug", "Python's own: an unexpected exception with its traceback. Please report it.", "retry"),
+    2: ("definition", DefinitionError.__doc__ or "", "fail at once"),
+    65: ("data", DataError.__doc__ or "", "fail at once"),
+    75: ("transient", TransientError.__doc__ or "", "retry"),
+    77: ("fenced", FencedError.__doc__ or "", "fail at once"),
+    99: ("nothing new", NothingNew.__doc__ or "", "skip"),
+    143: ("cancelled", Cancelled.__doc__ or "", "retry"),
+}

@@ -1,0 +1,1 @@
+"""The ledger, as the steps use it: reservations before a run, acquisition of it, what happened."""

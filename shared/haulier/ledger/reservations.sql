@@ -1,0 +1,128 @@
+-- name: lock_instance
+-- One reservation of an instance at a time.
+SELECT pg_advisory_xact_lock(hashtextextended('haulier.instance/' || %(pipeline)s || '/' || %(instance)s, 0))
+
+-- name: find_run
+-- The run of an interval, with what became of its current generation.
+SELECT r.run_id, r.generation, r.status, g.definition_digest, l.outcome
+FROM haulier.run r
+LEFT JOIN haulier.generation g USING (run_id, generation)
+LEFT JOIN haulier.load l ON l.run_id = r.run_id AND l.generation = r.generation AND l.kind = 'run'
+WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s
+  AND r.interval_start = %(interval_start)s AND r.interval_end = %(interval_end)s
+
+-- name: insert_run
+-- A run nobody asked for before.
+INSERT INTO haulier.run (pipeline, instance, interval_start, interval_end, status)
+VALUES (%(pipeline)s, %(instance)s, %(interval_start)s, %(interval_end)s, 'open')
+RETURNING run_id
+
+-- name: known_uris
+-- What was last recorded at each place.
+SELECT DISTINCT ON (uri) uri, sha256, bytes, modified_at
+FROM haulier.delivery
+WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND uri = ANY(%(uris)s)
+ORDER BY uri, delivery_id DESC
+
+-- name: last_named
+-- The last delivery of each logical name.
+SELECT DISTINCT ON (logical_name) logical_name, delivery_id, sequence, sha256
+FROM haulier.delivery
+WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND disposition = 'reserved'
+  AND logical_name = ANY(%(names)s)
+ORDER BY logical_name, sequence DESC
+
+-- name: same_bytes
+-- The first delivery that brought the same bytes under any name.
+SELECT DISTINCT ON (sha256) sha256, delivery_id, logical_name
+FROM haulier.delivery
+WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND disposition = 'reserved'
+  AND sha256 = ANY(%(digests)s)
+ORDER BY sha256, delivery_id
+
+-- name: insert_delivery
+-- One file as it arrived.
+INSERT INTO haulier.delivery (pipeline, instance, logical_name, sequence, sha256, bytes, uri, modified_at, original,
+                              disposition, same_as, run_id)
+VALUES (%(pipeline)s, %(instance)s, %(logical_name)s, %(sequence)s, %(sha256)s, %(bytes)s, %(uri)s, %(modified_at)s,
+        %(original)s, %(disposition)s, %(same_as)s, %(run_id)s)
+RETURNING delivery_id
+
+-- name: content_of_run
+-- What a new generation hauls: the last delivery of each logical name that this run reserved.
+SELECT DISTINCT ON (logical_name) delivery_id, logical_name, sequence, sha256, bytes, uri, modified_at, original
+FROM haulier.delivery
+WHERE run_id = %(run_id)s AND disposition = 'reserved'
+ORDER BY logical_name, sequence DESC
+
+-- name: content_of_generation
+-- What an open generation hauls.
+SELECT d.delivery_id, d.logical_name, d.sequence, d.sha256, d.bytes, d.uri, d.modified_at, d.original
+FROM haulier.generation_delivery
+JOIN haulier.delivery d USING (delivery_id)
+WHERE generation_delivery.run_id = %(run_id)s AND generation = %(generation)s
+ORDER BY d.delivery_id
+
+-- name: open_generation
+-- The run's next content; its status falls back to open.
+WITH opened AS (
+    INSERT INTO haulier.generation (run_id, generation, definition_digest, reason, actor)
+    VALUES (%(run_id)s, %(generation)s, %(definition_digest)s, %(reason)s, %(actor)s)
+)
+UPDATE haulier.run SET generation = %(generation)s, status = 'open', updated_at = now() WHERE run_id = %(run_id)s
+
+-- name: reserve_delivery
+-- A delivery of a generation.
+INSERT INTO haulier.generation_delivery (run_id, generation, delivery_id)
+VALUES (%(run_id)s, %(generation)s, %(delivery_id)s)
+
+-- name: mark_empty
+-- A run that found nothing; asked again it looks again.
+UPDATE haulier.run SET status = 'empty', updated_at = now() WHERE run_id = %(run_id)s AND generation = 0
+
+-- name: find_replay
+-- A replay with its run and whether it was loaded.
+SELECT p.run_id, p.generation, r.pipeline, r.instance, r.interval_start, r.interval_end, l.outcome
+FROM haulier.replay p
+JOIN haulier.run r USING (run_id)
+LEFT JOIN haulier.load l USING (replay_id)
+WHERE p.replay_id = %(replay_id)s
+
+-- name: content_of_replay
+-- The rejected rows a replay hauls again, by delivery.
+SELECT d.delivery_id, d.logical_name, d.sequence, d.sha256, d.bytes, d.uri, d.modified_at, d.original,
+       array_agg(j.row_number ORDER BY j.row_number, j.output), array_agg(j.output ORDER BY j.row_number, j.output)
+FROM haulier.replay_reject
+JOIN haulier.reject j USING (reject_id)
+JOIN haulier.delivery d USING (delivery_id)
+WHERE replay_reject.replay_id = %(replay_id)s
+GROUP BY d.delivery_id
+ORDER BY d.delivery_id
+
+-- name: replayable_rejects
+-- Open rejects of loaded generations that are still current, by generation.
+SELECT o.run_id, o.generation, r.interval_start, r.interval_end, array_agg(o.reject_id ORDER BY o.reject_id)
+FROM haulier.open_reject o
+JOIN haulier.load l USING (load_id)
+JOIN haulier.run r ON r.run_id = o.run_id AND r.generation = o.generation
+WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s AND l.outcome = 'loaded'
+  AND (%(rule)s::text IS NULL OR o.rule = %(rule)s)
+  AND (%(reject_ids)s::bigint[] IS NULL OR o.reject_id = ANY(%(reject_ids)s))
+GROUP BY o.run_id, o.generation, r.interval_start, r.interval_end
+ORDER BY r.interval_start
+
+-- name: insert_replay
+-- A person asked to haul rejects again.
+INSERT INTO haulier.replay (run_id, generation, definition_digest, reason, actor)
+VALUES (%(run_id)s, %(generation)s, %(definition_digest)s, %(reason)s, %(actor)s)
+RETURNING replay_id
+
+-- name: insert_replay_rejects
+-- The rejects of a replay.
+INSERT INTO haulier.replay_reject (replay_id, reject_id) SELECT %(replay_id)s, unnest(%(reject_ids)s::bigint[])
+
+-- name: insert_attempt
+-- An attempt at a step, for those who look.
+INSERT INTO haulier.attempt (attempt_id, run_id, step, content, fence, actor)
+VALUES (%(attempt)s, %(run_id)s, %(step)s, %(content)s, %(fence)s, %(actor)s)
+ON CONFLICT DO NOTHING

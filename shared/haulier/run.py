@@ -1,0 +1,196 @@
+"""How a step becomes a program: arguments, signals, one result line, one exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from haulier.errors import Cancelled, HaulierError
+
+if TYPE_CHECKING:
+    from haulier.settings import Settings
+    from haulier.task import Outcome, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One step's verbs. Each imports what it needs when it is called, so that ``--help`` does not."""
+
+    name: str
+    summary: str
+    run: Callable[[Task], Outcome]
+    #: What the step would do; writes only below the folder ``--into`` names.
+    plan: Callable[[Task], Outcome]
+    #: Findings, empty when all is well: (what was checked, what is wrong).
+    check: Callable[[str | None, str | None, Settings], list[tuple[str, str]]]
+    #: JSON Schema of what the step accepts.
+    spec: Callable[[], dict[str, Any]]
+
+
+def main(program: Program, argv: Sequence[str] | None = None) -> int:
+    """Run one verb of one step; return the process exit code."""
+    arguments = _parser(program).parse_args(argv)
+    cancel_on_signals()
+    try:
+        if arguments.verb == "spec":
+            print(json.dumps(program.spec(), indent=2))  # noqa: T201 - the answer itself
+            return 0
+        if arguments.verb == "check":
+            return _check(program, arguments, os.environ)
+        return _task(program, arguments, os.environ)
+    except HaulierError as exc:
+        from haulier.logs import log
+
+        log.error(str(exc), extra={"facts": {**exc.context, "exit_code": exc.exit_code}})
+        if not log.handlers:
+            print(f"{program.name}: {exc}", file=sys.stderr)  # noqa: T201 - before the log could be set up
+        return exc.exit_code
+
+
+def build_task(program_name: str, arguments: argparse.Namespace, settings: Settings) -> Task:
+    """The task that parsed arguments ask for. Raises `DefinitionError`."""
+    from typing import cast
+
+    from haulier.interval import Interval
+    from haulier.manifest import Step
+    from haulier.task import Task
+
+    if arguments.verb == "plan":
+        settings = replace(settings, exchange=f"file://{arguments.into or _temporary_folder()}")
+    return Task(
+        step=cast(Step, program_name),
+        verb=arguments.verb,
+        pipeline=arguments.pipeline,
+        instance=arguments.instance,
+        interval=Interval.parse(arguments.interval_start, arguments.interval_end),
+        generation=arguments.generation,
+        replay=arguments.replay,
+        reprocess=getattr(arguments, "reprocess", None),
+        settings=settings,
+    )
+
+
+def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from haulier import logs
+    from haulier.settings import Settings
+
+    settings = Settings.from_env(environ)
+    bound = {
+        "step": program.name,
+        "pipeline": arguments.pipeline,
+        "instance": arguments.instance,
+        "interval_start": arguments.interval_start,
+        "interval_end": arguments.interval_end,
+    }
+    logs.configure(bound, settings.log_level)
+    task = build_task(program.name, arguments, settings)
+    outcome = program.run(task) if task.verb == "run" else program.plan(task)
+    line = json.dumps(
+        {**bound, **{k: v for k, v in asdict(outcome).items() if v is not None}, "attempt": task.attempt}, default=str
+    )
+    logs.log.info(f"step {outcome.outcome}", extra={"facts": {"exit_code": outcome.exit_code, **outcome.counts}})
+    print(line, flush=True)  # noqa: T201 - the one result line
+    if settings.result_file:
+        settings.result_file.write_text(line + "\n", encoding="utf-8")
+    return outcome.exit_code
+
+
+def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from haulier import logs
+    from haulier.errors import DefinitionError
+    from haulier.settings import Settings
+
+    settings = Settings.from_env(environ)
+    logs.configure({"step": program.name}, settings.log_level)
+    findings = program.check(arguments.pipeline, arguments.instance, settings)
+    for subject, problem in findings:
+        logs.log.error(problem, extra={"facts": {"checked": subject}})
+    print(json.dumps({"step": program.name, "ok": not findings, "findings": [list(f) for f in findings]}), flush=True)  # noqa: T201
+    return DefinitionError.exit_code if findings else 0
+
+
+def _parser(program: Program) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"haulier_{program.name}",
+        description=program.summary,
+        epilog="Settings come from the environment: docs/environment.md. Exit codes: docs/exit-codes.md.",
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("spec", help="print the JSON Schema of what this step accepts", allow_abbrev=False)
+    check = verbs.add_parser("check", help="check definitions, reachability and permissions", allow_abbrev=False)
+    check.add_argument("--pipeline")
+    check.add_argument("--instance")
+    for verb, text in (("plan", "say what a run would do; write nothing outside a folder"), ("run", "do the work")):
+        parsed = verbs.add_parser(verb, help=text, allow_abbrev=False)
+        parsed.add_argument("--pipeline", required=True)
+        parsed.add_argument("--instance", default="main", help="default: main")
+        parsed.add_argument("--interval-start", required=True, help="ISO 8601 with an offset or Z")
+        parsed.add_argument("--interval-end", required=True, help="ISO 8601 with an offset or Z")
+        parsed.add_argument("--generation", type=_positive, help="which content; default: asked of the ledger")
+        parsed.add_argument("--replay", type=_positive, help="haul the rejects of this replay instead")
+        if program.name == "extract" and verb == "run":
+            parsed.add_argument("--reprocess", metavar="REASON", help="open a new generation though nothing changed")
+        if verb == "plan":
+            parsed.add_argument("--into", help="folder for the plan's files; default: a new temporary one")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _temporary_folder() -> str:
+    import tempfile
+
+    return tempfile.mkdtemp(prefix="haulier-plan-")
+
+
+_on_cancel: list[Callable[[], None]] = []
+
+
+def on_cancel(interrupt: Callable[[], None]) -> None:
+    """Call ``interrupt`` from another thread when a signal asks this process to end.
+
+    Python runs its handlers between bytecodes only; a driver waiting in C for a lock would not
+    notice SIGTERM until the lock came. Cancelling its query from outside ends the wait.
+    """
+    if not _on_cancel:
+        _watch_signals()
+    _on_cancel.append(interrupt)
+
+
+def cancel_on_signals() -> None:
+    """SIGTERM and SIGINT raise `Cancelled` in the main thread (PID 1 has no default handler)."""
+
+    def cancel(signum: int, _frame: FrameType | None) -> None:
+        raise Cancelled(f"ended by {signal.Signals(signum).name}; run it again to go on", signal=signum)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, cancel)
+
+
+def _watch_signals() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(reader, 1):
+            for interrupt in list(_on_cancel):
+                interrupt()
+
+    threading.Thread(target=watch, name="cancel", daemon=True).start()

@@ -1,0 +1,150 @@
+"""What the environment says, read once, in `main`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from haulier.errors import DefinitionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """One environment variable: ``docs/environment.md`` is generated from this table."""
+
+    name: str
+    default: str
+    meaning: str
+    secret: bool = False
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(name="HAULIER_DEFINITIONS", default=".", meaning="Folder with `pipelines/`, `contracts/` and `functions/`."),
+    Variable(name="HAULIER_SOURCE_ROOT", default=".", meaning="Folder that relative source paths of definitions start from."),
+    Variable(name="HAULIER_EXCHANGE", default="file://.haulier/exchange", meaning="Where the steps hand over: `s3://bucket/prefix` or `file://folder`."),
+    Variable(name="HAULIER_BATCH_ROWS", default="250000", meaning="Most rows in one batch; memory grows with it, results do not change."),
+    Variable(name="HAULIER_BATCH_BYTES", default="33554432", meaning="Most bytes of source text in one batch."),
+    Variable(name="HAULIER_RESULT_FILE", default="", meaning="File that also receives the result line."),
+    Variable(name="HAULIER_LOG_LEVEL", default="info", meaning="`debug`, `info`, `warning` or `error`."),
+    Variable(name="HAULIER_ACTOR", default="", meaning="Who asked for this run; recorded in the ledger. Default: the user name."),
+    Variable(name="HAULIER_IDLE_TIMEOUT_SECONDS", default="20", meaning="`idle_in_transaction_session_timeout` of a load: how long a frozen attempt may hold a lock."),
+    Variable(name="HAULIER_LOCK_TIMEOUT_SECONDS", default="120", meaning="`lock_timeout`: how long a load waits for its target; then exit 75. Longer than the idle timeout."),
+    Variable(name="HAULIER_TRANSACTION_TIMEOUT_SECONDS", default="7200", meaning="`transaction_timeout`: the longest a load transaction may take."),
+    Variable(name="HAULIER_S3_TIMEOUT_SECONDS", default="60", meaning="Longest time one S3 request may take before it is tried again."),
+    Variable(name="PGHOST", default="", meaning="PostgreSQL, as libpq reads it; so PGPORT, PGUSER, PGDATABASE, PGSSLMODE and the rest."),
+    Variable(name="PGPASSWORD", default="", meaning="PostgreSQL password (or `PGPASSFILE`).", secret=True),
+    Variable(name="AWS_ENDPOINT_URL", default="", meaning="S3 endpoint when it is not AWS."),
+    Variable(name="AWS_REGION", default="us-east-1", meaning="S3 region."),
+    Variable(name="AWS_ACCESS_KEY_ID", default="", meaning="S3 access key.", secret=True),
+    Variable(name="AWS_SECRET_ACCESS_KEY", default="", meaning="S3 secret key.", secret=True),
+    Variable(name="AWS_SESSION_TOKEN", default="", meaning="S3 session token, for temporary credentials.", secret=True),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one process was told. Secrets never show in its ``repr``."""
+
+    definitions: Path = Path()
+    source_root: Path = Path()
+    exchange: str = "file://.haulier/exchange"
+    batch_rows: int = 250_000
+    batch_bytes: int = 32 * 1024 * 1024
+    result_file: Path | None = None
+    log_level: str = "info"
+    actor: str = "unknown"
+    idle_timeout_seconds: float = 20
+    lock_timeout_seconds: float = 120
+    transaction_timeout_seconds: float = 7200
+    s3_timeout_seconds: float = 60
+    s3_endpoint: str | None = None
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str | None = field(default=None, repr=False)
+    s3_secret_access_key: str | None = field(default=None, repr=False)
+    s3_session_token: str | None = field(default=None, repr=False)
+    #: libpq's own variables, secrets resolved; handed to the driver as they are.
+    postgres: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the table above. Raises `DefinitionError` naming the variable and its value."""
+        get = _Reader(environ)
+        settings = cls(
+            definitions=Path(get.text("HAULIER_DEFINITIONS")),
+            source_root=Path(get.text("HAULIER_SOURCE_ROOT")),
+            exchange=get.text("HAULIER_EXCHANGE"),
+            batch_rows=get.whole("HAULIER_BATCH_ROWS"),
+            batch_bytes=get.whole("HAULIER_BATCH_BYTES"),
+            result_file=Path(get.text("HAULIER_RESULT_FILE")) if get.text("HAULIER_RESULT_FILE") else None,
+            log_level=get.one_of("HAULIER_LOG_LEVEL", ("debug", "info", "warning", "error")),
+            actor=get.text("HAULIER_ACTOR") or _user(environ),
+            idle_timeout_seconds=get.seconds("HAULIER_IDLE_TIMEOUT_SECONDS"),
+            lock_timeout_seconds=get.seconds("HAULIER_LOCK_TIMEOUT_SECONDS"),
+            transaction_timeout_seconds=get.seconds("HAULIER_TRANSACTION_TIMEOUT_SECONDS"),
+            s3_timeout_seconds=get.seconds("HAULIER_S3_TIMEOUT_SECONDS"),
+            s3_endpoint=get.text("AWS_ENDPOINT_URL") or None,
+            s3_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+            s3_access_key_id=get.secret("AWS_ACCESS_KEY_ID"),
+            s3_secret_access_key=get.secret("AWS_SECRET_ACCESS_KEY"),
+            s3_session_token=get.secret("AWS_SESSION_TOKEN"),
+            postgres=get.postgres(),
+        )
+        if settings.idle_timeout_seconds >= settings.lock_timeout_seconds:
+            raise DefinitionError(
+                f"HAULIER_IDLE_TIMEOUT_SECONDS ({settings.idle_timeout_seconds:g}) must be shorter than "
+                f"HAULIER_LOCK_TIMEOUT_SECONDS ({settings.lock_timeout_seconds:g}), or a frozen attempt fails its neighbours"
+            )
+        return settings
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._defaults = {variable.name: variable.default for variable in VARIABLES}
+
+    def text(self, name: str) -> str:
+        return self._environ.get(name) or self._defaults[name]
+
+    def secret(self, name: str) -> str | None:
+        """The variable, or the content of the file that NAME_FILE names."""
+        path = self._environ.get(f"{name}_FILE")
+        if not path:
+            return self._environ.get(name) or None
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except OSError as exc:
+            raise DefinitionError(f"{name}_FILE: {path} cannot be read ({exc.strerror})") from exc
+
+    def whole(self, name: str) -> int:
+        text = self.text(name)
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            raise DefinitionError(f"{name}: {text!r} is not a whole number above 0")
+        return int(text)
+
+    def seconds(self, name: str) -> float:
+        text = self.text(name)
+        try:
+            value = float(text)
+        except ValueError as exc:
+            raise DefinitionError(f"{name}: {text!r} is not a number of seconds") from exc
+        if not 0 < value < 1e6:
+            raise DefinitionError(f"{name}: {text!r} is not a number of seconds above 0")
+        return value
+
+    def one_of(self, name: str, allowed: tuple[str, ...]) -> str:
+        text = self.text(name).lower()
+        if text not in allowed:
+            raise DefinitionError(f"{name}: {text!r} is not one of {', '.join(allowed)}")
+        return text
+
+    def postgres(self) -> dict[str, str]:
+        found = {k: v for k, v in self._environ.items() if k.startswith("PG") and not k.endswith("_FILE") and v}
+        password = self.secret("PGPASSWORD")
+        return {**found, "PGPASSWORD": password} if password else found
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    return environ.get("USER") or environ.get("LOGNAME") or "unknown"
+
+
