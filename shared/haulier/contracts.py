@@ -8,53 +8,77 @@ import msgspec
 
 #: PostgreSQL types a contract may name, after normalisation; `haulier.odcs` does that.
 PgType = str
-LogicalType = Literal["string", "integer", "number", "boolean", "date", "timestamp", "time", "object", "array"]
+LogicalType = Literal[
+    "string", "integer", "number", "boolean", "date", "timestamp", "time", "object", "array"
+]
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One promised column."""
 
+    #: Its name in PostgreSQL.
     name: str
+    #: What kind of value it holds.
     logical_type: LogicalType
     #: Normalised PostgreSQL type: text, varchar(n), bigint, integer, smallint, numeric, numeric(p,s),
     #: double precision, boolean, date, timestamptz, timestamp, time, uuid, jsonb.
     pg_type: PgType
+    #: What it means.
     description: str = ""
+    #: Whether it must have a value; key columns must.
     required: bool = False
+    #: Whether no two rows may have the same value.
     unique: bool = False
     #: 1, 2, … for the columns of the primary key.
     key_position: int | None = None
     #: Computed by the pipeline's functions, not read from the source.
     derived: bool = False
+    #: The only values it may have; numbers in plain decimals, dates and times in ISO 8601.
     enum: tuple[str, ...] | None = None
+    #: Least allowed value, written like a value of `enum`; so are the other limits.
     minimum: str | None = None
+    #: Greatest allowed value.
     maximum: str | None = None
+    #: Every value is greater than this.
     exclusive_minimum: str | None = None
+    #: Every value is less than this.
     exclusive_maximum: str | None = None
-    #: Outside these the row enters and is flagged.
+    #: Below it the row enters and is flagged.
     soft_minimum: str | None = None
+    #: Above it the row enters and is flagged.
     soft_maximum: str | None = None
+    #: Regular expression a text must match.
     pattern: str | None = None
+    #: Fewest characters of a text.
     min_length: int | None = None
+    #: Most characters of a text.
     max_length: int | None = None
     #: strptime formats tried in order, or `iso`.
     formats: tuple[str, ...] = ("iso",)
+    #: Cells that mean "no value" in this column, beside the empty one.
     null_values: tuple[str, ...] = ()
     #: Approved other names of this column in a source's header.
     aliases: tuple[str, ...] = ()
     #: How the sender can mend a value that breaks this column's rules.
     how_to_fix: str = ""
+    #: How confidential it is.
     classification: str | None = None
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One target table and its columns, in order."""
 
+    #: Identifies the contract, whatever its version.
     id: str
+    #: The contract's own version.
     version: str
+    #: Schema of the target table.
     schema: str
+    #: Name of the target table.
     table: str
+    #: What a row is.
     description: str = ""
+    #: The promised columns, in their order.
     columns: tuple[Column, ...]
     #: Column whose greater value is the newer row; none: the run's interval end decides.
     ordering: str | None = None
@@ -66,7 +90,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def key(self) -> tuple[str, ...]:
         """Primary key columns in their order; empty when rows have no identity."""
-        return tuple(c.name for c in sorted((c for c in self.columns if c.key_position), key=lambda c: c.key_position or 0))
+        return tuple(
+            c.name
+            for c in sorted((c for c in self.columns if c.key_position), key=lambda c: c.key_position or 0)
+        )
 
     def column(self, name: str) -> Column:
         """Raises `KeyError` for a name that is not promised."""

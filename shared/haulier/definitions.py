@@ -16,19 +16,23 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A section of a definition file: an unknown key in it is an error."""
 
 
-class Footer(_Section, kw_only=True):
+class Footer(_Section, frozen=True, kw_only=True):
     """Lines after the data that are not data."""
 
     #: How many trailing lines are always footer.
     rows: Natural = 0
-    #: A trailing line that matches this regular expression is footer; a first group, if it has one, is the row count the sender claims, which must be right.
+    #: A trailing line that matches this regular expression is footer; a first group, if it has one,
+    #: is the row count the sender claims, which must be right.
     pattern: str | None = None
 
 
-class Csv(_Section, kw_only=True):
+class Csv(_Section, frozen=True, kw_only=True):
     """How the bytes of a delimited text file become cells."""
 
+    #: How bytes become characters, by Python's name of it: `utf-8`, `cp1252`, `utf-16`. A byte order mark is
+    #: no part of the text.
     encoding: str = "utf-8"
+    #: What separates cells.
     delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
     #: The quote character, doubled inside quotes; empty: quotes mean nothing.
     quote: Annotated[str, Meta(max_length=1)] = '"'
@@ -36,12 +40,13 @@ class Csv(_Section, kw_only=True):
     preamble_rows: Natural = 0
     #: Header lines; the first names the columns, the others are dropped.
     header_rows: Annotated[int, Meta(ge=1, le=9)] = 1
+    #: Lines after the data that are not data.
     footer: Footer = Footer()
     #: Longest record in bytes; a longer one (a quote never closed) is rejected.
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
 
 
-class Ready(_Section, kw_only=True):
+class Ready(_Section, frozen=True, kw_only=True):
     """When a file counts as completely written; until then it waits for a later run."""
 
     #: Seconds since its last modification.
@@ -52,12 +57,14 @@ class Ready(_Section, kw_only=True):
     marker: str | None = None
 
 
-class Files(_Section, kw_only=True):
+class Files(_Section, frozen=True, kw_only=True):
     """Files in a folder."""
 
-    #: Where, as a glob with placeholders: `{instance}`, `{pipeline}`, any parameter, and `{date:%Y-%m-%d}` for a date in the name.
+    #: Where, as a glob with placeholders: `{instance}`, `{pipeline}`, any parameter, and
+    #: `{date:%Y-%m-%d}` for a date in the name.
     path: Annotated[str, Meta(min_length=1)]
-    #: What makes two files the same thing sent again: `{name}` (the file's name) or `{path}` (its whole path).
+    #: What makes two files the same thing sent again: `{name}` (the file's name) or `{path}` (its whole
+    #: path); the placeholders of `path` but the date may stand beside them.
     logical_name: Annotated[str, Meta(min_length=1)] = "{name}"
     #: Which files belong to a run: those modified in its interval, or those whose name's date is in it.
     select: Literal["modified", "name"] = "modified"
@@ -65,19 +72,23 @@ class Files(_Section, kw_only=True):
     look_back_days: Natural = 0
     #: A file with the same bytes as an earlier one under another name: recorded and skipped, or loaded.
     copies: Literal["skip", "load"] = "skip"
-    #: `delta`: a missing key means nothing; `cumulative`: every file holds everything so far, and vanished keys are reported.
+    #: `delta`: a missing key means nothing; `cumulative`: every file holds everything so far, and
+    #: vanished keys are reported.
     content: Literal["delta", "cumulative"] = "delta"
+    #: When a file counts as completely written.
     ready: Ready = Ready()
 
 
-class Source(_Section, kw_only=True):
+class Source(_Section, frozen=True, kw_only=True):
     """Where the data comes from."""
 
+    #: Files in a folder.
     files: Files
+    #: How their bytes become cells.
     csv: Csv = Csv()
 
 
-class Unpivot(_Section, kw_only=True):
+class Unpivot(_Section, frozen=True, kw_only=True):
     """One source row becomes one row per listed column that is not empty."""
 
     #: Source column -> the label its rows get in `names_to`.
@@ -88,16 +99,18 @@ class Unpivot(_Section, kw_only=True):
     values_to: str
 
 
-class Transform(_Section, kw_only=True):
+class Transform(_Section, frozen=True, kw_only=True):
     """How source text becomes the contract's rows."""
 
     #: Source column -> contract column, where the names differ.
     columns: dict[str, str] = {}
+    #: Columns that become rows.
     unpivot: Unpivot | None = None
     #: Functions to apply in order, each `module.function` of the functions folder.
     functions: tuple[str, ...] = ()
     #: The functions may return other rows than they were given (grouping, child rows).
     reshape: bool = False
+    #: What stands between whole numbers and fractions.
     decimal_mark: Literal[".", ","] = "."
     #: Contract column -> formats (strptime) tried in order; `iso` is ISO 8601.
     date_formats: dict[str, tuple[str, ...]] = {}
@@ -107,29 +120,39 @@ class Transform(_Section, kw_only=True):
     null_values: tuple[str, ...] = ()
 
 
-class Load(_Section, kw_only=True):
+class Load(_Section, frozen=True, kw_only=True):
     """How rows enter the target."""
 
+    #: `upsert`: a row with a known primary key replaces the older one; `append`: every row is a new one.
     mode: Literal["append", "upsert"] = "upsert"
     #: Share of the rows read that may be rejected; past it the run is quarantined whole.
     reject_threshold: Share = 0.05
 
 
-class InstanceOverride(_Section, kw_only=True):
+class InstanceOverride(_Section, frozen=True, kw_only=True):
     """What one instance says differently from its pipeline."""
 
+    #: What this instance is, in place of the pipeline's description.
     description: str | None = None
+    #: Values of its own placeholders: `{folder}` in a path is the parameter `folder`.
     parameters: dict[str, str] = {}
+    #: Laid over the pipeline's `source`, key by key (RFC 7396): mappings merge, lists are replaced, and null
+    #: takes a key back to its default.
     source: dict[str, Any] = {}
+    #: Laid over the pipeline's `transform` in the same way.
     transform: dict[str, Any] = {}
 
 
-class Pipeline(_Section, kw_only=True):
+class Pipeline(_Section, frozen=True, kw_only=True):
     """A definition file, as written."""
 
+    #: Its name, which is also the file's: `labs` in `pipelines/labs.yaml`.
     pipeline: str
+    #: What it hauls, for people.
     description: str = ""
+    #: Who answers for it, for people.
     owner: str = ""
+    #: Words to find it by; Airflow shows them.
     tags: tuple[str, ...] = ()
     #: Path of the contract, from this file.
     contract: str
@@ -139,25 +162,40 @@ class Pipeline(_Section, kw_only=True):
     start: date | None = None
     #: Whether missed intervals are run.
     catchup: bool = True
+    #: Where the data comes from.
     source: Source
+    #: How source text becomes the contract's rows.
     transform: Transform = Transform()
+    #: How rows enter the target.
     load: Load = Load()
     #: The pipeline once per entry, with its parameters filled in; none: one instance named `main`.
     instances: dict[str, InstanceOverride] = {}
 
 
-class Instance(_Section, kw_only=True):
+class Instance(_Section, frozen=True, kw_only=True):
     """A pipeline with its parameters filled in: what extract seals and the later steps obey."""
 
+    #: Name of the pipeline.
     pipeline: str
+    #: Name of the instance; `main` where the pipeline declares none.
     instance: str
+    #: What it hauls, for people.
     description: str = ""
+    #: Who answers for it, for people.
     owner: str = ""
+    #: Words to find it by; Airflow shows them.
     tags: tuple[str, ...] = ()
+    #: When it runs, as the pipeline says.
     schedule: str | None = None
+    #: First day of the first interval (UTC).
     start: date | None = None
+    #: Whether missed intervals are run.
     catchup: bool = True
+    #: Values of the instance's own placeholders.
     parameters: dict[str, str] = {}
+    #: Where the data comes from, overrides merged and placeholders filled in.
     source: Source
+    #: How source text becomes the contract's rows, overrides merged.
     transform: Transform = Transform()
+    #: How rows enter the target.
     load: Load = Load()

@@ -19,7 +19,9 @@ class Interval:
         for name in ("start", "end"):
             value = getattr(self, name)
             if value.tzinfo is None:
-                raise DefinitionError(f"interval {name} {value.isoformat()} has no time zone; write {value.isoformat()}Z")
+                raise DefinitionError(
+                    f"interval {name} {value.isoformat()} has no time zone; write {value.isoformat()}Z"
+                )
             object.__setattr__(self, name, value.astimezone(UTC))
         if not self.start < self.end:
             raise DefinitionError(f"interval {self} is empty: its start must be before its end")
@@ -42,7 +44,9 @@ def parse_instant(text: str, what: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise DefinitionError(f"{what}: {text!r} is not an ISO 8601 time such as 2026-01-05T00:00:00Z") from exc
+        raise DefinitionError(
+            f"{what}: {text!r} is not an ISO 8601 time such as 2026-01-05T00:00:00Z"
+        ) from exc
     if value.tzinfo is None:
         raise DefinitionError(f"{what}: {text!r} has no time zone; write {value.isoformat()}Z for UTC")
     return value.astimezone(UTC)

@@ -84,7 +84,9 @@ def arrow_type(pg_type: str) -> pa.DataType:
 
 
 def canonical_field(column: Column) -> pa.Field:
-    return pa.field(column.name, arrow_type(column.pg_type), nullable=not (column.required or column.key_position))
+    return pa.field(
+        column.name, arrow_type(column.pg_type), nullable=not (column.required or column.key_position)
+    )
 
 
 def canonical_schema(contract: Contract) -> pa.Schema:

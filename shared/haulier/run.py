@@ -94,9 +94,12 @@ def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str,
     task = build_task(program.name, arguments, settings)
     outcome = program.run(task) if task.verb == "run" else program.plan(task)
     line = json.dumps(
-        {**bound, **{k: v for k, v in asdict(outcome).items() if v is not None}, "attempt": task.attempt}, default=str
+        {**bound, **{k: v for k, v in asdict(outcome).items() if v is not None}, "attempt": task.attempt},
+        default=str,
     )
-    logs.log.info(f"step {outcome.outcome}", extra={"facts": {"exit_code": outcome.exit_code, **outcome.counts}})
+    logs.log.info(
+        f"step {outcome.outcome}", extra={"facts": {"exit_code": outcome.exit_code, **outcome.counts}}
+    )
     print(line, flush=True)  # noqa: T201 - the one result line
     if settings.result_file:
         settings.result_file.write_text(line + "\n", encoding="utf-8")
@@ -113,7 +116,8 @@ def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str
     findings = program.check(arguments.pipeline, arguments.instance, settings)
     for subject, problem in findings:
         logs.log.error(problem, extra={"facts": {"checked": subject}})
-    print(json.dumps({"step": program.name, "ok": not findings, "findings": [list(f) for f in findings]}), flush=True)  # noqa: T201
+    answer = {"step": program.name, "ok": not findings, "findings": [list(f) for f in findings]}
+    print(json.dumps(answer), flush=True)  # noqa: T201 - the answer itself
     return DefinitionError.exit_code if findings else 0
 
 
@@ -126,19 +130,28 @@ def _parser(program: Program) -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("spec", help="print the JSON Schema of what this step accepts", allow_abbrev=False)
-    check = verbs.add_parser("check", help="check definitions, reachability and permissions", allow_abbrev=False)
+    check = verbs.add_parser(
+        "check", help="check definitions, reachability and permissions", allow_abbrev=False
+    )
     check.add_argument("--pipeline")
     check.add_argument("--instance")
-    for verb, text in (("plan", "say what a run would do; write nothing outside a folder"), ("run", "do the work")):
+    for verb, text in (
+        ("plan", "say what a run would do; write nothing outside a folder"),
+        ("run", "do the work"),
+    ):
         parsed = verbs.add_parser(verb, help=text, allow_abbrev=False)
         parsed.add_argument("--pipeline", required=True)
         parsed.add_argument("--instance", default="main", help="default: main")
         parsed.add_argument("--interval-start", required=True, help="ISO 8601 with an offset or Z")
         parsed.add_argument("--interval-end", required=True, help="ISO 8601 with an offset or Z")
-        parsed.add_argument("--generation", type=_positive, help="which content; default: asked of the ledger")
+        parsed.add_argument(
+            "--generation", type=_positive, help="which content; default: asked of the ledger"
+        )
         parsed.add_argument("--replay", type=_positive, help="haul the rejects of this replay instead")
         if program.name == "extract" and verb == "run":
-            parsed.add_argument("--reprocess", metavar="REASON", help="open a new generation though nothing changed")
+            parsed.add_argument(
+                "--reprocess", metavar="REASON", help="open a new generation though nothing changed"
+            )
         if verb == "plan":
             parsed.add_argument("--into", help="folder for the plan's files; default: a new temporary one")
     return parser

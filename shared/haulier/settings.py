@@ -20,25 +20,72 @@ class Variable:
 
 
 VARIABLES: tuple[Variable, ...] = (
-    Variable(name="HAULIER_DEFINITIONS", default=".", meaning="Folder with `pipelines/`, `contracts/` and `functions/`."),
-    Variable(name="HAULIER_SOURCE_ROOT", default=".", meaning="Folder that relative source paths of definitions start from."),
-    Variable(name="HAULIER_EXCHANGE", default="file://.haulier/exchange", meaning="Where the steps hand over: `s3://bucket/prefix` or `file://folder`."),
-    Variable(name="HAULIER_BATCH_ROWS", default="250000", meaning="Most rows in one batch; memory grows with it, results do not change."),
-    Variable(name="HAULIER_BATCH_BYTES", default="33554432", meaning="Most bytes of source text in one batch."),
+    Variable(
+        name="HAULIER_DEFINITIONS",
+        default=".",
+        meaning="Folder with `pipelines/`, `contracts/` and `functions/`.",
+    ),
+    Variable(
+        name="HAULIER_SOURCE_ROOT",
+        default=".",
+        meaning="Folder that relative source paths of definitions start from.",
+    ),
+    Variable(
+        name="HAULIER_EXCHANGE",
+        default="file://.haulier/exchange",
+        meaning="Where the steps hand over: `s3://bucket/prefix` or `file://folder`.",
+    ),
+    Variable(
+        name="HAULIER_BATCH_ROWS",
+        default="250000",
+        meaning="Most rows in one batch; memory grows with it, results do not change.",
+    ),
+    Variable(
+        name="HAULIER_BATCH_BYTES", default="33554432", meaning="Most bytes of source text in one batch."
+    ),
     Variable(name="HAULIER_RESULT_FILE", default="", meaning="File that also receives the result line."),
     Variable(name="HAULIER_LOG_LEVEL", default="info", meaning="`debug`, `info`, `warning` or `error`."),
-    Variable(name="HAULIER_ACTOR", default="", meaning="Who asked for this run; recorded in the ledger. Default: the user name."),
-    Variable(name="HAULIER_IDLE_TIMEOUT_SECONDS", default="20", meaning="`idle_in_transaction_session_timeout` of a load: how long a frozen attempt may hold a lock."),
-    Variable(name="HAULIER_LOCK_TIMEOUT_SECONDS", default="120", meaning="`lock_timeout`: how long a load waits for its target; then exit 75. Longer than the idle timeout."),
-    Variable(name="HAULIER_TRANSACTION_TIMEOUT_SECONDS", default="7200", meaning="`transaction_timeout`: the longest a load transaction may take."),
-    Variable(name="HAULIER_S3_TIMEOUT_SECONDS", default="60", meaning="Longest time one S3 request may take before it is tried again."),
-    Variable(name="PGHOST", default="", meaning="PostgreSQL, as libpq reads it; so PGPORT, PGUSER, PGDATABASE, PGSSLMODE and the rest."),
+    Variable(
+        name="HAULIER_ACTOR",
+        default="",
+        meaning="Who asked for this run; recorded in the ledger. Default: the user name.",
+    ),
+    Variable(
+        name="HAULIER_IDLE_TIMEOUT_SECONDS",
+        default="20",
+        meaning="`idle_in_transaction_session_timeout` of a load: how long a frozen attempt may hold a lock.",
+    ),
+    Variable(
+        name="HAULIER_LOCK_TIMEOUT_SECONDS",
+        default="120",
+        meaning="`lock_timeout`: how long a load waits for its target; then exit 75. Longer than the idle timeout.",
+    ),
+    Variable(
+        name="HAULIER_TRANSACTION_TIMEOUT_SECONDS",
+        default="7200",
+        meaning="`transaction_timeout`: the longest a load transaction may take.",
+    ),
+    Variable(
+        name="HAULIER_S3_TIMEOUT_SECONDS",
+        default="60",
+        meaning="Longest time one S3 request may take before it is tried again.",
+    ),
+    Variable(
+        name="PGHOST",
+        default="",
+        meaning="PostgreSQL, as libpq reads it; so PGPORT, PGUSER, PGDATABASE, PGSSLMODE and the rest.",
+    ),
     Variable(name="PGPASSWORD", default="", meaning="PostgreSQL password (or `PGPASSFILE`).", secret=True),
     Variable(name="AWS_ENDPOINT_URL", default="", meaning="S3 endpoint when it is not AWS."),
     Variable(name="AWS_REGION", default="us-east-1", meaning="S3 region."),
     Variable(name="AWS_ACCESS_KEY_ID", default="", meaning="S3 access key.", secret=True),
     Variable(name="AWS_SECRET_ACCESS_KEY", default="", meaning="S3 secret key.", secret=True),
-    Variable(name="AWS_SESSION_TOKEN", default="", meaning="S3 session token, for temporary credentials.", secret=True),
+    Variable(
+        name="AWS_SESSION_TOKEN",
+        default="",
+        meaning="S3 session token, for temporary credentials.",
+        secret=True,
+    ),
 )
 
 
@@ -139,12 +186,12 @@ class _Reader:
         return text
 
     def postgres(self) -> dict[str, str]:
-        found = {k: v for k, v in self._environ.items() if k.startswith("PG") and not k.endswith("_FILE") and v}
+        found = {
+            k: v for k, v in self._environ.items() if k.startswith("PG") and not k.endswith("_FILE") and v
+        }
         password = self.secret("PGPASSWORD")
         return {**found, "PGPASSWORD": password} if password else found
 
 
 def _user(environ: Mapping[str, str]) -> str:
     return environ.get("USER") or environ.get("LOGNAME") or "unknown"
-
-

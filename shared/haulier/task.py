@@ -37,7 +37,9 @@ class Task:
         check_name(self.pipeline, "--pipeline")
         check_name(self.instance, "--instance")
         if self.generation is not None and self.replay is not None:
-            raise DefinitionError("--generation and --replay exclude each other: a replay names its own generation")
+            raise DefinitionError(
+                "--generation and --replay exclude each other: a replay names its own generation"
+            )
 
     @property
     def content(self) -> str | None:
@@ -49,7 +51,9 @@ class Task:
         return f"g{self.generation}" if self.generation is not None else None
 
     def keys(self, content: str) -> RunKeys:
-        return RunKeys(pipeline=self.pipeline, instance=self.instance, interval=self.interval, content=content)
+        return RunKeys(
+            pipeline=self.pipeline, instance=self.instance, interval=self.interval, content=content
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,10 +52,9 @@ def connect(settings: Settings, application_name: str) -> Iterator[Connection]:
 
     Raises `DefinitionError` when the ledger is not migrated to this version.
     """
+    keywords: dict[str, Any] = {"connect_timeout": 10, **conninfo(settings.postgres), **_KEEPALIVE}
     with driver_errors():
-        connection = psycopg2.connect(
-            **{"connect_timeout": 10, **conninfo(settings.postgres)}, **_KEEPALIVE, application_name=application_name
-        )
+        connection = psycopg2.connect(**keywords, application_name=application_name)
         try:
             with connection, connection.cursor() as cursor:
                 _require_schema(cursor)
@@ -98,7 +97,9 @@ def _require_schema(cursor: Cursor) -> None:
         found = (cursor.fetchone() or (None,))[0]
     if found != SCHEMA_VERSION:
         state = f"is at version {found}" if found else "does not exist"
-        raise DefinitionError(f"the ledger {state}, this program needs {SCHEMA_VERSION}; run: haulier migrate")
+        raise DefinitionError(
+            f"the ledger {state}, this program needs {SCHEMA_VERSION}; run: haulier migrate"
+        )
 
 
 @contextmanager
@@ -140,7 +141,9 @@ def translate(exc: psycopg2.Error) -> Exception:
     }
     named = ", ".join(f"{name} {value}" for name, value in where.items() if value)
     if state.startswith(_TRANSIENT):
-        return TransientError(f"PostgreSQL ended the transaction ({named}: {diagnostics.message_primary})", **where)
+        return TransientError(
+            f"PostgreSQL ended the transaction ({named}: {diagnostics.message_primary})", **where
+        )
     if state.startswith(_BAD_DATA):
         return DataError(f"PostgreSQL refused the rows ({named})", **where)
     if state in ("42501", "42P01", "3F000", "42703", "28P01", "28000", "3D000"):

@@ -26,7 +26,9 @@ def upgrade(target: Settings | str | Mapping[str, str], revision: str = "head") 
     def connection() -> psycopg2.extensions.connection:
         if isinstance(target, str):
             return psycopg2.connect(target)
-        return psycopg2.connect(**conninfo(target.postgres if isinstance(target, Settings) else target))
+        keywords = conninfo(target.postgres if isinstance(target, Settings) else target)
+        made: psycopg2.extensions.connection = psycopg2.connect(**keywords)
+        return made
 
     engine = create_engine("postgresql+psycopg2://", creator=connection, poolclass=NullPool)
     config = Config()

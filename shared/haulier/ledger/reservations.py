@@ -116,7 +116,9 @@ class _Reserving:
         at_uri = {row[0]: row[1] for row in self._run("known_uris", uris=[c.uri for c in candidates])}
         named = {
             name: (delivery_id, sequence, sha256)
-            for name, delivery_id, sequence, sha256 in self._run("last_named", names=[c.logical_name for c in candidates])
+            for name, delivery_id, sequence, sha256 in self._run(
+                "last_named", names=[c.logical_name for c in candidates]
+            )
         }
         digests = {
             sha256: (delivery_id, name)
@@ -190,10 +192,17 @@ class _Reserving:
             )
             for delivery in content:
                 self._run("reserve_delivery", generation=generation, delivery_id=delivery.delivery_id)
-        return Reservation(status="new", run_id=self.run_id, generation=generation, deliveries=content, notes=notes)
+        return Reservation(
+            status="new", run_id=self.run_id, generation=generation, deliveries=content, notes=notes
+        )
 
     def _insert(
-        self, candidate: Candidate, disposition: str, *, sequence: int | None = None, same_as: int | None = None
+        self,
+        candidate: Candidate,
+        disposition: str,
+        *,
+        sequence: int | None = None,
+        same_as: int | None = None,
     ) -> Delivery:
         values = {
             "logical_name": candidate.logical_name,
@@ -206,7 +215,9 @@ class _Reserving:
         delivery_id = -1 - len(self.reserved)
         if not self.preview:
             delivery_id = _value(
-                self._run("insert_delivery", **values, disposition=disposition, sequence=sequence, same_as=same_as)
+                self._run(
+                    "insert_delivery", **values, disposition=disposition, sequence=sequence, same_as=same_as
+                )
             )
         return Delivery(delivery_id=delivery_id, sequence=sequence or 0, **values)  # type: ignore[arg-type]
 
@@ -270,7 +281,8 @@ def request_replays(
     ids = None if reject_ids is None else list(reject_ids)
     with transaction(connection, settings) as cursor:
         cursor.execute(
-            _SQL["replayable_rejects"], {"pipeline": pipeline, "instance": instance, "rule": rule, "reject_ids": ids}
+            _SQL["replayable_rejects"],
+            {"pipeline": pipeline, "instance": instance, "rule": rule, "reject_ids": ids},
         )
         replays = []
         for run_id, generation, start, end, rejects in cursor.fetchall():
@@ -298,7 +310,9 @@ def request_replays(
         return replays
 
 
-def current_generation(settings: Settings, pipeline: str, instance: str, interval: Interval) -> tuple[int, int]:
+def current_generation(
+    settings: Settings, pipeline: str, instance: str, interval: Interval
+) -> tuple[int, int]:
     """(run, generation) of an interval. Raises `NothingNew` for an empty run, `TransientError` for one
     that extract has not opened yet."""
     with connect(settings, "haulier") as connection, transaction(connection, settings) as cursor:

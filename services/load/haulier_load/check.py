@@ -1,0 +1,34 @@
+"""What a load needs before it starts."""
+
+from __future__ import annotations
+
+from haulier.errors import HaulierError
+from haulier.ledger.connection import connect, transaction
+from haulier.loading import instances, load_pipeline, load_pipelines, resolve
+from haulier.settings import Settings
+from haulier_load.table import check_live, live_columns
+
+
+def check(pipeline: str | None, instance: str | None, settings: Settings) -> list[tuple[str, str]]:
+    """(what was checked, what is wrong): the ledger, and every target against its contract."""
+    findings: list[tuple[str, str]] = []
+    try:
+        files = (
+            [load_pipeline(settings.definitions, pipeline)]
+            if pipeline
+            else list(load_pipelines(settings.definitions).values())
+        )
+        with connect(settings, "haulier check") as connection:
+            for file in files:
+                names = [instance] if instance else instances(file)
+                contract = resolve(file, names[0])[1]
+                with transaction(connection, settings) as cursor:
+                    live = live_columns(cursor, contract)
+                try:
+                    if live:
+                        check_live(contract, live)
+                except HaulierError as exc:
+                    findings.append((contract.target, str(exc)))
+    except HaulierError as exc:
+        findings.append(("ledger", str(exc)))
+    return findings

@@ -1,0 +1,130 @@
+-- name: live_columns
+-- The columns of a live table, as PostgreSQL itself writes their types.
+SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a
+WHERE a.attrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text)) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+
+-- name: lock_target
+-- One merge into a target at a time; the lock goes with the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('haulier.target/' || %(target)s, 0))
+
+-- name: lock_fence
+-- Shows the next attempt which backend to end.
+SELECT pg_advisory_xact_lock(hashtextextended('haulier.fence/' || %(fence)s::text, 0))
+
+-- name: find_run
+-- The run and its fence, without a lock.
+SELECT run_id, generation, fence FROM haulier.run
+WHERE pipeline = %(pipeline)s AND instance = %(instance)s
+  AND interval_start = %(interval_start)s AND interval_end = %(interval_end)s
+
+-- name: end_older_attempt
+-- Ends the backend that loads under a fence, if there is one.
+SELECT pg_terminate_backend(l.pid, 5000)
+FROM pg_locks l, hashtextextended('haulier.fence/' || %(fence)s::text, 0) AS k
+WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.classid::bigint = ((k >> 32) & 4294967295) AND l.objid::bigint = (k & 4294967295) AND l.objsubid = 1
+  AND l.granted AND l.pid <> pg_backend_pid()
+
+-- name: take_fence
+-- The run belongs to this attempt from here on.
+UPDATE haulier.run SET fence = nextval('haulier.fence'), updated_at = now() WHERE run_id = %(run_id)s RETURNING fence
+
+-- name: insert_attempt
+-- An attempt, for those who look.
+INSERT INTO haulier.attempt (attempt_id, run_id, step, content, fence, actor)
+VALUES (%(attempt)s, %(run_id)s, 'load', %(content)s, %(fence)s, %(actor)s)
+
+-- name: own_run
+-- The run, locked; its generation and fence say whether this attempt still owns it.
+SELECT generation, fence FROM haulier.run WHERE run_id = %(run_id)s FOR UPDATE
+
+-- name: recorded
+-- What the ledger holds of this content in this target.
+SELECT load_id, outcome, exit_code, input_digest, produced, inserted, updated, unchanged, superseded, duplicate, deleted,
+       rejected, held, removed
+FROM haulier.load
+WHERE target = %(target)s AND run_id = %(run_id)s AND generation = %(generation)s
+  AND replay_id IS NOT DISTINCT FROM %(replay_id)s
+
+-- name: loaded_by_another_run
+-- Deliveries of this content that another run brought into this target.
+SELECT DISTINCT a.delivery_id
+FROM haulier.source_account a JOIN haulier.load l USING (load_id)
+WHERE l.target = %(target)s AND l.outcome = 'loaded' AND l.run_id <> %(run_id)s AND a.delivery_id = ANY(%(deliveries)s)
+
+-- name: older_loads
+-- Loads of this run's older generations.
+SELECT load_id FROM haulier.load
+WHERE target = %(target)s AND run_id = %(run_id)s AND generation < %(generation)s AND outcome = 'loaded'
+
+-- name: next_load
+-- The number of this load.
+SELECT nextval(pg_get_serial_sequence('haulier.load', 'load_id'))
+
+-- name: insert_load
+-- The ledger row of this commit.
+INSERT INTO haulier.load (load_id, kind, target, run_id, generation, replay_id, input_digest, manifest, definition_digest,
+    outcome, exit_code, mode, fence, attempt_id, actor, versions, produced, inserted, updated, unchanged, superseded,
+    duplicate, deleted, rejected, held, removed, vanished, started_at)
+OVERRIDING SYSTEM VALUE
+VALUES (%(load_id)s, %(kind)s, %(target)s, %(run_id)s, %(generation)s, %(replay_id)s, %(input_digest)s, %(manifest)s,
+    %(definition_digest)s, %(outcome)s, %(exit_code)s, %(mode)s, %(fence)s, %(attempt)s, %(actor)s, %(versions)s,
+    %(produced)s, %(inserted)s, %(updated)s, %(unchanged)s, %(superseded)s, %(duplicate)s, %(deleted)s, %(rejected)s,
+    %(held)s, %(removed)s, %(vanished)s, %(started_at)s)
+
+-- name: insert_account
+-- The source account of one delivery.
+INSERT INTO haulier.source_account (load_id, delivery_id, read, accepted, filtered, rejected, stripped)
+VALUES (%(load_id)s, %(delivery_id)s, %(read)s, %(accepted)s, %(filtered)s, %(rejected)s, %(stripped)s)
+
+-- name: close_older_generations
+-- A new generation speaks for the whole run: what its older ones rejected is closed.
+INSERT INTO haulier.reject_event (reject_id, status, load_id, message)
+SELECT o.reject_id, 'regenerated', %(load_id)s, 'generation ' || %(generation)s::text
+FROM haulier.open_reject o
+WHERE o.run_id = %(run_id)s AND o.generation < %(generation)s AND o.target = %(target)s
+
+-- name: close_corrected
+-- A later delivery of the same logical name replaces what the earlier ones rejected.
+INSERT INTO haulier.reject_event (reject_id, status, load_id, message)
+SELECT o.reject_id, 'corrected', %(load_id)s, 'delivery ' || max(n.delivery_id)::text
+FROM haulier.delivery n
+JOIN haulier.delivery d ON d.pipeline = n.pipeline AND d.instance = n.instance AND d.logical_name = n.logical_name
+     AND d.sequence < n.sequence
+JOIN haulier.open_reject o ON o.delivery_id = d.delivery_id AND o.target = %(target)s
+WHERE n.delivery_id = ANY(%(deliveries)s) AND o.load_id <> %(load_id)s
+GROUP BY o.reject_id
+
+-- name: replay_rejects
+-- The rejects of a replay, locked against another one, and whether each is still open.
+SELECT r.reject_id, r.delivery_id, r.row_number, r.output,
+       NOT EXISTS (SELECT FROM haulier.reject_event e WHERE e.reject_id = r.reject_id AND e.status <> 'failed again')
+FROM haulier.replay_reject p JOIN haulier.reject r USING (reject_id)
+WHERE p.replay_id = %(replay_id)s
+ORDER BY r.reject_id
+
+-- name: insert_events
+-- What became of replayed rejects.
+INSERT INTO haulier.reject_event (reject_id, status, load_id, message)
+SELECT reject_id, status, %(load_id)s, message
+FROM unnest(%(reject_ids)s::bigint[], %(statuses)s::text[], %(messages)s::text[]) AS u (reject_id, status, message)
+ORDER BY reject_id
+
+-- name: mark_run
+-- What became of the run; a replay leaves it as it was.
+UPDATE haulier.run SET status = %(outcome)s, updated_at = now() WHERE run_id = %(run_id)s
+
+-- name: insert_link
+-- The chain's next link; the target's lock holds its tail still.
+INSERT INTO haulier.chain (target, link, load_id, previous, history_digest, reject_digest, hash)
+SELECT %(target)s, coalesce(tail.link, 0) + 1, %(load_id)s, tail.hash, d.history, d.rejects,
+       haulier.link_hash(%(load_id)s, tail.hash, d.history, d.rejects)
+FROM (SELECT haulier.history_digest(%(load_id)s) AS history, haulier.reject_digest(%(load_id)s) AS rejects) AS d
+LEFT JOIN LATERAL (SELECT link, hash FROM haulier.chain WHERE target = %(target)s ORDER BY link DESC LIMIT 1) AS tail ON true
+
+-- name: insert_schema_change
+-- DDL that this project ran.
+INSERT INTO haulier.schema_change (target, kind, ddl, run_id, actor)
+VALUES (%(target)s, %(kind)s, %(ddl)s, %(run_id)s, %(actor)s)

@@ -1,0 +1,137 @@
+-- name: analyze
+-- The planner knows nothing of a fresh TEMP table.
+ANALYZE {stage}
+
+-- name: leave_out
+-- Rows of deliveries that another run loaded.
+DELETE FROM {stage} WHERE _haulier_delivery = ANY(%(deliveries)s)
+
+-- name: leave_out_rows
+-- Replayed rows that were resolved in the meantime.
+DELETE FROM {stage} s
+USING unnest(%(deliveries)s::bigint[], %(rows)s::bigint[], %(outputs)s::integer[]) AS gone (delivery_id, row_number, output)
+WHERE s._haulier_delivery = gone.delivery_id AND s._haulier_row = gone.row_number
+  AND (gone.output IS NULL OR s._haulier_output = gone.output)
+
+-- name: any_repeated
+-- Whether a key stands in the stage more than once.
+SELECT EXISTS (SELECT FROM {stage} GROUP BY {key} HAVING count(*) > 1)
+
+-- name: judge
+-- The fate of every row whose key is repeated: conflict, duplicate, superseded or winner.
+CREATE TEMP TABLE {verdict_name} ON COMMIT DROP AS
+WITH repeated AS (
+    SELECT {key} FROM {stage} GROUP BY {key} HAVING count(*) > 1
+), rows AS (
+    SELECT s.ctid AS id, {s_key}, s._haulier_delivery, ROW({s_content}) AS content,
+           {top_in_delivery} AS top, {s_version_list}, d.instance, d.logical_name
+    FROM {stage} s JOIN repeated USING ({key}) JOIN haulier.delivery d ON d.delivery_id = s._haulier_delivery
+), conflicts AS (
+    SELECT {key}, _haulier_delivery FROM rows WHERE top GROUP BY {key}, _haulier_delivery
+    HAVING count(DISTINCT content) > 1
+), ranked AS (
+    SELECT r.id, r.content, c._haulier_delivery IS NOT NULL AS conflict,
+           row_number() OVER w AS place, first_value(r.content) OVER w AS winner
+    FROM rows r LEFT JOIN conflicts c USING ({key}, _haulier_delivery)
+    WINDOW w AS (PARTITION BY {r_key}, c._haulier_delivery IS NOT NULL
+                 ORDER BY {r_version_desc}, r.instance DESC, r.logical_name DESC)
+)
+SELECT id, CASE WHEN conflict THEN 'conflict' WHEN place = 1 THEN 'winner'
+                WHEN content IS NOT DISTINCT FROM winner THEN 'duplicate' ELSE 'superseded' END AS fate
+FROM ranked
+
+-- name: fates
+-- How many rows met which fate.
+SELECT fate, count(*) FROM {verdict} GROUP BY fate
+
+-- name: conflicting_rows
+-- Rows to reject: one delivery gave their key two values.
+SELECT s._haulier_delivery, s._haulier_row, s._haulier_output
+FROM {verdict} v JOIN {stage} s ON s.ctid = v.id WHERE v.fate = 'conflict'
+ORDER BY 1, 2, 3
+
+-- name: keep_winners
+-- What is left in the stage has one row per key.
+DELETE FROM {stage} s USING {verdict} v WHERE s.ctid = v.id AND v.fate <> 'winner'
+
+-- name: not_unique
+-- Rows whose value of a unique column another key has, in the stage or in the target; who has it keeps it.
+DELETE FROM {stage} s
+WHERE s.{column} IS NOT NULL
+  AND NOT EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND NOT {other_key} {not_replaced}) AND (
+    EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid)
+    OR EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND {other_key} {not_replaced}))
+RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
+
+-- name: not_unique_in_stage
+-- The same, while there is no target yet.
+DELETE FROM {stage} s
+WHERE s.{column} IS NOT NULL AND EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid)
+RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
+
+-- name: lock_table
+-- Other writers wait, readers do not.
+LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE
+
+-- name: match
+-- Staged rows whose key the target has: is the staged one newer, is it other, is it the very same delivery again.
+CREATE TEMP TABLE {matched_name} ON COMMIT DROP AS
+SELECT s.ctid AS id, t.ctid AS tid,
+       ROW({s_version}) > ROW({t_version})
+       OR (ROW({s_version}) = ROW({t_version}) AND s._haulier_delivery <> t._haulier_delivery
+           AND (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = s._haulier_delivery)
+             > (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = t._haulier_delivery)) AS newer,
+       ROW({s_version}) = ROW({t_version}) AND s._haulier_delivery = t._haulier_delivery AS same,
+       ROW({s_content}) IS DISTINCT FROM ROW({t_content}) AS other
+FROM {stage_versioned} s JOIN {target} t ON {same_key} {not_replaced}
+
+-- name: count_matched
+-- The account of matched rows in upsert mode.
+SELECT count(*) FILTER (WHERE newer AND other), count(*) FILTER (WHERE (newer OR same) AND NOT other),
+       count(*) FILTER (WHERE NOT newer AND NOT (same AND NOT other)), count(*)
+FROM {matched}
+
+-- name: taken_keys
+-- Append mode: rows whose key the target has with other values.
+SELECT s._haulier_delivery, s._haulier_row, s._haulier_output
+FROM {matched} m JOIN {stage} s ON s.ctid = m.id WHERE m.other
+ORDER BY 1, 2, 3
+
+-- name: keep_history
+-- Every row that is about to change, whole.
+INSERT INTO haulier.history (load_id, target, operation, key, before)
+SELECT %(load_id)s, %(target)s, 'update', jsonb_build_object({key_pairs}), to_jsonb(t)
+FROM {matched} m JOIN {target} t ON t.ctid = m.tid
+WHERE m.newer AND m.other
+ORDER BY {t_key}
+
+-- name: update
+-- Newer rows: changed ones get their values, equal ones advance their stamp.
+UPDATE {target} t SET {assignments}, _haulier_load = %(load_id)s, _haulier_delivery = s._haulier_delivery,
+    _haulier_row = s._haulier_row, _haulier_sequence = s._haulier_sequence, _haulier_generation = %(generation)s,
+    _haulier_ordered = %(ordered)s
+FROM {matched} m JOIN {stage} s ON s.ctid = m.id
+WHERE t.ctid = m.tid AND m.newer
+
+-- name: insert
+-- Rows whose key the target did not have.
+INSERT INTO {target} ({columns}, _haulier_load, _haulier_delivery, _haulier_row, _haulier_sequence, _haulier_generation,
+    _haulier_ordered)
+SELECT {values}, %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s
+FROM {stage} s {unmatched}
+
+-- name: count_replaced
+-- Append mode: rows of this run's older generations.
+SELECT count(*) FROM {target} t WHERE t._haulier_load = ANY(%(older)s)
+
+-- name: remove_replaced
+-- They go to the history as the new generation comes in.
+WITH gone AS (DELETE FROM {target} t WHERE t._haulier_load = ANY(%(older)s) RETURNING t.*)
+INSERT INTO haulier.history (load_id, target, operation, before)
+SELECT %(load_id)s, %(target)s, 'remove', to_jsonb(gone) FROM gone
+
+-- name: vanished
+-- Cumulative deliveries: keys of this instance that are in the target and no longer in the files.
+SELECT count(*) FROM {target} t JOIN haulier.delivery d ON d.delivery_id = t._haulier_delivery
+WHERE d.pipeline = %(pipeline)s AND d.instance = %(instance)s
+  AND NOT EXISTS (SELECT FROM {stage} s WHERE {same_key})

@@ -1,0 +1,48 @@
+"""What a target row carries beside the contract's columns, and how statements name things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from psycopg2 import sql
+
+from haulier.contracts import Contract
+
+#: name -> PostgreSQL type of every target's own columns.
+SYSTEM_COLUMNS: dict[str, str] = {
+    "_haulier_load": "bigint",
+    "_haulier_delivery": "bigint",
+    "_haulier_row": "bigint",
+    "_haulier_sequence": "integer",
+    "_haulier_generation": "integer",
+    "_haulier_ordered": "timestamptz",
+}
+SYSTEM_COMMENTS: dict[str, str] = {
+    "_haulier_load": "Ledger row (haulier.load) that last wrote this row.",
+    "_haulier_delivery": "File it came from (haulier.delivery).",
+    "_haulier_row": "Row number in that file, as a spreadsheet shows it.",
+    "_haulier_sequence": "Which delivery of its logical name that was.",
+    "_haulier_generation": "Generation of the run.",
+    "_haulier_ordered": "End of the run's interval: without an ordering column, the later one is the newer row.",
+}
+
+STAGE = sql.Identifier("pg_temp", "haulier_stage")
+VERDICT = sql.Identifier("pg_temp", "haulier_verdict")
+MATCHED = sql.Identifier("pg_temp", "haulier_matched")
+
+
+def target_name(contract: Contract) -> sql.Composable:
+    return sql.Identifier(contract.schema, contract.table)
+
+
+def columns(names: Iterable[str], alias: str | None = None) -> sql.Composable:
+    """A comma-separated list, each behind ``alias`` if there is one."""
+    return sql.SQL(", ").join(
+        sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in names
+    )
+
+
+def version(contract: Contract, alias: str) -> sql.Composable:
+    """The comparable version of a row; ties between files are broken by `tie_break`."""
+    first = contract.ordering or "_haulier_ordered"
+    return columns([first, "_haulier_sequence", "_haulier_generation", "_haulier_row"], alias)

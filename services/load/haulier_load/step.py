@@ -1,0 +1,300 @@
+"""Load: one run's rows into the target, with everything the ledger says of them, in one transaction."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from haulier.errors import DataError, TransientError
+from haulier.exchange import Exchange, open_exchange
+from haulier.ledger.connection import Connection, Cursor, connect, transaction
+from haulier.ledger.queries import queries
+from haulier.ledger.reservations import current_generation
+from haulier.loading import definition_digest
+from haulier.logs import log
+from haulier.manifest import Manifest
+from haulier.parts import row_groups
+from haulier.run import on_cancel
+from haulier.sealing import read_manifest
+from haulier.task import Outcome, Task
+from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded
+from haulier_load.merge import Account, Merge
+from haulier_load.rejects import copy_flags, copy_rejects, own_rejects, sealed_rejects
+from haulier_load.replays import Replayed
+from haulier_load.staging import copy_rows, create_stage
+from haulier_load.table import check_live, create, ddl, live_columns
+
+_SQL = queries("haulier_load", "load.sql")
+
+# How often a lost connection is followed up before the outcome is left to the next attempt.
+_RECONNECTS = 3
+
+
+def load(task: Task) -> Outcome:
+    """Bring the run's content into its target, once; already there is done.
+
+    Raises `FencedError` when a newer attempt or generation owns the run, `DataError` for parts that
+    are not what the manifest says, `TransientError` when PostgreSQL or the exchange is unavailable
+    and the ledger does not show that the commit happened.
+    """
+    exchange = open_exchange(task.settings)
+    content = task.content
+    if content is None:
+        _, generation = current_generation(task.settings, task.pipeline, task.instance, task.interval)
+        content = f"g{generation}"
+    manifest = read_manifest(exchange, task.keys(content), "transform")
+    with connect(task.settings, f"haulier load {task.attempt}") as connection:
+        on_cancel(connection.cancel)
+        attempt = acquire(connection, task, manifest)
+        _ensure_target(connection, task, manifest)
+        try:
+            return _Load(task, exchange, manifest, attempt).commit(connection)
+        except TransientError as exc:
+            return _settle(task, manifest, attempt, exc)
+
+
+def plan(task: Task) -> Outcome:
+    """Count by SELECT what a load would do; nothing outlives the transaction."""
+    exchange = open_exchange(task.settings)
+    manifest = read_manifest(exchange, task.keys("plan"), "transform")
+    contract = manifest.contract
+    with connect(task.settings, "haulier plan") as connection:
+        with transaction(connection, task.settings) as cursor:
+            live = live_columns(cursor, contract)
+            if live:
+                check_live(contract, live)
+            attempt = Attempt(
+                run_id=manifest.run_id,
+                generation=manifest.generation,
+                replay_id=None,
+                fence=0,
+                content="plan",
+            )
+            planned = _Load(task, exchange, manifest, attempt)
+            merge = planned.judge(cursor, exists=bool(live))
+            outcome = planned.outcome_of(merge)
+            connection.rollback()
+        return Outcome(
+            outcome="planned",
+            generation=manifest.generation,
+            content="plan",
+            counts={**asdict(merge.account), "would_be": outcome, "target": contract.target},
+            notes=tuple(f"{statement};" for statement in ([] if live else ddl(contract))),
+        )
+
+
+def _ensure_target(connection: Connection, task: Task, manifest: Manifest) -> None:
+    """Make the table when it is absent. Raises `DefinitionError` when it is not what the contract says."""
+    contract = manifest.contract
+    with transaction(connection, task.settings) as cursor:
+        live = live_columns(cursor, contract)
+    if not live:
+        with transaction(connection, task.settings) as cursor:
+            cursor.execute(_SQL["lock_target"], {"target": contract.target})
+            live = live_columns(cursor, contract)
+            if not live:
+                statements = create(cursor, contract)
+                change = {
+                    "target": contract.target,
+                    "kind": "create",
+                    "ddl": statements,
+                    "run_id": manifest.run_id,
+                }
+                cursor.execute(_SQL["insert_schema_change"], {**change, "actor": task.settings.actor})
+                live = live_columns(cursor, contract)
+                log.info("table created", extra={"facts": {"target": contract.target}})
+    check_live(contract, live)
+
+
+def _settle(task: Task, manifest: Manifest, attempt: Attempt, lost: TransientError) -> Outcome:
+    """The link broke, perhaps while committing: the ledger knows, so it is asked and not guessed."""
+    for pause in range(_RECONNECTS):
+        try:
+            with connect(task.settings, f"haulier settle {task.attempt}") as connection:
+                with transaction(connection, task.settings) as cursor:
+                    found = recorded(cursor, attempt, manifest)
+                    if found is None:
+                        own_or_stop(cursor, attempt)
+                if found is not None:
+                    return found
+                raise lost
+        except TransientError as exc:
+            if exc is lost:
+                raise
+            time.sleep(2**pause / 2)
+    raise lost
+
+
+class _Load:
+    """One attempt at the load transaction."""
+
+    def __init__(self, task: Task, exchange: Exchange, manifest: Manifest, attempt: Attempt) -> None:
+        self._task = task
+        self._exchange = exchange
+        self._manifest = manifest
+        self._contract = manifest.contract
+        self._attempt = attempt
+        self._replayed = Replayed()
+        self._sealed: list[pa.Table] = []
+        self._started_at = datetime.now(UTC)
+
+    def commit(self, connection: Connection) -> Outcome:
+        with transaction(connection, self._task.settings) as cursor:
+            cursor.execute(_SQL["lock_fence"], {"fence": self._attempt.fence})
+            merge = self._stage(cursor)
+            # Everything above ran without a lock that anybody waits for.
+            cursor.execute(_SQL["lock_target"], {"target": self._contract.target})
+            found = recorded(cursor, self._attempt, self._manifest)
+            if found is not None:
+                return found
+            own_or_stop(cursor, self._attempt)
+            self._judge(cursor, merge)
+            return self._record(cursor, merge)
+
+    def judge(self, cursor: Cursor, *, exists: bool) -> Merge:
+        """Everything but writing, for a plan."""
+        merge = self._stage(cursor)
+        merge.exists = exists
+        self._judge(cursor, merge)
+        return merge
+
+    def outcome_of(self, merge: Merge) -> str:
+        """`loaded`, or `quarantined` when too large a share of the rows was rejected."""
+        manifest = self._manifest
+        if manifest.replay_id is not None:
+            return "loaded"
+        source_rejects = sum(account.rejected for account in manifest.accounts)
+        rejected = source_rejects + merge.account.rejected
+        judged = source_rejects + merge.account.produced
+        return "quarantined" if rejected > manifest.definition.load.reject_threshold * judged else "loaded"
+
+    def _stage(self, cursor: Cursor) -> Merge:
+        manifest = self._manifest
+        create_stage(cursor, self._contract)
+        copied = copy_rows(
+            cursor, self._contract, manifest.deliveries, row_groups(self._exchange, manifest.parts)
+        )
+        if copied != manifest.rows:
+            raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {copied}")
+        merge = Merge(
+            cursor=cursor,
+            contract=self._contract,
+            mode=manifest.definition.load.mode,
+            generation=manifest.generation,
+            ordered=manifest.interval_end,
+        )
+        merge.account.produced = manifest.produced
+        merge.account.rejected = manifest.rejected_outputs
+        return merge
+
+    def _judge(self, cursor: Cursor, merge: Merge) -> None:
+        manifest, attempt = self._manifest, self._attempt
+        values = attempt.values(self._contract)
+        if manifest.replay_id is not None:
+            self._replayed = Replayed.find(cursor, manifest.replay_id)
+            self._sealed = [
+                self._replayed.failing(table) for table in sealed_rejects(self._exchange, manifest)
+            ]
+            again = sum(part.rows for part in manifest.rejects)
+            merge.account.produced = manifest.rows + again
+            merge.account.rejected = again
+            merge.leave_out_rows(self._replayed.resolved)
+        elif manifest.definition.load.mode == "append":
+            cursor.execute(_SQL["older_loads"], values)
+            merge.older = [load_id for (load_id,) in cursor.fetchall()]
+        deliveries = [d.delivery_id for d in manifest.deliveries]
+        cursor.execute(_SQL["loaded_by_another_run"], {**values, "deliveries": deliveries})
+        merge.judge(leave_out=[delivery_id for (delivery_id,) in cursor.fetchall()])
+        if manifest.definition.source.files.content == "cumulative" and manifest.replay_id is None:
+            merge.count_vanished(manifest.pipeline, manifest.instance)
+
+    def _record(self, cursor: Cursor, merge: Merge) -> Outcome:
+        task, manifest, attempt = self._task, self._manifest, self._attempt
+        outcome = self.outcome_of(merge)
+        if outcome == "quarantined":
+            merge.quarantine()
+        account = merge.account
+        account.close()
+        exit_code = 0 if outcome == "loaded" else DataError.exit_code
+        cursor.execute(_SQL["next_load"])
+        (load_id,) = cursor.fetchone() or (0,)
+        values = {
+            **attempt.values(self._contract),
+            "load_id": load_id,
+            "kind": "run" if manifest.replay_id is None else "replay",
+            "input_digest": manifest.input_digest,
+            "manifest": task.keys(attempt.content).manifest("transform"),
+            "definition_digest": definition_digest(manifest.definition, self._contract),
+            "outcome": outcome,
+            "exit_code": exit_code,
+            "mode": manifest.definition.load.mode,
+            "fence": attempt.fence,
+            "attempt": task.attempt,
+            "actor": task.settings.actor,
+            "versions": json.dumps(manifest.versions),
+            "started_at": self._started_at,
+            "deliveries": [d.delivery_id for d in manifest.deliveries],
+            **asdict(account),
+        }
+        cursor.execute(_SQL["insert_load"], values)
+        if manifest.replay_id is None:
+            for source in manifest.accounts:
+                cursor.execute(
+                    _SQL["insert_account"],
+                    {"load_id": load_id, **{f: getattr(source, f) for f in source.__struct_fields__}},
+                )
+        if outcome == "loaded":
+            merge.apply(load_id, self._contract.target)
+        self._record_rejects(cursor, merge, values)
+        if outcome == "loaded":
+            copy_flags(cursor, load_id, self._exchange, manifest)
+        cursor.execute(_SQL["insert_link"], values)
+        if manifest.replay_id is None:
+            cursor.execute(_SQL["mark_run"], values)
+        return self._outcome(outcome, exit_code, load_id, account)
+
+    def _record_rejects(self, cursor: Cursor, merge: Merge, values: dict[str, object]) -> None:
+        load_id = values["load_id"]
+        assert isinstance(load_id, int)
+        own = own_rejects(self._exchange, self._manifest, merge.rejected)
+        sealed: Iterable[pa.Table]
+        if self._manifest.replay_id is None:
+            sealed = sealed_rejects(self._exchange, self._manifest)
+            cursor.execute(_SQL["close_older_generations"], values)
+            if values["outcome"] == "loaded":
+                cursor.execute(_SQL["close_corrected"], values)
+        else:
+            own, sealed = self._replayed.failing(own), self._sealed
+            self._replayed.record(cursor, load_id)
+        copy_rejects(cursor, load_id, (table for source in (sealed, [own]) for table in source))
+
+    def _outcome(self, outcome: str, exit_code: int, load_id: int, account: Account) -> Outcome:
+        counts: dict[str, object] = {"load": load_id, **asdict(account)}
+        if self._manifest.replay_id is not None:
+            counts["failed_again"] = len(self._replayed.failed)
+        notes: tuple[str, ...] = ()
+        if outcome == "quarantined":
+            notes = (
+                f"more than {self._manifest.definition.load.reject_threshold:.1%} of the rows were rejected, so none entered "
+                f"{self._contract.target}; see: haulier rejects list --pipeline {self._manifest.pipeline} "
+                f"--instance {self._manifest.instance}",
+            )
+        if account.vanished:
+            notes += (
+                f"{account.vanished} keys of this instance are no longer in its cumulative files; kept",
+            )
+        return Outcome(
+            outcome=outcome,
+            exit_code=exit_code,
+            generation=self._attempt.generation,
+            replay=self._attempt.replay_id,
+            content=self._attempt.content,
+            counts=counts,
+            manifest=self._task.keys(self._attempt.content).manifest("transform"),
+            notes=notes,
+        )

@@ -1,0 +1,128 @@
+"""The live table against the contract: made when absent, checked before a single byte is copied.
+
+Binary COPY writes a wrong type of equal width without a word, so the catalogue decides first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from haulier.contracts import Column, Contract
+from haulier.errors import DefinitionError
+from haulier.ledger.connection import Cursor
+from haulier.ledger.queries import queries
+from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+_SQL = queries("haulier_load", "load.sql")
+
+# How PostgreSQL's format_type writes what contracts abbreviate.
+_CATALOGUE_NAMES = {
+    "character varying": "varchar",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+    "time without time zone": "time",
+}
+
+
+def live_columns(cursor: Cursor, contract: Contract) -> dict[str, str]:
+    """name -> normalised type of the live table's columns; empty when there is no such table."""
+    cursor.execute(_SQL["live_columns"], {"schema": contract.schema, "table": contract.table})
+    return {name: _normal(pg_type) for name, pg_type in cursor.fetchall()}
+
+
+def check_live(contract: Contract, live: dict[str, str]) -> None:
+    """Raises `DefinitionError` naming every column where the table is not what the contract says."""
+    wanted = {column.name: _normal(column.pg_type) for column in contract.columns} | SYSTEM_COLUMNS
+    problems = []
+    for name, pg_type in wanted.items():
+        if name not in live:
+            problems.append(
+                f'it has no column {name}; add it: ALTER TABLE {contract.target} ADD COLUMN "{name}" {pg_type}'
+            )
+        elif live[name] != pg_type:
+            problems.append(f"column {name} is {live[name]}, the contract says {pg_type}")
+    if problems:
+        raise DefinitionError(
+            f"table {contract.target} does not keep contract {contract.id}: " + "; ".join(problems)
+        )
+
+
+def create(cursor: Cursor, contract: Contract) -> str:
+    """Make schema, table, indexes and comments; return the DDL. The caller holds the target's lock."""
+    statements = ddl(contract)
+    for statement in statements:
+        cursor.execute(statement)
+    return ";\n".join(statements) + ";"
+
+
+def ddl(contract: Contract) -> list[str]:
+    """The statements that make a contract's table, in order."""
+    from sqlalchemy.dialects import postgresql
+    from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable, SetColumnComment, SetTableComment
+
+    table = _table(contract)
+    # A paramstyle of "named": the others double percent signs, and a comment may hold one.
+    dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    elements: list[sqlalchemy.schema.ExecutableDDLElement] = [
+        CreateSchema(contract.schema, if_not_exists=True),
+        CreateTable(table),
+        *(CreateIndex(index) for index in sorted(table.indexes, key=lambda index: str(index.name))),
+        *([SetTableComment(table)] if table.comment else []),
+        *(SetColumnComment(column) for column in table.columns if column.comment),
+    ]
+    return [str(element.compile(dialect=dialect)).strip() for element in elements]
+
+
+def _table(contract: Contract) -> sqlalchemy.Table:
+    import sqlalchemy as sa
+
+    table = sa.Table(
+        contract.table,
+        sa.MetaData(),
+        *(
+            sa.Column(
+                c.name, _type(c.pg_type), nullable=_nullable(contract, c), comment=c.description or None
+            )
+            for c in contract.columns
+        ),
+        *(
+            sa.Column(name, _type(pg_type), nullable=False, comment=SYSTEM_COMMENTS[name])
+            for name, pg_type in SYSTEM_COLUMNS.items()
+        ),
+        *(
+            [sa.PrimaryKeyConstraint(*contract.key, name=f"{contract.table}_pkey"[-63:])]
+            if contract.key
+            else []
+        ),
+        *(sa.UniqueConstraint(c.name) for c in contract.columns if c.unique and contract.key != (c.name,)),
+        schema=contract.schema,
+        comment=contract.description or None,
+    )
+    # Which rows a load wrote: a BRIN index costs next to nothing while loads append (ratio 0.98).
+    sa.Index(f"{contract.table}_haulier_load"[-63:], table.c["_haulier_load"], postgresql_using="brin")
+    return table
+
+
+def _nullable(contract: Contract, column: Column) -> bool:
+    return not (column.required or column.key_position or column.name == contract.ordering)
+
+
+def _type(pg_type: str) -> sqlalchemy.types.TypeEngine[object]:
+    from sqlalchemy.types import UserDefinedType
+
+    class Verbatim(UserDefinedType[object]):
+        cache_ok = True
+
+        def get_col_spec(self, **_: object) -> str:
+            return pg_type
+
+    return Verbatim()
+
+
+def _normal(pg_type: str) -> str:
+    head, bracket, rest = pg_type.partition("(")
+    head = _CATALOGUE_NAMES.get(head.strip(), head.strip())
+    return f"{head}({rest.replace(' ', '')}" if bracket else head

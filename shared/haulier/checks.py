@@ -1,0 +1,275 @@
+"""What a definition may not say although its structure is right; each problem names the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from haulier.contracts import Contract
+from haulier.definitions import Csv, Instance, Pipeline, Source, Transform, Unpivot
+from haulier.errors import DefinitionError
+from haulier.formats import problem_for
+from haulier.keys import check_name
+from haulier.placeholders import problems_of_selection, problems_of_template
+from haulier.problems import Problem, Trail, listed, quoted, suggestion
+from haulier.schedules import problems_of_schedule
+
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FUNCTION = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", re.ASCII)
+#: Placeholders with a meaning of their own.
+_RESERVED = ("instance", "pipeline", "date", "name", "path")
+#: Text encodings of Python's that are no encoding of files.
+_NOT_FOR_FILES = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"}
+)
+_DATED = ("date", "timestamp", "time")
+
+
+def of_pipeline(pipeline: Pipeline, file_stem: str) -> list[Problem]:
+    """What can be judged of a file without merging an instance."""
+    return [
+        *_name(pipeline.pipeline, ("pipeline",)),
+        *_file_name(pipeline.pipeline, file_stem),
+        *problems_of_schedule(pipeline.schedule),
+        *(problem for name in pipeline.instances for problem in _name(name, ("instances", name))),
+        *(
+            problem
+            for name, override in pipeline.instances.items()
+            for problem in _parameters(override.parameters, ("instances", name, "parameters"))
+        ),
+    ]
+
+
+def of_instance(source: Source, transform: Transform, parameters: Mapping[str, str]) -> list[Problem]:
+    """What can be judged of an instance without its contract."""
+    files = source.files
+    filled = {"instance", "pipeline", *parameters}
+    return [
+        *problems_of_template(files.path, ("source", "files", "path"), filled, dates=True),
+        *problems_of_template(
+            files.logical_name, ("source", "files", "logical_name"), {*filled, "name", "path"}
+        ),
+        *problems_of_template(
+            files.ready.marker or "", ("source", "files", "ready", "marker"), {*filled, "name"}
+        ),
+        *problems_of_selection(files.path, files.select),
+        *_csv(source.csv),
+        *_transform(transform),
+    ]
+
+
+def of_target(instance: Instance, contract: Contract, contract_shown: str) -> list[Problem]:
+    """What can be judged only with the instance and its contract side by side."""
+    return [
+        *_against_contract(instance.transform, contract, contract_shown),
+        *_load_against_contract(instance, contract, contract_shown),
+    ]
+
+
+def _name(value: str, trail: Trail) -> Iterator[Problem]:
+    try:
+        check_name(value, "")
+    except DefinitionError as exc:
+        yield Problem(trail, str(exc).removeprefix(": "))
+
+
+def _file_name(pipeline: str, file_stem: str) -> Iterator[Problem]:
+    if pipeline != file_stem:
+        yield Problem(
+            ("pipeline",),
+            f"{quoted(pipeline)} must be the file's name, {quoted(file_stem)}; rename one of the two",
+        )
+
+
+def _parameters(parameters: Mapping[str, str], trail: Trail) -> Iterator[Problem]:
+    for name in parameters:
+        if name in _RESERVED:
+            yield Problem((*trail, name), "has a meaning already; choose another name", " ")
+        elif not _PARAMETER.fullmatch(name):
+            yield Problem(
+                (*trail, name), "cannot be a placeholder; use letters, digits and _, first a letter", " "
+            )
+
+
+def _csv(csv: Csv) -> Iterator[Problem]:
+    yield from _encoding(csv.encoding)
+    trail: Trail = ("source", "csv", "delimiter")
+    if not csv.delimiter.isascii() or csv.delimiter in "\r\n\0":
+        yield Problem(trail, f"{quoted(csv.delimiter)} cannot separate columns; use one ASCII character")
+    elif csv.delimiter == csv.quote:
+        yield Problem(
+            trail, f"{quoted(csv.delimiter)} is the quote character as well; change source.csv.quote or this"
+        )
+    if not csv.quote.isascii() or csv.quote in ("\r", "\n", "\0"):
+        yield Problem(
+            ("source", "csv", "quote"),
+            f'{quoted(csv.quote)} cannot quote; use one ASCII character, or "" for none',
+        )
+    if csv.footer.pattern is not None:
+        yield from problems_of_regex(csv.footer.pattern, ("source", "csv", "footer", "pattern"))
+
+
+def problems_of_regex(pattern: str, trail: Trail) -> Iterator[Problem]:
+    try:
+        re.compile(pattern)
+    except re.error as exc:
+        at = f" at character {exc.pos + 1}" if exc.pos is not None else ""
+        yield Problem(trail, f"{quoted(pattern)} is not a regular expression: {exc.msg}{at}")
+
+
+def _encoding(encoding: str) -> Iterator[Problem]:
+    import codecs
+
+    trail = ("source", "csv", "encoding")
+    try:
+        found = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        from encodings.aliases import aliases
+
+        names = sorted({name.replace("_", "-") for pair in aliases.items() for name in pair})
+        near = suggestion(encoding, names)
+        hint = (
+            near
+            if near.startswith("; did")
+            else '; use one of Python\'s, such as "utf-8", "cp1252" or "latin-1"'
+        )
+        yield Problem(trail, f"{quoted(encoding)} is not an encoding{hint}")
+        return
+    if not getattr(found, "_is_text_encoding", True) or found.name in _NOT_FOR_FILES:
+        yield Problem(
+            trail,
+            f'{quoted(encoding)} is no encoding of text files; such as "utf-8", "cp1252" or "latin-1" is',
+        )
+
+
+def _transform(transform: Transform) -> Iterator[Problem]:
+    for position, name in enumerate(transform.functions):
+        if not _FUNCTION.fullmatch(name):
+            yield Problem(
+                ("transform", "functions", position),
+                f'{quoted(name)} is not module.function, such as "clinical.labs" '
+                "for labs() in functions/clinical.py",
+            )
+    if transform.reshape and not transform.functions:
+        yield Problem(
+            ("transform", "reshape"),
+            "no function is named that could reshape; name it in transform.functions",
+        )
+    for column, formats in transform.date_formats.items():
+        if not formats:
+            yield Problem(("transform", "date_formats", column), "names no format", " ")
+    yield from _time_zone(transform.time_zone)
+    if transform.unpivot is not None:
+        yield from _unpivot(transform.unpivot, transform.columns)
+
+
+def _time_zone(name: str) -> Iterator[Problem]:
+    if name == "UTC":
+        return
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        near = suggestion(name, sorted(available_timezones()))
+        hint = near if near.startswith("; did") else '; use a name such as "Europe/Berlin" or "UTC"'
+        yield Problem(("transform", "time_zone"), f"{quoted(name)} is not a time zone{hint}")
+
+
+def _unpivot(unpivot: Unpivot, columns: Mapping[str, str]) -> Iterator[Problem]:
+    trail: Trail = ("transform", "unpivot")
+    if not unpivot.columns:
+        yield Problem((*trail, "columns"), "names no column", " ")
+    if unpivot.names_to == unpivot.values_to:
+        yield Problem(
+            (*trail, "values_to"), f"{quoted(unpivot.values_to)} receives the labels already (names_to)"
+        )
+    for source, label in unpivot.columns.items():
+        if source in columns:
+            yield Problem(
+                ("transform", "columns", source),
+                "is unpivoted, so it has no column of its own; remove one of the two",
+                " ",
+            )
+        twins = [other for other, same in unpivot.columns.items() if same == label]
+        if source != twins[0]:
+            yield Problem((*trail, "columns", source), f"{quoted(label)} is the label of {twins[0]} already")
+
+
+def _against_contract(transform: Transform, contract: Contract, shown: str) -> Iterator[Problem]:
+    columns = {column.name: column for column in contract.columns}
+    for source, target in transform.columns.items():
+        yield from _fed(target, contract, shown, ("transform", "columns", source))
+        if transform.unpivot and target in (transform.unpivot.names_to, transform.unpivot.values_to):
+            yield Problem(
+                ("transform", "columns", source), f"{quoted(target)} is filled by transform.unpivot"
+            )
+    for target in transform.date_formats:
+        trail: Trail = ("transform", "date_formats", target)
+        if target not in columns:
+            yield Problem(trail, f"is not a column of {shown}{suggestion(target, columns)}", " ")
+        elif columns[target].logical_type not in _DATED:
+            yield Problem(
+                trail, f"is a column of {columns[target].pg_type}; formats are for dates and times", " "
+            )
+        else:
+            for position, text in enumerate(transform.date_formats[target]):
+                if reason := problem_for(text, columns[target].logical_type):
+                    yield Problem((*trail, position), reason)
+    if transform.unpivot is not None:
+        yield from _unpivot_against_contract(transform.unpivot, contract, shown)
+    derived = [column.name for column in contract.columns if column.derived]
+    if derived and not transform.functions:
+        yield Problem(
+            ("transform", "functions"),
+            f"{listed(derived, 'and')} of {shown} {'is' if len(derived) == 1 else 'are'} derived "
+            "(transformLogic), so name the function that computes what the source does not have",
+        )
+
+
+def _fed(target: str, contract: Contract, shown: str, trail: Trail) -> Iterator[Problem]:
+    """A column of the contract that source values may go to."""
+    columns = {column.name: column for column in contract.columns}
+    if target not in columns:
+        yield Problem(trail, f"{quoted(target)} is not a column of {shown}{suggestion(target, columns)}")
+    elif columns[target].derived:
+        yield Problem(
+            trail, f"{quoted(target)} is derived (transformLogic in {shown}), so nothing is read into it"
+        )
+
+
+def _unpivot_against_contract(unpivot: Unpivot, contract: Contract, shown: str) -> Iterator[Problem]:
+    trail: Trail = ("transform", "unpivot")
+    columns = {column.name: column for column in contract.columns}
+    yield from _fed(unpivot.names_to, contract, shown, (*trail, "names_to"))
+    yield from _fed(unpivot.values_to, contract, shown, (*trail, "values_to"))
+    labelled = columns.get(unpivot.names_to)
+    if labelled is None:
+        return
+    if labelled.logical_type != "string":
+        yield Problem(
+            (*trail, "names_to"), f"{quoted(labelled.name)} is {labelled.pg_type} in {shown}; labels are text"
+        )
+    if contract.key and labelled.key_position is None:
+        yield Problem(
+            (*trail, "names_to"),
+            f"{quoted(labelled.name)} must be in the primary key of {shown}, "
+            "or the rows made of one row have the same key",
+        )
+    for source, label in unpivot.columns.items():
+        if labelled.enum is not None and label not in labelled.enum:
+            place: Trail = (*trail, "columns", source)
+            yield Problem(
+                place,
+                f"{quoted(label)} is not in the enum of {labelled.name} in {shown}"
+                f"{suggestion(label, labelled.enum)}",
+            )
+
+
+def _load_against_contract(instance: Instance, contract: Contract, shown: str) -> Iterator[Problem]:
+    if instance.load.mode == "upsert" and not contract.key:
+        yield Problem(
+            ("load", "mode"),
+            f'"upsert" needs a primary key and {shown} declares none; '
+            'declare primaryKey there, or use "append"',
+        )

@@ -1,0 +1,159 @@
+"""The invariants, as queries anyone can read: `haulier verify` and the tests run these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from haulier.errors import HaulierError
+from haulier.exchange import Exchange
+from haulier.interval import Interval
+from haulier.keys import RunKeys
+from haulier.ledger.connection import Connection, Cursor, transaction
+from haulier.ledger.queries import queries
+from haulier.manifest import Manifest
+from haulier.settings import Settings
+
+_SQL = queries("haulier.ledger", "verify.sql")
+
+#: invariant -> what it says. I3 and I6 compare with a model and a rerun; the tests hold those.
+INVARIANTS: dict[str, str] = {
+    "I1": "every account closes, and every rejected row is kept",
+    "I2": "every target row's load and delivery are in the ledger, and no row is missing or too many",
+    "I4": "one manifest per run, content and step, with every part present and matching",
+    "I5": "generation and fence never fall",
+    "I7": "every reject is found from its file and row number, and is resolved at most once",
+    "I8": "the hash chain over loads, history and rejects holds",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One violation."""
+
+    invariant: str
+    subject: str
+    problem: str
+
+
+def verify(
+    connection: Connection,
+    settings: Settings,
+    *,
+    exchange: Exchange | None = None,
+    deep: bool = False,
+    target: str | None = None,
+) -> list[Finding]:
+    """Every violation, empty when all is well.
+
+    Without an exchange I4 is left out. ``deep`` also reads every part and every kept original again:
+    digests, and each reject's verbatim row against its file.
+    """
+    findings: list[Finding] = []
+    with transaction(connection, settings) as cursor:
+        values = {"target": target}
+        for invariant, name in (
+            ("I1", "i1_accounts"),
+            ("I5", "i5_never_fall"),
+            ("I7", "i7_rejects"),
+            ("I8", "i8_chain"),
+        ):
+            cursor.execute(_SQL[name], values)
+            findings += _findings(invariant, cursor)
+        cursor.execute(_SQL["targets"], values)
+        for (name,) in cursor.fetchall():
+            findings += _rows(cursor, name)
+        if exchange is not None:
+            cursor.execute(_SQL["loads"], values)
+            for load_id, input_digest, pipeline, instance, start, end, content in cursor.fetchall():
+                keys = RunKeys(
+                    pipeline=pipeline,
+                    instance=instance,
+                    interval=Interval(start=start, end=end),
+                    content=content,
+                )
+                findings += _exchange(cursor, exchange, keys, load_id, input_digest, deep)
+    return findings
+
+
+def _rows(cursor: Cursor, target: str) -> Iterator[Finding]:
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [target])
+    if not (cursor.fetchone() or (False,))[0]:
+        yield Finding(
+            invariant="I2", subject=f"table {target}", problem="does not exist; the ledger says it was loaded"
+        )
+        return
+    table = sql.Identifier(*target.split(".", 1))
+    for name in ("i2_rows", "i2_total"):
+        cursor.execute(sql.SQL(_SQL[name]).format(table=table), {"target": target})
+        yield from _findings("I2", cursor)
+
+
+def _exchange(
+    cursor: Cursor, exchange: Exchange, keys: RunKeys, load_id: int, input_digest: str, deep: bool
+) -> Iterator[Finding]:
+    from haulier.parts import read_part
+    from haulier.sealing import read_manifest
+
+    subject = f"load {load_id}"
+    for step in ("extract", "transform"):
+        try:
+            manifest = read_manifest(exchange, keys, step)
+        except HaulierError as exc:
+            yield Finding(invariant="I4", subject=subject, problem=str(exc))
+            continue
+        if step == "transform" and manifest.input_digest != input_digest:
+            yield Finding(
+                invariant="I4", subject=subject, problem=f"{keys.manifest(step)} is not what was loaded"
+            )
+        for part in (*manifest.parts, *manifest.rejects, *manifest.flags):
+            size = exchange.size(part.key)
+            if size != part.bytes:
+                yield Finding(
+                    invariant="I4",
+                    subject=part.key,
+                    problem="is gone" if size is None else f"{size} bytes, not {part.bytes}",
+                )
+            elif deep:
+                try:
+                    read_part(exchange, part)
+                except HaulierError as exc:
+                    yield Finding(invariant="I4", subject=part.key, problem=str(exc))
+        if step == "transform" and deep:
+            yield from _originals(cursor, exchange, manifest, load_id)
+
+
+def _originals(cursor: Cursor, exchange: Exchange, manifest: Manifest, load_id: int) -> Iterator[Finding]:
+    from haulier.originals import VerbatimRows, open_original
+
+    for delivery in manifest.deliveries:
+        try:
+            for _ in open_original(exchange, delivery):
+                pass
+        except HaulierError as exc:
+            yield Finding(invariant="I7", subject=delivery.uri, problem=str(exc))
+            continue
+        cursor.execute(_SQL["rejects_of"], {"load_id": load_id, "delivery_id": delivery.delivery_id})
+        rejects = cursor.fetchall()
+        numbers = sorted({row for _, row, _, _ in rejects})
+        found = dict(
+            zip(
+                numbers,
+                VerbatimRows(exchange, delivery, manifest.definition.source.csv).take(numbers),
+                strict=True,
+            )
+        )
+        for reject_id, row, verbatim, size in rejects:
+            if found[row][: len(verbatim)] != bytes(verbatim) or len(found[row]) != size:
+                yield Finding(
+                    invariant="I7",
+                    subject=f"reject {reject_id}",
+                    problem=f"row {row} of {delivery.uri} reads differently",
+                )
+
+
+def _findings(invariant: str, cursor: Cursor) -> Iterator[Finding]:
+    for subject, problem in cursor.fetchall():
+        yield Finding(invariant=invariant, subject=subject, problem=problem)

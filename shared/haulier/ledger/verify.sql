@@ -1,0 +1,113 @@
+-- name: targets
+-- Every table the ledger says it wrote.
+SELECT DISTINCT target FROM haulier.load WHERE %(target)s::text IS NULL OR target = %(target)s ORDER BY target
+
+-- name: i1_accounts
+-- Accounts that do not close, or whose rejects were not all kept.
+SELECT 'load ' || l.load_id,
+       format('rejects kept: %%s; rejects in the accounts: %%s', kept.n, coalesce(source.rejected, 0) + l.rejected)
+FROM haulier.load l
+LEFT JOIN LATERAL (SELECT sum(a.rejected) AS rejected FROM haulier.source_account a WHERE a.load_id = l.load_id) source ON true
+CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject r WHERE r.load_id = l.load_id) kept
+WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND kept.n <> coalesce(source.rejected, 0) + l.rejected
+UNION ALL
+SELECT 'load ' || l.load_id, 'its deliveries are not those its generation reserved'
+FROM haulier.load l
+WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (SELECT array_agg(a.delivery_id ORDER BY a.delivery_id) FROM haulier.source_account a WHERE a.load_id = l.load_id)
+      IS DISTINCT FROM
+      (SELECT array_agg(g.delivery_id ORDER BY g.delivery_id) FROM haulier.generation_delivery g
+       WHERE g.run_id = l.run_id AND g.generation = l.generation)
+UNION ALL
+SELECT 'load ' || l.load_id, 'its target account does not close'
+FROM haulier.load l
+WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND l.produced <> l.inserted + l.updated + l.unchanged + l.superseded + l.duplicate + l.deleted + l.rejected + l.held
+UNION ALL
+SELECT 'load ' || a.load_id, format('the account of delivery %%s does not close', a.delivery_id)
+FROM haulier.source_account a WHERE a.read <> a.accepted + a.filtered + a.rejected + a.stripped
+UNION ALL
+SELECT 'load ' || l.load_id, 'the history does not hold one line per row it changed or removed'
+FROM haulier.load l
+WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND l.updated + l.removed + l.deleted <> (SELECT count(*) FROM haulier.history h WHERE h.load_id = l.load_id)
+
+-- name: i2_rows
+-- Target rows whose load or delivery the ledger does not know as theirs.
+SELECT 'table ' || %(target)s, format('%%s rows name load %%s and delivery %%s, which the ledger does not know together',
+                                      count(*), t._haulier_load, t._haulier_delivery)
+FROM {table} t
+WHERE NOT EXISTS (
+    SELECT FROM haulier.load l JOIN haulier.generation_delivery g USING (run_id, generation)
+    WHERE l.load_id = t._haulier_load AND l.target = %(target)s AND l.outcome = 'loaded' AND g.delivery_id = t._haulier_delivery
+      AND l.generation = t._haulier_generation)
+GROUP BY t._haulier_load, t._haulier_delivery
+
+-- name: i2_total
+-- A table that holds more or fewer rows than the ledger's loads left there.
+SELECT 'table ' || %(target)s, format('holds %%s rows; the ledger left %%s', found.n, expected.n)
+FROM (SELECT count(*) AS n FROM {table}) found,
+     (SELECT coalesce(sum(inserted - removed - deleted), 0) AS n FROM haulier.load WHERE target = %(target)s) expected
+WHERE found.n <> expected.n
+
+-- name: i5_never_fall
+-- Loads that came after a later generation or fence of the same run.
+SELECT 'load ' || load_id, format('generation %%s under fence %%s came after generation %%s under fence %%s', generation, fence,
+                                  before_generation, before_fence)
+FROM (SELECT load_id, kind, generation, fence, lag(generation) OVER w AS before_generation, lag(fence) OVER w AS before_fence
+      FROM haulier.load WINDOW w AS (PARTITION BY target, run_id ORDER BY load_id)) AS l
+WHERE generation < before_generation OR fence <= before_fence
+UNION ALL
+SELECT 'run ' || r.run_id, 'its generation or fence is below one the ledger holds'
+FROM haulier.run r
+WHERE r.generation <> coalesce((SELECT max(g.generation) FROM haulier.generation g WHERE g.run_id = r.run_id), 0)
+   OR r.fence < (SELECT max(l.fence) FROM haulier.load l WHERE l.run_id = r.run_id)
+
+-- name: i7_rejects
+-- Rejects that cannot be found back or were resolved by something that may not.
+SELECT 'reject ' || r.reject_id, 'its delivery is not one of its load'
+FROM haulier.reject r JOIN haulier.load l USING (load_id)
+WHERE NOT EXISTS (SELECT FROM haulier.generation_delivery g
+                  WHERE g.run_id = l.run_id AND g.generation = l.generation AND g.delivery_id = r.delivery_id)
+UNION ALL
+SELECT 'reject ' || e.reject_id, 'resolved more than once'
+FROM haulier.reject_event e WHERE e.status <> 'failed again' GROUP BY e.reject_id HAVING count(*) > 1
+UNION ALL
+SELECT 'reject ' || e.reject_id, 'resolved by load ' || e.load_id || ', which did not replay it'
+FROM haulier.reject_event e JOIN haulier.load l USING (load_id)
+WHERE e.status IN ('replayed', 'failed again')
+  AND NOT EXISTS (SELECT FROM haulier.replay_reject p WHERE p.replay_id = l.replay_id AND p.reject_id = e.reject_id)
+
+-- name: i8_chain
+-- Links whose hash is not that of what they seal, and loads without a link.
+SELECT format('link %%s of %%s', c.link, c.target),
+       CASE WHEN c.previous IS DISTINCT FROM p.hash THEN 'does not follow from the link before it'
+            WHEN c.history_digest <> haulier.history_digest(c.load_id) THEN 'the history of load ' || c.load_id || ' was changed'
+            WHEN c.reject_digest <> haulier.reject_digest(c.load_id) THEN 'the rejects of load ' || c.load_id || ' were changed'
+            ELSE 'load ' || c.load_id || ' was changed' END
+FROM haulier.chain c
+LEFT JOIN haulier.chain p ON p.target = c.target AND p.link = c.link - 1
+WHERE (%(target)s::text IS NULL OR c.target = %(target)s)
+  AND (c.previous IS DISTINCT FROM p.hash
+       OR c.history_digest <> haulier.history_digest(c.load_id)
+       OR c.reject_digest <> haulier.reject_digest(c.load_id)
+       OR c.hash <> haulier.link_hash(c.load_id, c.previous, c.history_digest, c.reject_digest))
+UNION ALL
+SELECT 'load ' || l.load_id, 'has no link in the chain'
+FROM haulier.load l
+WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND NOT EXISTS (SELECT FROM haulier.chain c WHERE c.load_id = l.load_id)
+
+-- name: loads
+-- Every load with its place in the exchange.
+SELECT l.load_id, l.input_digest, r.pipeline, r.instance, r.interval_start, r.interval_end,
+       CASE WHEN l.replay_id IS NULL THEN 'g' || l.generation ELSE 'r' || l.replay_id END
+FROM haulier.load l JOIN haulier.run r USING (run_id)
+WHERE %(target)s::text IS NULL OR l.target = %(target)s
+ORDER BY l.load_id
+
+-- name: rejects_of
+-- The rejects of one load and delivery, in the file's order.
+SELECT reject_id, row_number, verbatim, verbatim_bytes FROM haulier.reject
+WHERE load_id = %(load_id)s AND delivery_id = %(delivery_id)s ORDER BY row_number

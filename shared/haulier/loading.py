@@ -1,0 +1,298 @@
+"""From definition files to instances: read, merged, filled in and checked, or refused with every reason.
+
+`load_pipeline` reads one file; `resolve` makes one instance of it and reads its contract. A run of one
+pipeline reads no other's file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from haulier import checks, documents, odcs
+from haulier.contracts import Contract
+from haulier.definitions import Instance, Pipeline, Source, Transform
+from haulier.errors import DefinitionError
+from haulier.keys import check_name
+from haulier.placeholders import fill
+from haulier.problems import Problem, quoted, reaches, suggestion
+
+T = TypeVar("T")
+
+#: The one instance of a pipeline that declares none.
+ONLY_INSTANCE = "main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineFile:
+    """A definition file that was read, and where it lies."""
+
+    folder: Path
+    path: Path
+    pipeline: Pipeline
+    #: As written: overrides are merged into this, not into defaults.
+    document: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.pipeline.pipeline
+
+    @property
+    def shown(self) -> str:
+        return _shown(self.path, self.folder)
+
+    @property
+    def contract_path(self) -> Path:
+        return self.path.parent / self.pipeline.contract
+
+    @cached_property
+    def contract(self) -> Contract:
+        """Read when first asked for. Raises `DefinitionError`."""
+        if not self.contract_path.is_file():
+            raise DefinitionError(f"{self.shown}: {Problem(('contract',), self._contract_hint()).words()}")
+        return odcs.load_contract(self.contract_path, _shown(self.contract_path, self.folder))
+
+    def _contract_hint(self) -> str:
+        given = self.pipeline.contract
+        contracts = sorted((self.folder / "contracts").glob("*.y*ml"))
+        known = [f"../contracts/{path.name}" for path in contracts]
+        return f"there is no file {quoted(given)}, seen from {self.path.parent}{suggestion(given, known)}"
+
+
+def load_pipelines(folder: Path) -> dict[str, PipelineFile]:
+    """All of ``folder/pipelines/*.yaml`` by name. Raises `DefinitionError` with the problems of all."""
+    found, problems = {}, []
+    for name in pipeline_names(folder):
+        try:
+            found[name] = load_pipeline(folder, name)
+        except DefinitionError as exc:
+            problems.append(str(exc))
+    if problems:
+        raise DefinitionError("\n".join(problems))
+    return found
+
+
+def pipeline_names(folder: Path) -> list[str]:
+    """The names of the definition files, unopened. Raises `DefinitionError` for a folder without any."""
+    pipelines = folder / "pipelines"
+    if not pipelines.is_dir():
+        raise DefinitionError(
+            f"{pipelines.absolute()} is not a folder; HAULIER_DEFINITIONS names the one around `pipelines/`"
+        )
+    files = [path for path in sorted(pipelines.iterdir()) if not path.name.startswith(".")]
+    for path in files:
+        if path.suffix.lower() in (".yml", ".yaml") and path.suffix != ".yaml":
+            raise DefinitionError(f"{_shown(path, folder)}: would not be read; rename it to {path.stem}.yaml")
+    return [path.stem for path in files if path.suffix == ".yaml" and path.is_file()]
+
+
+def load_pipeline(folder: Path, name: str) -> PipelineFile:
+    """Read ``folder/pipelines/{name}.yaml`` and nothing else. Raises `DefinitionError` with all problems."""
+    path = folder / "pipelines" / f"{check_name(name, 'pipeline')}.yaml"
+    if not path.is_file():
+        hint = suggestion(name, pipeline_names(folder), "there are")
+        raise DefinitionError(f"there is no pipeline {quoted(name)} in {path.parent.absolute()}{hint}")
+    shown = _shown(path, folder)
+    document = documents.read(path, shown)
+    pipeline = _converted(document, Pipeline, path, shown, "a pipeline")
+    _refuse(checks.of_pipeline(pipeline, path.stem), shown, document)
+    return PipelineFile(folder=folder, path=path, pipeline=pipeline, document=document)
+
+
+def instances(pipeline_file: PipelineFile) -> list[str]:
+    """The names of its instances, in the file's order."""
+    return list(pipeline_file.pipeline.instances) or [ONLY_INSTANCE]
+
+
+def resolve(pipeline_file: PipelineFile, instance_name: str) -> tuple[Instance, Contract]:
+    """One instance, merged, filled in, and checked against its contract. Raises `DefinitionError`."""
+    instance = resolve_instance(pipeline_file, instance_name)
+    contract = pipeline_file.contract
+    contract_shown = _shown(pipeline_file.contract_path, pipeline_file.folder)
+    _Origin(pipeline_file, instance_name).refuse(checks.of_target(instance, contract, contract_shown))
+    return instance, contract
+
+
+def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instance:
+    """As `resolve`, without opening the contract: what a schedule needs to know."""
+    known = instances(pipeline_file)
+    if instance_name not in known:
+        hint = suggestion(instance_name, known, "there are")
+        raise DefinitionError(f"{pipeline_file.shown}: there is no instance {quoted(instance_name)}{hint}")
+    pipeline = pipeline_file.pipeline
+    override = pipeline.instances.get(instance_name)
+    parameters = override.parameters if override else {}
+    origin = _Origin(pipeline_file, instance_name)
+    source, transform = origin.sections()
+    origin.refuse(checks.of_instance(source, transform, parameters))
+    values = {"instance": instance_name, "pipeline": pipeline.pipeline, **parameters}
+    return Instance(
+        pipeline=pipeline.pipeline,
+        instance=instance_name,
+        description=(override and override.description) or pipeline.description,
+        owner=pipeline.owner,
+        tags=pipeline.tags,
+        schedule=pipeline.schedule,
+        start=pipeline.start,
+        catchup=pipeline.catchup,
+        parameters=parameters,
+        source=_filled(source, values),
+        transform=transform,
+        load=pipeline.load,
+    )
+
+
+def findings(folder: Path, pipeline: str | None = None, instance: str | None = None) -> list[tuple[str, str]]:
+    """Every problem of all that is asked about, as (what was checked, what is wrong); nothing is raised."""
+    return list(_findings(folder, pipeline, instance))
+
+
+def definition_digest(instance: Instance, contract: Contract) -> str:
+    """SHA-256 over what an instance and its contract mean.
+
+    The same for a setting left out and one written out with its default, so a release that adds a
+    setting changes no digest.
+    """
+    canonical = {"definition": _without_defaults(instance), "contract": _without_defaults(contract)}
+    return hashlib.sha256(msgspec.json.encode(canonical, order="sorted")).hexdigest()
+
+
+def _findings(folder: Path, pipeline: str | None, instance: str | None) -> Iterator[tuple[str, str]]:
+    try:
+        names = [pipeline] if pipeline else pipeline_names(folder)
+    except DefinitionError as exc:
+        yield str(folder), str(exc)
+        return
+    for name in names:
+        seen: set[str] = set()
+        try:
+            pipeline_file = load_pipeline(folder, name)
+        except DefinitionError as exc:
+            yield name, str(exc)
+            continue
+        for chosen in [instance] if instance else instances(pipeline_file):
+            try:
+                resolve(pipeline_file, chosen)
+            except DefinitionError as exc:
+                # What is wrong with the pipeline or its contract is wrong with every instance: said once.
+                if str(exc) not in seen:
+                    seen.add(str(exc))
+                    yield f"{name}/{chosen}", str(exc)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where in the file each setting of an instance was written."""
+
+    file: PipelineFile
+    instance: str
+
+    @property
+    def _override(self) -> Mapping[str, Any]:
+        overrides: Mapping[str, Any] = self.file.document.get("instances") or {}
+        override: Mapping[str, Any] = overrides.get(self.instance) or {}
+        return override
+
+    def sections(self) -> tuple[Source, Transform]:
+        """The pipeline's source and transform with the instance's laid over them, validated as a whole."""
+        merged = {
+            name: _merged(self.file.document.get(name, {}), self._override.get(name, {}))
+            for name in ("source", "transform")
+        }
+        try:
+            return msgspec.convert(merged["source"], Source), msgspec.convert(merged["transform"], Transform)
+        except msgspec.ValidationError as exc:
+            self.refuse(self._explained(merged))
+            raise AssertionError(f"{self.file.shown}: refused without a reason: {exc}") from exc
+
+    def refuse(self, problems: list[Problem]) -> None:
+        _refuse([self._placed(problem) for problem in problems], self.file.shown, self.file.document)
+
+    def _explained(self, merged: Mapping[str, Any]) -> list[Problem]:
+        from haulier.explaining import explain
+
+        originals = documents.original_texts(self.file.path, self.file.shown)
+        mine = {
+            trail[2:]: text for trail, text in originals.items() if trail[:2] == ("instances", self.instance)
+        }
+        return explain(merged, _Sections, "a pipeline", {**originals, **mine})
+
+    def _placed(self, problem: Problem) -> Problem:
+        """Under ``instances.…`` when that is where the setting was written."""
+        theirs = reaches(self._override, problem.trail)
+        if theirs > 1 and theirs >= reaches(self.file.document, problem.trail):
+            trail = ("instances", self.instance, *problem.trail)
+            return Problem(trail, problem.text, problem.joint)
+        return problem
+
+
+class _Sections(msgspec.Struct, forbid_unknown_fields=True):
+    source: Source
+    transform: Transform
+
+
+def _converted(document: object, kind: type[T], path: Path, shown: str, noun: str) -> T:
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as exc:
+        from haulier.explaining import explain
+
+        problems = explain(document, kind, noun, documents.original_texts(path, shown))
+        _refuse(problems, shown, document)
+        raise AssertionError(f"{shown}: refused without a reason: {exc}") from exc
+
+
+def _refuse(problems: list[Problem], shown: str, document: object) -> None:
+    if problems:
+        raise DefinitionError("\n".join(f"{shown}: {problem.words(document)}" for problem in problems))
+
+
+def _shown(path: Path, folder: Path) -> str:
+    """The path as people know it: from the definitions folder, or as it is when it lies elsewhere."""
+    resolved, root = path.resolve(), folder.resolve()
+    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else str(path)
+
+
+def _merged(base: Any, override: Any) -> Any:
+    """JSON Merge Patch (RFC 7396): mappings merge, anything else replaces, null takes the key away."""
+    if not isinstance(override, dict):
+        return override
+    merged = dict(base) if isinstance(base, dict) else {}
+    for key, value in override.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
+    return merged
+
+
+def _filled(source: Source, values: Mapping[str, str]) -> Source:
+    files = source.files
+    marker = files.ready.marker
+    ready = msgspec.structs.replace(files.ready, marker=marker and fill(marker, values))
+    path, logical_name = fill(files.path, values), fill(files.logical_name, values)
+    files = msgspec.structs.replace(files, path=path, logical_name=logical_name, ready=ready)
+    return msgspec.structs.replace(source, files=files)
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        given = ((one, getattr(value, one.name)) for one in msgspec.structs.fields(value))
+        return {
+            one.encode_name: _without_defaults(content) for one, content in given if content != _default(one)
+        }
+    if isinstance(value, dict):
+        return {key: _without_defaults(content) for key, content in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_defaults(content) for content in value]
+    return value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if callable(field.default_factory) else field.default

@@ -1,0 +1,110 @@
+"""The files deliveries came as: kept byte for byte in the exchange, and read again from there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from haulier.compression import decompressed
+from haulier.definitions import Csv
+from haulier.errors import DataError
+from haulier.exchange import Exchange
+from haulier.manifest import Delivery
+from haulier.records import Block, frame
+
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+class _Changed(Exception):
+    """The file is no longer what its digest says."""
+
+
+def file_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def keep(exchange: Exchange, key: str, path: Path, *, sha256: str, size: int) -> bool:
+    """Have the file with this digest at ``key``; ``False``: it has changed meanwhile, and nothing was stored.
+
+    The key holds the digest, so an object of the right size is the right object.
+    """
+    if exchange.size(key) == size:
+        return True
+    try:
+        exchange.upload(key, _only_if(file_chunks(path), sha256))
+    except _Changed:
+        return False
+    return True
+
+
+def _only_if(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
+    """The chunks, the last one only when all of them have this digest: else nothing may be stored."""
+    digest = hashlib.sha256()
+    held = b""
+    for chunk in chunks:
+        digest.update(chunk)
+        if held:
+            yield held
+        held = chunk
+    if digest.hexdigest() != sha256:
+        raise _Changed
+    yield held
+
+
+def open_original(exchange: Exchange, delivery: Delivery) -> Iterator[bytes]:
+    """The kept file as it arrived.
+
+    Raises `DataError` at its end when it is not the file that was reserved; who stops before the end
+    has not checked.
+    """
+    digest = hashlib.sha256()
+    for chunk in exchange.stream(delivery.original):
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != delivery.sha256:
+        raise DataError(
+            f"{delivery.original} in the exchange is not the file that arrived as {delivery.uri}: its digest is "
+            f"{digest.hexdigest()}; put the original back there from a backup"
+        )
+
+
+def text_chunks(exchange: Exchange, delivery: Delivery) -> Iterator[bytes]:
+    """The kept file's text, unpacked. Raises `DataError` like `open_original` and `decompressed`."""
+    return decompressed(open_original(exchange, delivery), delivery.uri)
+
+
+def records_of(exchange: Exchange, delivery: Delivery, csv: Csv) -> Iterator[Block]:
+    """The kept file's records, as `haulier.records.frame` cuts them."""
+    return frame(text_chunks(exchange, delivery), csv, delivery.uri)
+
+
+class VerbatimRows:
+    """The bytes of single rows as they arrived, for whoever has to show them.
+
+    A row is given without its line end; text in an encoding that had to be carried over (UTF-16) as
+    UTF-8; of a record longer than ``csv.record_bytes`` its first 64 KiB.
+    """
+
+    def __init__(self, exchange: Exchange, delivery: Delivery, csv: Csv) -> None:
+        self._uri = delivery.uri
+        self._blocks = records_of(exchange, delivery, csv)
+        self._block: Block | None = None
+
+    def take(self, rows: Sequence[int]) -> list[bytes]:
+        """The rows with these numbers, in ascending order, also from one call to the next.
+
+        Raises `DataError` for a number the file does not reach.
+        """
+        found = []
+        for row in rows:
+            while self._block is None or row >= self._block.first + len(self._block):
+                self._block = next(self._blocks, None)
+                if self._block is None:
+                    raise DataError(f"{self._uri} has no row {row}; has the csv section of its definition changed?")
+            if row < self._block.first:
+                raise ValueError(f"row {row} lies behind: rows are taken in ascending order")
+            found.append(self._block.record(row - self._block.first))
+        return found

@@ -1,0 +1,67 @@
+"""The ``{…}`` of source paths and names: what they may be, and filling them in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from haulier.formats import names_a_day, problem_of_format
+from haulier.problems import Problem, Trail, quoted, suggestion
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_DATE = "date:"
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """``{instance}``, ``{pipeline}`` and parameters become their values; others stay."""
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+
+
+def date_formats(text: str) -> list[str]:
+    """The formats of its ``{date:…}``."""
+    return [name.removeprefix(_DATE) for name in _PLACEHOLDER.findall(text) if name.startswith(_DATE)]
+
+
+def problems_of_template(
+    text: str, trail: Trail, known: Iterable[str], *, dates: bool = False
+) -> Iterator[Problem]:
+    """Placeholders that are none. ``dates``: whether ``{date:…}`` is one here."""
+    names = sorted(known)
+    for name in _PLACEHOLDER.findall(text):
+        if name in names:
+            continue
+        if dates and name.startswith(_DATE):
+            if reason := problem_of_format(name.removeprefix(_DATE)):
+                yield Problem(trail, f"{{{name}}}: {reason}")
+        elif dates and name == "date":
+            yield Problem(trail, "{date} needs a format, such as {date:%Y-%m-%d}")
+        else:
+            choices = [f"{{{one}}}" for one in names] + (["{date:%Y-%m-%d}"] if dates else [])
+            yield Problem(
+                trail,
+                f"{quoted(f'{{{name}}}')} is not a placeholder here{suggestion(f'{{{name}}}', choices)}",
+            )
+    rest = _PLACEHOLDER.sub("", text)
+    if "{" in rest or "}" in rest:
+        yield Problem(trail, f"{quoted(text)} has a brace without its partner")
+
+
+def problems_of_selection(path: str, select: str) -> Iterator[Problem]:
+    """The name's date and the way files are selected need each other."""
+    formats = date_formats(path)
+    if select == "name" and not formats:
+        yield Problem(
+            ("source", "files", "select"),
+            f'"name" needs a date in source.files.path ({quoted(path)}), such as {{date:%Y-%m-%d}}; '
+            "or write select: modified",
+        )
+    elif select == "name" and not any(map(problem_of_format, formats)) and not names_a_day("".join(formats)):
+        yield Problem(
+            ("source", "files", "path"),
+            f"{quoted(path)} does not name a whole day; select: name needs year, month and day",
+        )
+    elif select == "modified" and formats:
+        yield Problem(
+            ("source", "files", "path"),
+            f"{{date:{formats[0]}}} has no part in select: modified; write * in its place, or select: name",
+        )

@@ -1,0 +1,279 @@
+"""Cutting delimited text into records: exact, vectorised, and bounded whatever the text holds.
+
+A record ends at the first line end (``\\n``, ``\\r\\n`` or a lone ``\\r``) outside quotes. A quote opens
+at the beginning of a field only and is closed by the next one that is not doubled; anywhere else it
+is a character like any other. That is what Python's csv module and pyarrow read, too.
+
+Records are numbered from 1 as a spreadsheet shows them: preamble, header and blank lines count.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from haulier.definitions import Csv
+from haulier.encodings import framable
+from haulier.errors import DefinitionError
+from haulier.rows import VERBATIM_BYTES
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+#: How much text is looked at together. 1 to 8 MiB cut and parse equally fast here; the index arrays
+#: of a block full of quotes take ten times its bytes.
+BLOCK_BYTES = 4 * 1024 * 1024
+
+_LF, _CR = 10, 13
+
+Rule = Literal["quote-not-closed", "record-too-long"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Whole records in order: record ``i`` is ``data[starts[i]:ends[i]]``, its line end follows."""
+
+    data: bytes
+    starts: IntArray
+    ends: IntArray
+    #: Where the last record's line end stops.
+    stop: int
+    #: Number of the first record.
+    first: int
+    #: Records with a quote where none should stand; ``None``: there is none.
+    odd: BoolArray | None = None
+    #: Why this block's only record cannot be read, and its whole length: ``data`` may hold its beginning only.
+    rule: Rule | None = None
+    length: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def record(self, index: int) -> bytes:
+        """The bytes of one record without its line end."""
+        return self.data[self.starts[index] : self.ends[index]]
+
+    def verbatim(self, index: int) -> tuple[bytes, int]:
+        """What is kept of a record, and how long it is as a whole."""
+        record = self.record(index)
+        return record[:VERBATIM_BYTES], len(record) if self.length is None else self.length
+
+    def slice(self, start: int, stop: int) -> Block:
+        """The records ``start`` up to ``stop``."""
+        stop = min(stop, len(self))
+        return Block(
+            data=self.data,
+            starts=self.starts[start:stop],
+            ends=self.ends[start:stop],
+            stop=int(self.starts[stop]) if stop < len(self) else self.stop,
+            first=self.first + start,
+            odd=None if self.odd is None else self.odd[start:stop],
+            rule=self.rule,
+            length=self.length,
+        )
+
+
+def frame(
+    chunks: Iterable[bytes], csv: Csv, name: str = "the file", *, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Block]:
+    """Cut text into records; how it is chunked makes no difference to them.
+
+    A record longer than ``csv.record_bytes`` becomes a block of its own with a rule. When that is
+    for want of a closing quote, here or until the text ends, it is cut at the first line end after
+    the open quote, so that the rest of the file is still read. Raises `DefinitionError` for a
+    delimiter or quote that cannot be, and what `haulier.encodings.framable` raises.
+    """
+    return _Framer(framable(chunks, csv.encoding, name), csv, block_bytes).blocks()
+
+
+def check_dialect(csv: Csv) -> None:
+    """Raises `DefinitionError` when the characters of a definition cannot mark fields."""
+    for what, character in (("delimiter", csv.delimiter), ("quote", csv.quote)):
+        if character and (not character.isascii() or character in "\r\n\0"):
+            raise DefinitionError(f"csv.{what}: {character!r} is not an ASCII character that can stand inside a line")
+    if csv.delimiter == csv.quote:
+        raise DefinitionError(f"csv.quote: {csv.quote!r} is the delimiter, too")
+
+
+class _Framer:
+    def __init__(self, chunks: Iterator[bytes], csv: Csv, block_bytes: int) -> None:
+        check_dialect(csv)
+        self._chunks = chunks
+        self._delimiter = ord(csv.delimiter)
+        self._quote = csv.quote.encode()
+        self._limit = csv.record_bytes
+        self._preamble = csv.preamble_rows
+        self._block_bytes = block_bytes
+        self._final = False
+        self._number = 1
+        self._beside = np.zeros(256, dtype=np.bool_)
+        self._beside[[self._delimiter, _CR, _LF, *self._quote]] = True
+
+    def blocks(self) -> Iterator[Block]:
+        data, want = b"", self._block_bytes
+        while data := self._fill(data, want):
+            # Lines before the header are no records yet: a quote in them means nothing.
+            quote = b"" if self._preamble else self._quote
+            block = self._cut(data, quote)
+            if block is not None:
+                if self._preamble:
+                    block = block.slice(0, self._preamble)
+                too_long = block.ends - block.starts > self._limit
+                if too_long.any():
+                    block = block.slice(0, int(too_long.argmax()))
+            if block is not None and len(block):
+                yield self._counted(block)
+                data, want = data[block.stop :], self._block_bytes
+            elif self._final or len(data) > self._limit + 1:
+                block, data = self._cut_long(data, quote)
+                yield self._counted(block)
+                want = self._block_bytes
+            else:
+                want = 2 * len(data)
+
+    def _counted(self, block: Block) -> Block:
+        self._number += len(block)
+        self._preamble = max(self._preamble - len(block), 0)
+        return block
+
+    def _fill(self, data: bytes, want: int) -> bytes:
+        """``data`` with more behind it, until there are ``want`` bytes or no more to be had."""
+        pieces, size = [data] if data else [], len(data)
+        while size < want and not self._final:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self._final = True
+            elif chunk:
+                pieces.append(chunk)
+                size += len(chunk)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _cut(self, data: bytes, quote: bytes) -> Block | None:
+        """The records that are whole in ``data``, which begins with one; ``None``: not one is."""
+        text = np.frombuffer(data, dtype=np.uint8)
+        ends, nexts = _line_ends(data, text, self._final)
+        odd: BoolArray | None = None
+        irregular = False
+        if quote and quote in data:
+            quotes = np.flatnonzero(text == quote[0])
+            before = np.searchsorted(quotes, ends)
+            outside = before % 2 == 0
+            # The parity of the quotes before it says whether a line end is inside quotes, as long as
+            # every quote stands beside a delimiter, a line end or its double.
+            irregular = not self._all_beside(text, quotes)
+            if irregular:
+                outside = self._walk(data, ends, nexts)[0]
+            ends, nexts = ends[outside], nexts[outside]
+        if not len(ends):
+            return None
+        starts = np.concatenate(([0], nexts[:-1]))
+        if irregular:
+            odd = self._odd(text, starts, quotes[: np.searchsorted(quotes, nexts[-1])])
+        return Block(data=data, starts=starts, ends=ends, stop=int(nexts[-1]), first=self._number, odd=odd)
+
+    def _all_beside(self, text: npt.NDArray[np.uint8], quotes: IntArray) -> bool:
+        opening, closing = quotes[::2], quotes[1::2]
+        if len(opening) and opening[0] == 0:
+            opening = opening[1:]
+        if len(closing) and closing[-1] + 1 == len(text):
+            closing = closing[:-1]
+        return bool(self._beside[text[opening - 1]].all() and self._beside[text[closing + 1]].all())
+
+    def _odd(self, text: npt.NDArray[np.uint8], starts: IntArray, quotes: IntArray) -> BoolArray:
+        """Which records hold a quote that parity would misread."""
+        record = np.searchsorted(starts, quotes, side="right") - 1
+        opening = (np.arange(len(quotes)) - np.searchsorted(quotes, starts)[record]) % 2 == 0
+        # At either end of the text a quote is taken for its own neighbour, which is fine.
+        neighbour = np.clip(np.where(opening, quotes - 1, quotes + 1), 0, len(text) - 1)
+        odd = np.zeros(len(starts), dtype=np.bool_)
+        odd[record[~self._beside[text[neighbour]]]] = True
+        return odd
+
+    def _walk(self, data: bytes, ends: IntArray, nexts: IntArray) -> tuple[BoolArray, int]:
+        """Quote by quote: which line ends are outside quotes, and where a quote is left open (-1: none is)."""
+        outside = np.zeros(len(ends), dtype=np.bool_)
+        lines, quote = ends.tolist(), self._quote
+        line = start = look = 0
+        while (at := data.find(quote, look)) >= 0:
+            reached = bisect_left(lines, at, line)
+            if reached > line:
+                outside[line:reached] = True
+                line, start = reached, int(nexts[reached - 1])
+            if at != start and data[at - 1] != self._delimiter:
+                look = at + 1
+                continue
+            look = at + 1
+            while (look := data.find(quote, look)) >= 0 and data[look + 1 : look + 2] == quote:
+                look += 2
+            if look < 0:
+                return outside, at
+            look += 1
+            line = bisect_left(lines, look, line)
+        outside[line:] = True
+        return outside, -1
+
+    def _cut_long(self, data: bytes, quote: bytes) -> tuple[Block, bytes]:
+        """The record at the beginning of ``data`` that has no end where it should; and what follows it."""
+        head = data[: self._limit + 1]
+        opened = self._open_quote(head) if quote else -1
+        rule: Rule = "record-too-long" if opened < 0 else "quote-not-closed"
+        kept, dropped, look = b"", 0, self._limit if opened < 0 else opened
+        while True:
+            end, following = self._line_end(data, look)
+            if end >= 0 or self._final:
+                break
+            # Nothing but the beginning is kept of a line without an end.
+            gone = len(data) - data.endswith(b"\r")
+            kept += data[: min(gone, VERBATIM_BYTES - len(kept))]
+            dropped, look = dropped + gone, 0
+            data = self._fill(data[gone:], self._block_bytes + 1)
+        if end < 0:
+            end = following = len(data)
+        kept += data[: min(end, VERBATIM_BYTES - len(kept))]
+        block = Block(
+            data=kept,
+            starts=np.array([0]),
+            ends=np.array([len(kept)]),
+            stop=len(kept),
+            first=self._number,
+            rule=rule,
+            length=dropped + end,
+        )
+        return block, data[following:]
+
+    def _open_quote(self, head: bytes) -> int:
+        ends, nexts = _line_ends(head, np.frombuffer(head, dtype=np.uint8), True)
+        return self._walk(head, ends, nexts)[1]
+
+    def _line_end(self, data: bytes, look: int) -> tuple[int, int]:
+        """Where the first line end at or after ``look`` begins and stops; -1: it is not there yet."""
+        found = [at for at in (data.find(b"\n", look), data.find(b"\r", look)) if at >= 0]
+        if not found:
+            return -1, -1
+        end = min(found)
+        if data[end] == _CR and end + 1 == len(data) and not self._final:
+            return -1, -1
+        return end, end + (2 if data[end : end + 2] == b"\r\n" else 1)
+
+
+def _line_ends(data: bytes, text: npt.NDArray[np.uint8], final: bool) -> tuple[IntArray, IntArray]:
+    """Where each line ends and where the next begins; the end of the whole text ends a line, too."""
+    ends = np.flatnonzero(text == _LF)
+    nexts = ends + 1
+    if b"\r" in data:
+        returns = np.flatnonzero(text == _CR)
+        if not final and len(returns) and returns[-1] + 1 == len(data):
+            returns = returns[:-1]  # whether a line feed follows is not known yet
+        paired = text[np.minimum(returns + 1, len(data) - 1)] == _LF
+        alone = ends[(ends == 0) | (text[ends - 1] != _CR)]
+        both = np.concatenate((returns, alone))
+        order = np.argsort(both, kind="stable")
+        ends, nexts = both[order], np.concatenate((returns + 1 + paired, alone + 1))[order]
+    if final and (not len(nexts) or nexts[-1] < len(data)):
+        ends, nexts = np.append(ends, len(data)), np.append(nexts, len(data))
+    return ends, nexts

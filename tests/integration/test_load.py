@@ -1,0 +1,442 @@
+"""What load does with a run's rows: every fate, the fence, the dead letter, replays and the ledger's account."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from support.hauling import KEYED, Sender, interval, ordered, replace_struct
+
+from haulier.errors import DataError, DefinitionError, FencedError
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier.settings import Settings
+from haulier_load.attempts import acquire
+from haulier_load.step import load
+
+
+def thing(name, colour="red", price="1.5", **more):
+    return {"thing": name, "colour": colour, "price": Decimal(price), **more}
+
+
+@pytest.fixture
+def settings(database, tmp_path):
+    environment = {**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"}
+    return Settings.from_env(environment)
+
+
+@pytest.fixture
+def sender(settings):
+    return Sender(settings=settings)
+
+
+@pytest.fixture
+def clean(settings, sender):
+    """Asks for a clean ledger, deeply, once the test is over."""
+    yield
+    with connect(settings, "test") as connection:
+        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+
+
+def table(database, columns="thing, colour, price"):
+    return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
+
+
+def counts(outcome, *names):
+    return tuple(outcome.counts[name] for name in names)
+
+
+@pytest.mark.usefixtures("clean")
+class TestUpsert:
+    def test_new_rows_are_inserted(self, sender, database):
+        outcome = sender.send(0, {"a.csv": [thing("x"), thing("y", price="2")]})
+
+        assert (outcome.exit_code, *counts(outcome, "produced", "inserted")) == (0, 2, 2)
+        assert table(database) == [("x", "red", Decimal("1.5")), ("y", "red", Decimal(2))]
+
+    def test_a_numeric_keeps_the_digits_its_value_has(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x", price="38"), thing("y", price="0.0499")]})
+
+        assert database.rows("SELECT price::text FROM shop.things ORDER BY 1") == [("0.0499",), ("38",)]
+
+    def test_a_changed_row_is_updated_and_its_former_self_kept(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x")]})
+        outcome = sender.send(1, {"b.csv": [thing("x", "blue")]})
+
+        assert counts(outcome, "updated", "inserted") == (1, 0)
+        assert table(database, "colour") == [("blue",)]
+        assert database.rows("SELECT operation, before->>'colour', key->>'thing' FROM haulier.history") == [
+            ("update", "red", "x")
+        ]
+
+    def test_an_equal_row_is_unchanged_but_advances_its_stamp(self, sender, database):
+        """Without the stamp, an older run replayed later would undo the equal one (a known loss)."""
+        sender.send(0, {"a.csv": [thing("x", "red")]})
+        outcome = sender.send(2, {"c.csv": [thing("x", "red")]})
+        sender.send(1, {"b.csv": [thing("x", "blue")]})
+
+        assert counts(outcome, "unchanged", "updated") == (1, 0)
+        assert table(database, "colour") == [("red",)]
+
+    def test_an_older_interval_loaded_late_never_overwrites(self, sender, database):
+        sender.send(3, {"d.csv": [thing("x", "new")]})
+        outcome = sender.send(1, {"b.csv": [thing("x", "old"), thing("y", "old")]})
+
+        assert counts(outcome, "superseded", "inserted") == (1, 1)
+        assert table(database, "thing, colour") == [("x", "new"), ("y", "old")]
+
+    def test_a_b_a_ends_as_a(self, sender, database):
+        for day, colour in enumerate(["A", "B", "A"]):
+            sender.send(day, {"same.csv": [thing("x", colour)]})
+
+        assert table(database, "colour") == [("A",)]
+        assert database.rows("SELECT sequence FROM haulier.delivery ORDER BY 1") == [(1,), (2,), (3,)]
+
+    def test_identical_rows_are_duplicates(self, sender, database):
+        outcome = sender.send(0, {"a.csv": [thing("x"), thing("x"), thing("x")]})
+
+        assert counts(outcome, "produced", "inserted", "duplicate") == (3, 1, 2)
+        assert database.rows("SELECT _haulier_row FROM shop.things") == [(4,)]
+
+    def test_two_values_of_one_key_in_one_file_reject_both(self, sender, database):
+        sender.reject_threshold = 1
+        outcome = sender.send(0, {"a.csv": [thing("x", "red"), thing("y"), thing("x", "blue")]})
+
+        assert counts(outcome, "produced", "inserted", "rejected") == (3, 1, 2)
+        assert database.rows(
+            "SELECT row_number, rule, step, convert_from(verbatim, 'UTF8') FROM haulier.reject ORDER BY 1"
+        ) == [
+            (2, "key-conflict", "load", "x,red,1.5"),
+            (4, "key-conflict", "load", "x,blue,1.5"),
+        ]
+
+    def test_an_ordering_column_decides_between_two_values(self, sender, database):
+        sender.contract = ordered(KEYED)
+        rows = [thing("x", "new", edited=9), thing("x", "old", edited=3)]
+        outcome = sender.send(5, {"a.csv": rows})
+        later = sender.send(6, {"b.csv": [thing("x", "older", edited=1)]})
+
+        assert counts(outcome, "inserted", "superseded") == (1, 1)
+        assert counts(later, "superseded") == (1,)
+        assert table(database, "colour") == [("new",)]
+
+    def test_two_files_of_one_run_are_ordered_by_version(self, sender, database):
+        outcome = sender.send(0, {"a.csv": [thing("x", "a")] * 3, "b.csv": [thing("x", "b")]})
+
+        # Same interval, sequence and generation: the greater row number is the newer row.
+        assert counts(outcome, "inserted", "superseded", "duplicate") == (1, 1, 2)
+        assert table(database, "colour") == [("a",)]
+
+    def test_the_same_run_again_changes_nothing(self, sender, database):
+        first = sender.send(0, {"a.csv": [thing("x")]})
+        before = database.rows("SELECT * FROM shop.things")
+        again = load(sender.task(0, generation=1))
+
+        assert (again.outcome, again.exit_code, again.counts["load"]) == (
+            "already done",
+            0,
+            first.counts["load"],
+        )
+        assert database.rows("SELECT * FROM shop.things") == before
+        assert database.rows("SELECT count(*) FROM haulier.load") == [(1,)]
+
+    def test_a_new_generation_replaces_what_the_run_said(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x", "typo")]})
+        outcome = sender.send(0, {"a.csv": [thing("x", "fixed")]})
+
+        assert (outcome.generation, outcome.counts["updated"]) == (2, 1)
+        assert table(database, "colour") == [("fixed",)]
+
+    def test_a_delivery_another_run_loaded_is_left_out(self, sender, settings, database):
+        reservation = sender.reserve(0, {"a.csv": b"1"})
+        sender.seal(0, reservation, {"a.csv": [thing("x")]})
+        load(sender.task(0, generation=1))
+        other = sender.reserve(1, {"b.csv": b"2"})
+        twice = replace(other, deliveries=(*reservation.deliveries, *other.deliveries))
+        with connect(settings, "test") as connection, connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO haulier.generation_delivery VALUES (%s, 1, %s)",
+                [other.run_id, reservation.deliveries[0].delivery_id],
+            )
+        sender.seal(1, twice, {"a.csv": [thing("x", "again")], "b.csv": [thing("y")]})
+        outcome = load(sender.task(1, generation=1))
+
+        assert counts(outcome, "produced", "duplicate", "inserted") == (2, 1, 1)
+        assert table(database, "thing, colour") == [("x", "red"), ("y", "red")]
+
+    def test_zero_rows_are_a_load_of_nothing(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x")]})
+        outcome = sender.send(1, {"b.csv": []})
+
+        assert (outcome.exit_code, outcome.counts["produced"]) == (0, 0)
+        assert table(database, "thing") == [("x",)]
+
+
+@pytest.mark.usefixtures("clean")
+class TestUnique:
+    contract = replace_struct(
+        KEYED, columns=(*KEYED.columns[:1], replace_struct(KEYED.columns[1], unique=True), KEYED.columns[2])
+    )
+
+    def test_a_value_another_key_has_is_rejected(self, sender, database):
+        sender.contract, sender.reject_threshold = self.contract, 1
+        sender.send(0, {"a.csv": [thing("x", "red")]})
+        outcome = sender.send(1, {"b.csv": [thing("y", "red"), thing("z", "blue"), thing("x", "red")]})
+
+        assert counts(outcome, "rejected", "inserted", "unchanged") == (1, 1, 1)
+        assert database.rows("SELECT rule, column_name, row_number FROM haulier.reject") == [
+            ("unique", "colour", 2)
+        ]
+
+    def test_two_keys_with_one_value_in_one_file_are_both_rejected(self, sender, database):
+        sender.contract, sender.reject_threshold = self.contract, 1
+        outcome = sender.send(0, {"a.csv": [thing("x", "red"), thing("y", "red"), thing("z", "blue")]})
+
+        assert counts(outcome, "rejected", "inserted") == (2, 1)
+
+
+@pytest.mark.usefixtures("clean")
+class TestAppend:
+    contract = replace_struct(
+        KEYED, columns=tuple(replace_struct(c, key_position=None, required=False) for c in KEYED.columns)
+    )
+
+    @pytest.fixture
+    def sender(self, settings):
+        return Sender(settings=settings, contract=self.contract, mode="append")
+
+    def test_rows_without_a_key_all_enter(self, sender, database):
+        outcome = sender.send(0, {"a.csv": [thing("x"), thing("x")]})
+
+        assert counts(outcome, "inserted", "duplicate") == (2, 0)
+
+    def test_a_new_generation_replaces_the_rows_of_the_old_one(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x"), thing("y")]})
+        sender.send(1, {"b.csv": [thing("z")]})
+        outcome = sender.send(0, {"a.csv": [thing("x", "fixed")]})
+
+        assert counts(outcome, "inserted", "removed") == (1, 2)
+        assert table(database, "thing, colour") == [("x", "fixed"), ("z", "red")]
+        assert database.rows("SELECT count(*) FROM haulier.history WHERE operation = 'remove'") == [(2,)]
+
+    def test_with_a_key_a_taken_one_is_a_duplicate_or_rejected(self, sender, database):
+        sender.contract, sender.reject_threshold = KEYED, 1
+        sender.send(0, {"a.csv": [thing("x")]})
+        outcome = sender.send(1, {"b.csv": [thing("x"), thing("y")]})
+        other = sender.send(2, {"c.csv": [thing("x", "blue")]})
+
+        assert counts(outcome, "duplicate", "inserted") == (1, 1)
+        assert counts(other, "rejected", "inserted") == (1, 0)
+        assert table(database, "thing, colour") == [("x", "red"), ("y", "red")]
+
+
+@pytest.mark.usefixtures("clean")
+class TestQuarantine:
+    def test_a_run_past_its_threshold_commits_no_row_but_all_its_rejects(self, sender, database):
+        outcome = sender.send(0, {"a.csv": [thing("x"), thing("y")]}, rejects=[("a.csv", 9, "type")])
+
+        assert (outcome.outcome, outcome.exit_code) == ("quarantined", 65)
+        assert counts(outcome, "produced", "held", "inserted", "rejected") == (2, 2, 0, 0)
+        assert database.rows("SELECT count(*) FROM shop.things") == [(0,)]
+        assert database.rows("SELECT rule, row_number FROM haulier.reject") == [("type", 9)]
+        assert database.rows("SELECT status FROM haulier.run") == [("quarantined",)]
+
+    def test_asked_again_it_says_the_same(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        again = load(sender.task(0, generation=1))
+
+        assert (again.outcome, again.exit_code) == ("quarantined", 65)
+
+    def test_a_corrected_file_of_the_run_closes_its_rejects(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        outcome = sender.send(0, {"a.csv": [thing("x"), thing("y")]})
+
+        assert (outcome.outcome, outcome.generation) == ("loaded", 2)
+        assert database.rows("SELECT status FROM haulier.reject_event") == [("regenerated",)]
+        assert database.rows("SELECT count(*) FROM haulier.open_reject") == [(0,)]
+
+    def test_another_definition_opens_a_new_generation(self, sender):
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        sender.definition_digest = "e" * 64
+
+        assert sender.reserve(0, {}).generation == 2
+
+
+@pytest.mark.usefixtures("clean")
+class TestDeadLetter:
+    @pytest.fixture
+    def sender(self, settings):
+        return Sender(settings=settings, reject_threshold=1)
+
+    def test_a_later_file_of_the_same_name_closes_rejects(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        sender.send(1, {"a.csv": [thing("x"), thing("y")]})
+
+        assert database.rows("SELECT status, message FROM haulier.reject_event") == [
+            ("corrected", "delivery 2")
+        ]
+
+    def test_a_replay_resolves_each_reject_once_and_keeps_the_version(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x", "day 0")]}, rejects=[("a.csv", 8, "type"), ("a.csv", 9, "type")])
+        sender.send(1, {"b.csv": [thing("y", "day 1")]})
+        rows = [thing("y", "day 0", _row=8), thing("z", "day 0", _row=9)]
+        (outcome,) = sender.replay({"a.csv": rows})
+
+        assert counts(outcome, "produced", "inserted", "superseded", "failed_again") == (2, 1, 1, 0)
+        assert table(database, "thing, colour") == [("x", "day 0"), ("y", "day 1"), ("z", "day 0")]
+        assert database.rows("SELECT status FROM haulier.reject_event") == [("replayed",), ("replayed",)]
+        assert sender.replay({"a.csv": rows}) == []
+
+    def test_what_fails_again_stays_open(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 8, "type"), ("a.csv", 9, "type")])
+        (outcome,) = sender.replay({"a.csv": [thing("y", _row=9)]})
+
+        assert counts(outcome, "produced", "inserted", "rejected", "failed_again") == (2, 1, 1, 1)
+        assert database.rows("SELECT row_number FROM haulier.open_reject") == [(8,)]
+        assert database.rows("SELECT count(*) FROM haulier.reject") == [(2,)]
+
+    def test_two_replays_of_one_reject_bring_its_row_in_once(self, sender, settings, database):
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        with connect(settings, "test") as connection:
+            from haulier.ledger.reservations import request_replays, reserved_for_replay
+
+            asked = [
+                request_replays(
+                    connection, settings, "things", "main", reason="fixed", definition_digest="d" * 64
+                )[0]
+                for _ in range(2)
+            ]
+            outcomes = []
+            for replay in asked:
+                task = sender.task(0, replay=replay.replay_id)
+                reservation = reserved_for_replay(connection, task)
+                sender.seal(0, reservation, {"a.csv": [thing("y", _row=9)]})
+                outcomes.append(load(task))
+
+        assert [counts(o, "inserted", "duplicate") for o in outcomes] == [(1, 0), (0, 1)]
+        assert database.rows("SELECT count(*) FROM haulier.reject_event WHERE status = 'replayed'") == [(1,)]
+
+    def test_rejects_of_a_quarantined_run_want_reprocessing_not_replay(self, sender):
+        sender.reject_threshold = 0
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+
+        assert sender.replay({}) == []
+
+
+class TestFence:
+    def test_an_older_attempt_stops_once_a_newer_one_took_the_run(self, sender, settings, database):
+        reservation = sender.reserve(0, {"a.csv": b"1"})
+        manifest = sender.seal(0, reservation, {"a.csv": [thing("x")]})
+        task = sender.task(0, generation=1)
+        import haulier_load.step as step
+
+        real = step.acquire
+
+        def overtaken(connection, task, manifest):
+            mine = real(connection, task, manifest)
+            with connect(settings, "newer") as other:
+                acquire(other, replace(task, attempt="00000000-0000-4000-8000-000000000001"), manifest)
+            return mine
+
+        step.acquire = overtaken
+        try:
+            with pytest.raises(FencedError):
+                load(task)
+        finally:
+            step.acquire = real
+
+        assert database.rows("SELECT count(*) FROM haulier.load") == [(0,)]
+        assert load(sender.task(0, generation=1)).outcome == "loaded"
+        assert manifest.rows == 1
+
+    def test_an_older_generation_is_fenced(self, sender):
+        reservation = sender.reserve(0, {"a.csv": b"1"})
+        sender.seal(0, reservation, {"a.csv": [thing("x")]})
+        sender.reserve(0, {}, reprocess="asked")
+
+        with pytest.raises(FencedError, match="generation 2"):
+            load(sender.task(0, generation=1))
+
+
+class TestTarget:
+    def test_the_table_carries_comments_key_and_the_change_is_recorded(self, sender, database):
+        sender.contract = replace_struct(KEYED, description="What we sell; 100 % real")
+        sender.send(0, {"a.csv": [thing("x")]})
+
+        assert database.rows("SELECT obj_description('shop.things'::regclass)") == [
+            ("What we sell; 100 % real",)
+        ]
+        assert database.rows("SELECT kind, target FROM haulier.schema_change") == [("create", "shop.things")]
+        assert database.rows(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'shop.things'::regclass AND contype = 'p'"
+        ) == [("PRIMARY KEY (thing)",)]
+
+    def test_a_table_of_other_types_is_refused_before_a_byte_is_copied(self, sender, database):
+        database.rows(
+            "CREATE SCHEMA shop; CREATE TABLE shop.things (thing text, colour text, price double precision)"
+        )
+
+        with pytest.raises(DefinitionError, match="price is double precision, the contract says numeric"):
+            sender.send(0, {"a.csv": [thing("x")]})
+
+    def test_a_part_of_other_content_than_sealed_is_refused(self, sender):
+        reservation = sender.reserve(0, {"a.csv": b"1"})
+        manifest = sender.seal(0, reservation, {"a.csv": [thing("x")]})
+        sender.exchange.put(manifest.parts[0].key, b"something else")
+
+        with pytest.raises(DataError):
+            load(sender.task(0, generation=1))
+
+
+class TestLedger:
+    @pytest.mark.parametrize(
+        "table", ["load", "delivery", "reject", "reject_event", "chain", "source_account", "history"]
+    )
+    def test_it_is_append_only(self, sender, database, table):
+        sender.reject_threshold = 1
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        sender.send(1, {"a.csv": [thing("x", "blue")]})
+
+        for statement in (f"DELETE FROM haulier.{table}", f"TRUNCATE haulier.{table} CASCADE"):
+            with pytest.raises(Exception, match="append-only"):
+                database.rows(statement)
+
+    @pytest.mark.parametrize(
+        ("tampering", "invariant"),
+        [
+            (
+                "UPDATE haulier.load SET inserted = inserted + 1, produced = produced + 1 WHERE load_id = 1",
+                "I8",
+            ),
+            ("UPDATE haulier.reject SET message = 'nothing to see'", "I8"),
+            ("UPDATE haulier.history SET before = '{}'", "I8"),
+            ("DELETE FROM haulier.reject_event", "I8"),
+            ("DELETE FROM shop.things", "I2"),
+            ("UPDATE shop.things SET _haulier_load = 99", "I2"),
+            ("UPDATE haulier.run SET generation = 9", "I5"),
+            (
+                "UPDATE haulier.source_account SET read = read + 1, accepted = accepted + 1 WHERE load_id = 1",
+                "I8",
+            ),
+        ],
+    )
+    def test_tampering_past_the_triggers_is_found(self, sender, settings, database, tampering, invariant):
+        sender.reject_threshold = 1
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        sender.send(1, {"a.csv": [thing("x", "blue")]})
+        database.rows(f"SET session_replication_role = replica; {tampering}")
+
+        with connect(settings, "test") as connection:
+            assert invariant in {finding.invariant for finding in verify(connection, settings)}
+
+    def test_a_lost_part_is_found(self, sender, settings):
+        reservation = sender.reserve(0, {"a.csv": b"1"})
+        manifest = sender.seal(0, reservation, {"a.csv": [thing("x")]})
+        load(sender.task(0, generation=1))
+        sender.exchange.delete(manifest.parts[0].key)
+
+        with connect(settings, "test") as connection:
+            found = verify(connection, settings, exchange=sender.exchange)
+        assert [(f.invariant, f.problem) for f in found] == [("I4", "is gone"), ("I4", "is gone")]
+        assert interval(0).key in manifest.parts[0].key

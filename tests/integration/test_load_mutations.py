@@ -1,0 +1,65 @@
+"""Two tempting variants of the commit that lose data. They stay here so that nobody is tempted twice."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from support.hauling import Sender
+
+import haulier_load.merge as merge
+import haulier_load.step as step
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier.settings import Settings
+
+
+@pytest.fixture
+def sender(database, tmp_path):
+    settings = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return Sender(settings=settings)
+
+
+def red_then_red_then_blue_late(sender):
+    """Day 0 says red, day 2 says red again, day 1 arrives last and says blue: red is the newest word."""
+    for day, colour in ((0, "red"), (2, "red"), (1, "blue")):
+        sender.send(day, {f"{day}.csv": [{"thing": "x", "colour": colour, "price": Decimal(1)}]})
+
+
+def test_as_built_the_newest_word_stays(sender, database):
+    red_then_red_then_blue_late(sender)
+
+    assert database.rows("SELECT colour FROM shop.things") == [("red",)]
+
+
+def test_skipping_unchanged_rows_without_advancing_their_stamp_loses_the_newest_word(
+    sender, database, monkeypatch
+):
+    skipping = merge._SQL["update"].replace(
+        "WHERE t.ctid = m.tid AND m.newer", "WHERE t.ctid = m.tid AND m.newer AND m.other"
+    )
+    assert skipping != merge._SQL["update"]
+    monkeypatch.setitem(merge._SQL, "update", skipping)
+    monkeypatch.setattr(merge.Merge, "_expect", lambda *_: None)
+
+    red_then_red_then_blue_late(sender)
+
+    assert database.rows("SELECT colour FROM shop.things") == [("blue",)]
+
+
+def test_a_ledger_in_a_second_transaction_leaves_rows_nobody_answers_for(sender, database, monkeypatch):
+    """The rows commit, then the process dies before the ledger does; `haulier verify` sees it."""
+    sender.send(0, {"0.csv": [{"thing": "w", "colour": "red", "price": Decimal(1)}]})
+
+    def commit_rows_then_die(self, cursor, judged):
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        judged.apply(99, "shop.things")
+        cursor.connection.commit()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(step._Load, "_record", commit_rows_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        sender.send(1, {"1.csv": [{"thing": "x", "colour": "red", "price": Decimal(1)}]})
+
+    with connect(sender.settings, "test") as connection:
+        assert {finding.invariant for finding in verify(connection, sender.settings)} == {"I2"}

@@ -1,0 +1,266 @@
+"""Hands load a sealed transform manifest without running extract and transform first.
+
+What a test says is only the rows; deliveries are reserved through the real ledger and the parts go
+through the real exchange, so that load meets exactly what it meets in production.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from haulier.contracts import Column, Contract
+from haulier.definitions import Csv, Files, Instance, Load, Source
+from haulier.exchange import Exchange, open_exchange
+from haulier.interval import Interval
+from haulier.ledger.connection import connect
+from haulier.ledger.reservations import Candidate, Reservation, request_replays, reserve, reserved_for_replay
+from haulier.manifest import Manifest, SourceAccount
+from haulier.parts import PartWriter
+from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW, canonical_schema
+from haulier.sealing import digest_of, seal
+from haulier.settings import Settings
+from haulier.task import Outcome, Task
+from haulier_load.step import load
+
+DAY = timedelta(days=1)
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+KEYED = Contract(
+    id="things",
+    version="1.0.0",
+    schema="shop",
+    table="things",
+    columns=(
+        Column(name="thing", logical_type="string", pg_type="text", key_position=1, required=True),
+        Column(name="colour", logical_type="string", pg_type="text"),
+        Column(name="price", logical_type="number", pg_type="numeric"),
+    ),
+)
+
+
+def ordered(contract: Contract) -> Contract:
+    """The same with a column that says which row is newer."""
+    column = Column(name="edited", logical_type="integer", pg_type="bigint", required=True)
+    return replace_struct(contract, columns=(*contract.columns, column), ordering="edited")
+
+
+def replace_struct(struct: Any, **changes: Any) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(struct, **changes)
+
+
+def interval(day: int) -> Interval:
+    return Interval(start=START + day * DAY, end=START + (day + 1) * DAY)
+
+
+@dataclass(kw_only=True)
+class Sender:
+    """Sends files of rows to one pipeline and loads them."""
+
+    settings: Settings
+    contract: Contract = KEYED
+    mode: str = "upsert"
+    reject_threshold: float = 0.05
+    definition_digest: str = "d" * 64
+    _serial: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def exchange(self) -> Exchange:
+        return open_exchange(self.settings)
+
+    def task(self, day: int, *, instance: str = "main", **asked: Any) -> Task:
+        return Task(
+            step="load",
+            verb="run",
+            pipeline="things",
+            instance=instance,
+            interval=interval(day),
+            settings=self.settings,
+            **asked,
+        )
+
+    def reserve(
+        self, day: int, files: Mapping[str, bytes], *, instance: str = "main", reprocess: str | None = None
+    ) -> Reservation:
+        """Reserve these files for the run of a day; names are logical names."""
+        task = replace(self.task(day, instance=instance), reprocess=reprocess)
+        candidates = []
+        for name, content in files.items():
+            sha256 = hashlib.sha256(content).hexdigest()
+            original = f"things/{instance}/originals/{sha256}"
+            self.exchange.put(original, content)
+            candidates.append(
+                Candidate(
+                    logical_name=name,
+                    uri=f"file://{day}/{next(self._serial)}/{name}",
+                    sha256=sha256,
+                    bytes=len(content),
+                    modified_at=task.interval.start,
+                    original=original,
+                )
+            )
+        with connect(self.settings, "test") as connection:
+            return reserve(
+                connection,
+                task,
+                definition_digest=self.definition_digest,
+                candidates=candidates,
+                copies="load",
+            )
+
+    def seal(
+        self,
+        day: int,
+        reservation: Reservation,
+        rows: Mapping[str, Sequence[Mapping[str, Any]]],
+        *,
+        instance: str = "main",
+        rejects: Iterable[tuple[str, int, str]] = (),
+    ) -> Manifest:
+        """Seal what transform would have made: logical name -> its rows, numbered from 2 as in a file
+        with a header unless a row says its own ``_row``; rejects are (logical name, row, rule)."""
+        content = f"r{reservation.replay_id}" if reservation.replay_id else f"g{reservation.generation}"
+        task = self.task(day, instance=instance)
+        keys = task.keys(content)
+        schema = canonical_schema(self.contract)
+        writer = PartWriter(self.exchange, keys, "transform", task.attempt, schema)
+        rejected = PartWriter(self.exchange, keys, "transform", task.attempt, REJECT_SCHEMA, kind="reject")
+        accounts = []
+        rejects = list(rejects)
+        for position, delivery in enumerate(reservation.deliveries):
+            lines = [
+                {DELIVERY: position, ROW: row.get("_row", number), OUTPUT: row.get("_output"), **row}
+                for number, row in enumerate(rows.get(delivery.logical_name, ()), start=2)
+            ]
+            if lines:
+                writer.write(pa.Table.from_pylist(lines, schema=schema))
+            own = [(row, rule) for name, row, rule in rejects if name == delivery.logical_name]
+            if own:
+                rejected.write(
+                    pa.Table.from_pylist([_reject(position, *item) for item in own], schema=REJECT_SCHEMA)
+                )
+            accounts.append(
+                SourceAccount(
+                    delivery_id=delivery.delivery_id,
+                    read=len(lines) + len(own),
+                    accepted=len(lines),
+                    filtered=0,
+                    rejected=len(own),
+                    stripped=0,
+                )
+            )
+        parts = writer.close()
+        manifest = Manifest(
+            step="transform",
+            run_id=reservation.run_id,
+            pipeline="things",
+            instance=instance,
+            interval_start=task.interval.start,
+            interval_end=task.interval.end,
+            content=content,
+            generation=reservation.generation,
+            replay_id=reservation.replay_id,
+            attempt=task.attempt,
+            created_at=datetime.now(UTC),
+            input_digest=digest_of(
+                "transform", content, [(d.logical_name, d.sha256) for d in reservation.deliveries]
+            ),
+            definition=Instance(
+                pipeline="things",
+                instance=instance,
+                source=Source(files=Files(path="*"), csv=Csv()),
+                load=Load(mode=self.mode, reject_threshold=self.reject_threshold),  # type: ignore[arg-type]
+            ),
+            contract=self.contract,
+            deliveries=reservation.deliveries,
+            accounts=tuple(accounts),
+            parts=parts,
+            rejects=rejected.close(),
+            produced=sum(part.rows for part in parts),
+        )
+        seal(self.exchange, keys, replace_struct(manifest, step="extract"))
+        return seal(self.exchange, keys, manifest)
+
+    def send(
+        self,
+        day: int,
+        rows: Mapping[str, Sequence[Mapping[str, Any]]],
+        *,
+        instance: str = "main",
+        rejects: Iterable[tuple[str, int, str]] = (),
+        reprocess: str | None = None,
+    ) -> Outcome:
+        """Reserve, seal and load in one go; the same rows again find their run done."""
+        rejects = list(rejects)
+        files = {
+            name: csv_of(lines, [row for n, row, _ in rejects if n == name]) for name, lines in rows.items()
+        }
+        reservation = self.reserve(day, files, instance=instance, reprocess=reprocess)
+        if reservation.status in ("new", "open"):
+            self.seal(day, reservation, rows, instance=instance, rejects=rejects)
+        return load(self.task(day, instance=instance, generation=reservation.generation))
+
+    def replay(
+        self, rows: Mapping[str, Sequence[Mapping[str, Any]]], *, instance: str = "main", **asked: Any
+    ) -> list[Outcome]:
+        """Ask for open rejects and load these rows in their place; none given: they fail again."""
+        with connect(self.settings, "test") as connection:
+            replays = request_replays(
+                connection,
+                self.settings,
+                "things",
+                instance,
+                reason="fixed",
+                definition_digest=self.definition_digest,
+                **asked,
+            )
+        outcomes = []
+        for replay in replays:
+            day = (replay.interval.start - START) // DAY
+            task = self.task(day, instance=instance, replay=replay.replay_id)
+            with connect(self.settings, "test") as connection:
+                reservation = reserved_for_replay(connection, task)
+            passing = {name: [r["_row"] for r in lines] for name, lines in rows.items()}
+            failing = [
+                (d.logical_name, row, "again")
+                for d in reservation.deliveries
+                for row, _ in d.replayed or ()
+                if row not in passing.get(d.logical_name, [])
+            ]
+            wanted = {d.logical_name: {row for row, _ in d.replayed or ()} for d in reservation.deliveries}
+            kept = {n: [r for r in lines if r["_row"] in wanted.get(n, ())] for n, lines in rows.items()}
+            self.seal(day, reservation, kept, instance=instance, rejects=failing)
+            outcomes.append(load(task))
+        return outcomes
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]], rejected: Sequence[int] = ()) -> bytes:
+    """Bytes that differ when the rows do, with one line per row number a test speaks of."""
+    numbers = [row.get("_row", n) for n, row in enumerate(rows, start=2)]
+    lines = {n: ",".join(str(v) for v in row.values()) for n, row in zip(numbers, rows, strict=True)}
+    lines |= {n: f"bad {n}" for n in rejected}
+    last = max(lines, default=1)
+    return "\n".join(["header", *(lines.get(n, "-") for n in range(2, last + 1)), ""]).encode()
+
+
+def _reject(position: int, row: int, rule: str) -> dict[str, Any]:
+    return {
+        DELIVERY: position,
+        ROW: row,
+        OUTPUT: None,
+        "step": "transform",
+        "rule": rule,
+        "column": "price",
+        "message": f"broke {rule}",
+        "problems": "[]",
+        "verbatim": f"bad {row}".encode(),
+        "verbatim_bytes": len(f"bad {row}"),
+    }
