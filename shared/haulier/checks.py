@@ -10,8 +10,9 @@ from haulier.definitions import Csv, Instance, Pipeline, Source, Transform, Unpi
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.keys import check_name
+from haulier.patterns import problems_of_regex
 from haulier.placeholders import problems_of_selection, problems_of_template
-from haulier.problems import Problem, Trail, listed, quoted, suggestion
+from haulier.problems import Problem, Trail, listed, nearest, quoted, suggestion
 from haulier.schedules import problems_of_schedule
 
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -19,6 +20,7 @@ _FUNCTION = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", re.ASCII)
 #: Placeholders with a meaning of their own.
 _RESERVED = ("instance", "pipeline", "date", "name", "path")
 #: Text encodings of Python's that are no encoding of files.
+_USUAL_ENCODINGS = ("utf-8", "cp1252", "latin-1", "iso-8859-1", "iso-8859-15", "cp1250", "utf-16", "ascii")
 _NOT_FOR_FILES = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"}
 )
@@ -109,14 +111,6 @@ def _csv(csv: Csv) -> Iterator[Problem]:
         yield from problems_of_regex(csv.footer.pattern, ("source", "csv", "footer", "pattern"))
 
 
-def problems_of_regex(pattern: str, trail: Trail) -> Iterator[Problem]:
-    try:
-        re.compile(pattern)
-    except re.error as exc:
-        at = f" at character {exc.pos + 1}" if exc.pos is not None else ""
-        yield Problem(trail, f"{quoted(pattern)} is not a regular expression: {exc.msg}{at}")
-
-
 def _encoding(encoding: str) -> Iterator[Problem]:
     import codecs
 
@@ -126,19 +120,14 @@ def _encoding(encoding: str) -> Iterator[Problem]:
     except (LookupError, ValueError):
         from encodings.aliases import aliases
 
-        names = sorted({name.replace("_", "-") for pair in aliases.items() for name in pair})
-        near = suggestion(encoding, names)
-        hint = (
-            near
-            if near.startswith("; did")
-            else '; use one of Python\'s, such as "utf-8", "cp1252" or "latin-1"'
-        )
-        yield Problem(trail, f"{quoted(encoding)} is not an encoding{hint}")
+        near = nearest(encoding, _USUAL_ENCODINGS, 0.7) or nearest(encoding, sorted({*aliases.values()}), 0.7)
+        hint = f"did you mean {quoted(near)}?" if near else f"such as {listed(_USUAL_ENCODINGS[:3])} is"
+        yield Problem(trail, f"{quoted(encoding)} is not an encoding; {hint}")
         return
     if not getattr(found, "_is_text_encoding", True) or found.name in _NOT_FOR_FILES:
         yield Problem(
             trail,
-            f'{quoted(encoding)} is no encoding of text files; such as "utf-8", "cp1252" or "latin-1" is',
+            f"{quoted(encoding)} is no encoding of text files; such as {listed(_USUAL_ENCODINGS[:3])} is",
         )
 
 
@@ -171,9 +160,9 @@ def _time_zone(name: str) -> Iterator[Problem]:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        near = suggestion(name, sorted(available_timezones()))
-        hint = near if near.startswith("; did") else '; use a name such as "Europe/Berlin" or "UTC"'
-        yield Problem(("transform", "time_zone"), f"{quoted(name)} is not a time zone{hint}")
+        near = nearest(name, sorted(available_timezones()))
+        hint = f"did you mean {quoted(near)}?" if near else 'use a name such as "Europe/Berlin" or "UTC"'
+        yield Problem(("transform", "time_zone"), f"{quoted(name)} is not a time zone; {hint}")
 
 
 def _unpivot(unpivot: Unpivot, columns: Mapping[str, str]) -> Iterator[Problem]:

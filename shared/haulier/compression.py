@@ -20,8 +20,8 @@ _STORED, _DEFLATED = 0, 8
 _MEMBER, _DIRECTORY, _END, _DESCRIPTOR = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\7\x08"
 _SIZE_ELSEWHERE = 0xFFFFFFFF
 _ENCRYPTED, _SIZES_FOLLOW = 0x1, 0x8
-#: An end-of-directory record with the longest comment.
-_LONGEST_END = 22 + 0xFFFF
+#: The record that ends an archive, without and with the longest comment.
+_END_BYTES, _LONGEST_END = 22, 22 + 0xFFFF
 
 
 class BrokenStream(DataError):
@@ -107,12 +107,10 @@ def _inflated(packed: _Bytes, window_bits: int) -> Iterator[bytes]:
         data = packed.any()
         if not data:
             raise packed.truncated()
-        full = True
-        while (data or full) and not engine.eof:
-            piece = engine.decompress(data, PIECE_BYTES)
-            data, full = engine.unconsumed_tail, len(piece) == PIECE_BYTES
-            if piece:
+        while data and not engine.eof:
+            if piece := engine.decompress(data, PIECE_BYTES):
                 yield piece
+            data = engine.unconsumed_tail
     packed.back(engine.unused_data)
 
 
@@ -160,7 +158,8 @@ def _unzipped(packed: _Bytes) -> Iterator[bytes]:
     tail = signature
     while more := packed.any():
         tail = (tail + more)[-_LONGEST_END:]
-    if _END not in tail:
+    end = tail[tail.rfind(_END) :] if _END in tail else b""
+    if len(end) < _END_BYTES or len(end) < _END_BYTES + int.from_bytes(end[20:22], "little"):
         raise packed.truncated()
     if found is None:
         raise DataError(f"{packed.name} holds no file")
@@ -177,7 +176,9 @@ def _member(packed: _Bytes, method: int, size: int, size_follows: bool) -> Itera
             yield piece
             size -= len(piece)
     else:
-        raise DataError(f"{packed.name} is packed in a way Haulier does not read (method {method}); use deflate or gzip")
+        raise DataError(
+            f"{packed.name} is packed in a way Haulier does not read (method {method}); use deflate or gzip"
+        )
 
 
 def _descriptor(packed: _Bytes) -> int:

@@ -134,7 +134,7 @@ class InstanceOverride(_Section, frozen=True, kw_only=True):
 
     #: What this instance is, in place of the pipeline's description.
     description: str | None = None
-    #: Values of its own placeholders: `{folder}` in a path is the parameter `folder`.
+    #: Values of its own placeholders (`{folder}` in a path is the parameter `folder`); functions see them too.
     parameters: dict[str, str] = {}
     #: Laid over the pipeline's `source`, key by key (RFC 7396): mappings merge, lists are replaced, and null
     #: takes a key back to its default.

@@ -109,6 +109,8 @@ class _Reading:
         before = self._values
         if isinstance(event, yaml.ScalarEvent):
             value: Any = self._scalar(event)
+            if event.implicit[0]:
+                self.plain[tuple(self._trail)] = event.value
         elif isinstance(event, yaml.MappingStartEvent):
             self._refuse_tag(event)
             value = self._mapping()
@@ -167,7 +169,6 @@ class _Reading:
                 self._refuse_tag(event)
             return str(event.value)
         text: str = event.value
-        self.plain[tuple(self._trail)] = text
         if text in _WORDS:
             return _WORDS[text]
         if text[0] not in _SUSPICIOUS:

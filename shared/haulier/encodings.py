@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
 
-from haulier.errors import DataError, DefinitionError
+from haulier.errors import DataError
 
 _ASCII = bytes(range(128))
 
@@ -28,7 +28,7 @@ _LONGEST_MARK = 4
 
 @cache
 def cell_encoding(encoding: str) -> str:
-    """The encoding of the cells once the text is `framable`. Raises `DefinitionError` for an unknown one."""
+    """The encoding of the cells once the text is `framable`."""
     name = _name(encoding)
     return name if name == "utf-8" or _one_byte(name) else "utf-8"
 
@@ -90,16 +90,8 @@ codecs.register_error("haulier.mark", _mark)
 
 @cache
 def _name(encoding: str) -> str:
-    try:
-        info = codecs.lookup(encoding)
-        # base64 and its like are codecs too, and know no text.
-        info.decode(b"")
-        "".encode(encoding)
-    except (LookupError, ValueError, TypeError, UnicodeError) as exc:
-        raise DefinitionError(
-            f"csv.encoding: {encoding!r} is not an encoding Python knows, such as utf-8, cp1252 or utf-16"
-        ) from exc
-    return "utf-8" if info.name == "utf-8-sig" else info.name
+    name = codecs.lookup(encoding).name
+    return "utf-8" if name == "utf-8-sig" else name
 
 
 @cache

@@ -79,8 +79,7 @@ class _Explainer:
             if key in fields:
                 yield from self.problems(inner, fields[key].type, (*trail, key))
             else:
-                known = [name for name in fields if name not in value]
-                hint = suggestion(key, known, "its other settings are")
+                hint = suggestion(key, fields, "its settings are", "and")
                 yield Problem((*trail, key), f"is not a setting of {here}{hint}", " ")
         for name, field in fields.items():
             if field.required and name not in value:

@@ -103,7 +103,9 @@ class VerbatimRows:
             while self._block is None or row >= self._block.first + len(self._block):
                 self._block = next(self._blocks, None)
                 if self._block is None:
-                    raise DataError(f"{self._uri} has no row {row}; has the csv section of its definition changed?")
+                    raise DataError(
+                        f"{self._uri} has no row {row}; has the csv section of its definition changed?"
+                    )
             if row < self._block.first:
                 raise ValueError(f"row {row} lies behind: rows are taken in ascending order")
             found.append(self._block.record(row - self._block.first))

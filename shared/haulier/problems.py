@@ -83,12 +83,12 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return folded[found[0]] if found else None
 
 
-def suggestion(word: str, known: Iterable[str], otherwise: str = "use") -> str:
+def suggestion(word: str, known: Iterable[str], otherwise: str = "use", last: str = "or") -> str:
     """``; did you mean "x"?``, or all there is to choose from."""
     names = list(known)
     if (near := nearest(word, names)) is not None:
         return f"; did you mean {quoted(near)}?"
-    return f"; {otherwise} {listed(names)}" if names else ""
+    return f"; {otherwise} {listed(names, last)}" if names else ""
 
 
 def listed(names: Sequence[str], last: str = "or") -> str:

@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from haulier.definitions import Csv
 from haulier.encodings import framable
-from haulier.errors import DefinitionError
 from haulier.rows import VERBATIM_BYTES
 
 IntArray = npt.NDArray[np.int64]
@@ -47,7 +46,7 @@ class Block:
     first: int
     #: Records with a quote where none should stand; ``None``: there is none.
     odd: BoolArray | None = None
-    #: Why this block's only record cannot be read, and its whole length: ``data`` may hold its beginning only.
+    #: Why this block's only record cannot be read, and its whole length: ``data`` may hold its beginning.
     rule: Rule | None = None
     length: int | None = None
 
@@ -85,24 +84,14 @@ def frame(
 
     A record longer than ``csv.record_bytes`` becomes a block of its own with a rule. When that is
     for want of a closing quote, here or until the text ends, it is cut at the first line end after
-    the open quote, so that the rest of the file is still read. Raises `DefinitionError` for a
-    delimiter or quote that cannot be, and what `haulier.encodings.framable` raises.
+    the open quote, so that the rest of the file is still read. Raises `DataError` as
+    `haulier.encodings.framable` does.
     """
     return _Framer(framable(chunks, csv.encoding, name), csv, block_bytes).blocks()
 
 
-def check_dialect(csv: Csv) -> None:
-    """Raises `DefinitionError` when the characters of a definition cannot mark fields."""
-    for what, character in (("delimiter", csv.delimiter), ("quote", csv.quote)):
-        if character and (not character.isascii() or character in "\r\n\0"):
-            raise DefinitionError(f"csv.{what}: {character!r} is not an ASCII character that can stand inside a line")
-    if csv.delimiter == csv.quote:
-        raise DefinitionError(f"csv.quote: {csv.quote!r} is the delimiter, too")
-
-
 class _Framer:
     def __init__(self, chunks: Iterator[bytes], csv: Csv, block_bytes: int) -> None:
-        check_dialect(csv)
         self._chunks = chunks
         self._delimiter = ord(csv.delimiter)
         self._quote = csv.quote.encode()
@@ -195,7 +184,7 @@ class _Framer:
         return odd
 
     def _walk(self, data: bytes, ends: IntArray, nexts: IntArray) -> tuple[BoolArray, int]:
-        """Quote by quote: which line ends are outside quotes, and where a quote is left open (-1: none is)."""
+        """Quote by quote: which line ends are outside quotes, and where one is left open (-1: none is)."""
         outside = np.zeros(len(ends), dtype=np.bool_)
         lines, quote = ends.tolist(), self._quote
         line = start = look = 0

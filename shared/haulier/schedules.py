@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from haulier.problems import Problem, quoted, suggestion
+from haulier.problems import Problem, listed, nearest, quoted
 
 NAMED = ("@hourly", "@daily", "@weekly", "@monthly")
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
@@ -20,11 +20,13 @@ def problems_of_schedule(schedule: str | None) -> Iterator[Problem]:
     trail = ("schedule",)
     fields = schedule.split()
     if schedule.startswith("@") or len(fields) != len(_CRON_RANGES):
-        hint = suggestion(schedule, NAMED)
-        yield Problem(
-            trail,
-            f'{quoted(schedule)} is not a schedule{hint} A cron line has five fields, such as "30 4 * * *"',
+        near = nearest(schedule, NAMED)
+        hint = (
+            f"did you mean {quoted(near)}?"
+            if near
+            else f"use {listed(NAMED)}, or a cron line such as 30 4 * * *"
         )
+        yield Problem(trail, f"{quoted(schedule)} is not a schedule; {hint}")
         return
     for text, (low, high), names in zip(fields, _CRON_RANGES, _CRON_NAMES, strict=True):
         if not all(_is_cron_part(part, low, high, names.split()) for part in text.split(",")):

@@ -195,6 +195,8 @@ def _partial(schema: Schema, definitions: dict[str, Schema]) -> Schema:
             }
         return {**{k: v for k, v in schema.items() if k != "default"}, **_reference(f"{name}{_OVERRIDE}")}
     partial = {key: value for key, value in schema.items() if key != "default"}
+    if isinstance(partial.get("additionalProperties"), dict):
+        partial["additionalProperties"] = _or_null(partial["additionalProperties"])
     if "anyOf" in partial:
         partial["anyOf"] = [_partial(choice, definitions) for choice in partial["anyOf"]]
     return partial

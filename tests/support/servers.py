@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
 from os import getpid
 from pathlib import Path
 
@@ -15,9 +16,10 @@ _PREFIX = "haulier-tests-"
 
 def make_home() -> Path:
     """A folder for one session's servers. Clears away those of sessions that were killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/owner"):
-        if Process.load(left) is None:
-            remove_home(left.parent)
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # another account's, or gone meanwhile
+            if (left / "owner").read_text(encoding="utf-8") and Process.load(left / "owner") is None:
+                remove_home(left)
     home = Path(tempfile.mkdtemp(prefix=_PREFIX))
     owner = Process.of(getpid())
     assert owner

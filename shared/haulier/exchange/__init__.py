@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from haulier.errors import DefinitionError, TransientError
 from haulier.settings import Settings
 
+#: One segment of a key, as a file name takes it too. A first dot is left to the folder's own files.
+_SEGMENT = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*")
+SEGMENT_BYTES, KEY_BYTES = 255, 1000
+
 
 class ObjectMissing(TransientError):
     """No object has this key (yet)."""
+
+
+def check_key(key: str) -> str:
+    """The key itself. Raises `DefinitionError` for one that some store would read as another place."""
+    if len(key.encode(errors="replace")) <= KEY_BYTES and all(
+        _SEGMENT.fullmatch(segment) and len(segment.encode(errors="replace")) <= SEGMENT_BYTES
+        for segment in key.split("/")
+    ):
+        return key
+    raise DefinitionError(
+        f"{key[:200]!r} cannot be an object's key: its parts, between single '/', are 1 to {SEGMENT_BYTES} "
+        f"bytes without '\\' and control characters, start with no '.', and are {KEY_BYTES} bytes together"
+    )
 
 
 class Exchange(Protocol):

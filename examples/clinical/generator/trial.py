@@ -1,0 +1,215 @@
+"""A trial: which files its sites send on which day, and the sending."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from os import utime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from generator.conventions import COLUMNS, convention_of
+from generator.dice import Dice
+from generator.edition import Edition, digest, output_counts, row_counts
+from generator.measurements import Day
+from generator.mess import FilePlan, Mess, file_plan, new_column_from
+from generator.record import Delivered, Missing
+
+DAYS_LATE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipment:
+    """One sending of one edition."""
+
+    edition: Edition
+    name: str
+    folder: date
+    arrival: date
+    kinds: tuple[str, ...] = ()
+    fate: str = "load"
+    corrects: Edition | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Sample data for a number of sites and days. Every file follows from the arguments alone, so days can be
+    delivered in any order, once or again, and the bytes are the same on every Python."""
+
+    seed: int = 20260105
+    sites: tuple[str, ...] = ("701", "702", "703")
+    days: int = 5
+    start: date = date(2026, 1, 5)
+    subjects: int = 10
+    mess: Mess = field(default_factory=Mess)
+
+    def __post_init__(self) -> None:
+        for site in self.sites:
+            convention_of(site)
+        if len(set(self.sites)) != len(self.sites) or not self.sites:
+            raise ValueError(f"sites {self.sites!r} are not one or more different sites")
+        if self.days < 1:
+            raise ValueError(f"days={self.days} is not a number of days from 1 on")
+        if not 8 <= self.subjects <= 8999:
+            # Below 8, one bad row in a vitals file already passes the 10 % at which the example quarantines.
+            raise ValueError(f"subjects={self.subjects} is not a number of subjects a site from 8 to 8999")
+
+    def date_of(self, day_index: int) -> date:
+        """Raises IndexError where the trial has no such day."""
+        if not 0 <= day_index < self.days:
+            raise IndexError(f"day {day_index} is not one of the trial's days 0 to {self.days - 1}")
+        return self.start + timedelta(days=day_index)
+
+    def deliver(self, day_index: int, landing: Path) -> list[Delivered]:
+        """Write what arrives on this day into `landing/<site>/<arrival date>/`, and say what was done.
+
+        A file cut off the day before is completed where it lies, in the folder of the day before: who wants
+        to see the half of it has to look between the two days.
+        """
+        today = self.date_of(day_index)
+        arriving = [shipment for shipment in self.shipments if shipment.arrival == today]
+        return [self._send(shipment, day_index, landing) for shipment in arriving]
+
+    def deliver_all(self, landing: Path) -> list[Delivered]:
+        return [delivered for day in range(self.days) for delivered in self.deliver(day, landing)]
+
+    def missing(self, day_index: int) -> list[Missing]:
+        """The files of this business day that do not arrive on it."""
+        today, absent = self.date_of(day_index), []
+        for position, site in enumerate(self.sites):
+            for pipeline in COLUMNS:
+                plan = self._plan(position, site, pipeline, day_index)
+                if plan.state in ("missing", "late"):
+                    absent.append(
+                        Missing(
+                            site=site,
+                            pipeline=pipeline,
+                            business_date=today,
+                            day=day_index,
+                            kinds=(plan.state,),
+                            arrives=today + timedelta(days=DAYS_LATE) if plan.state == "late" else None,
+                        )
+                    )
+        return absent
+
+    @cached_property
+    def shipments(self) -> list[Shipment]:
+        """Everything that is ever sent, in the order of site, pipeline, business day and arrival."""
+        found: list[Shipment] = []
+        for position, site in enumerate(self.sites):
+            new_column = new_column_from(self.mess, self.seed, position, site, self.days)
+            for pipeline in COLUMNS:
+                for day in range(self.days):
+                    plan = self._plan(position, site, pipeline, day)
+                    has_column = pipeline == "vitals" and new_column is not None and day >= new_column
+                    found += self._file(site, pipeline, self.date_of(day), plan, has_column)
+        return found
+
+    def _plan(self, position: int, site: str, pipeline: str, day: int) -> FilePlan:
+        return file_plan(self.mess, self.seed, position, site, pipeline, day)
+
+    def _file(
+        self, site: str, pipeline: str, business: date, plan: FilePlan, new_column: bool
+    ) -> Iterator[Shipment]:
+        """The first sending of one daily file, and every later one."""
+        if plan.state == "missing":
+            return
+        arrival = business + timedelta(days=DAYS_LATE if plan.state == "late" else 0)
+        edition = Edition(
+            day=Day(seed=self.seed, site=site, subjects=self.subjects, start=self.start, business=business),
+            pipeline=pipeline,
+            created=arrival,
+            state=plan.state,
+            row_kinds=plan.rows,
+            new_column=new_column,
+        )
+        name = convention_of(site).file_name(pipeline, business)
+        column = ("new_column",) if new_column else ()
+        own = tuple(dict.fromkeys(((plan.state,) if plan.state else ()) + plan.rows)) + column
+        stopped = plan.state == "broken_export" or "undecodable_byte" in plan.rows
+        first = Shipment(
+            edition=edition,
+            name=name,
+            folder=arrival,
+            arrival=arrival,
+            kinds=own,
+            fate="quarantine" if stopped else "load",
+        )
+        if plan.state == "half_written":
+            yield replace(first, edition=replace(edition, cut=True), fate="incomplete")
+            yield replace(first, arrival=arrival + timedelta(days=1), kinds=("completion", *column))
+        else:
+            yield first
+        for kind, later in plan.again.items():
+            day = arrival + timedelta(days=later)
+            again = replace(first, folder=day, arrival=day)
+            if kind == "correction":
+                # What was wrong is put right; where nothing was, some values are not what they were.
+                repaired = replace(
+                    edition, created=day, state="", row_kinds=(), corrected=not plan.rows and not stopped
+                )
+                yield replace(again, edition=repaired, kinds=(kind, *column), fate="load", corrects=edition)
+            elif kind == "resend":
+                yield replace(again, kinds=(kind, *own), fate="known")
+            else:
+                yield replace(again, name=_copy_name(pipeline, name), kinds=(kind, *own), fate="copy")
+
+    def _send(self, shipment: Shipment, day_index: int, landing: Path) -> Delivered:
+        edition = shipment.edition
+        path = Path(edition.day.site, shipment.folder.isoformat(), shipment.name)
+        page, modified = edition.render(), _modified(shipment)
+        data = edition.data(page.text)
+        _write(landing / path, data, modified)
+        corrects = shipment.corrects
+        return Delivered(
+            site=edition.day.site,
+            pipeline=edition.pipeline,
+            business_date=edition.day.business,
+            day=day_index,
+            arrival_date=shipment.arrival,
+            path=path.as_posix(),
+            modified=modified,
+            bytes=len(data),
+            sha256=digest(data),
+            kinds=shipment.kinds,
+            fate=shipment.fate,
+            stripped=edition.stripped,
+            rows=row_counts(page.lines),
+            outputs=output_counts(edition.pipeline, page.lines),
+            changed=(edition.row_texts() - corrects.row_texts()).total() if corrects else 0,
+            extra_columns=edition.extra_columns,
+            findings=edition.findings(page),
+        )
+
+
+def _modified(shipment: Shipment) -> datetime:
+    """An evening hour at the site, which falls on the arrival date in UTC as well."""
+    day, convention = shipment.edition.day, shipment.edition.convention
+    dice = Dice(day.seed, "sent", day.site, shipment.folder, shipment.name, shipment.arrival)
+    local = datetime(
+        shipment.arrival.year,
+        shipment.arrival.month,
+        shipment.arrival.day,
+        convention.sends_at_hour,
+        dice.between(0, 59),
+        dice.between(0, 59),
+        tzinfo=ZoneInfo(convention.timezone),
+    )
+    return local.astimezone(UTC)
+
+
+def _copy_name(pipeline: str, name: str) -> str:
+    """As a browser names a second download (labs), or as a careful person does (vitals)."""
+    if pipeline == "vitals":
+        return f"copy_of_{name}"
+    stem, suffix = name.split(".", 1)
+    return f"{stem} (1).{suffix}"
+
+
+def _write(path: Path, data: bytes, modified: datetime) -> None:
+    """Whole or absent: nobody sees the file without its modification time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(data)
+    utime(partial, (modified.timestamp(), modified.timestamp()))
+    partial.replace(path)

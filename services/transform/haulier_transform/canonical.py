@@ -1,0 +1,268 @@
+"""One batch of source text to canonical rows, rejects and flags: everything but reading and writing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from haulier import rows
+from haulier.contracts import Contract
+from haulier.definitions import Instance
+from haulier.errors import DefinitionError
+from haulier.manifest import Delivery
+from haulier_transform.arrays import Array, Mask, Positions
+from haulier_transform.header import Header, match
+from haulier_transform.judging import Finding, Judge
+from haulier_transform.rejects import WHOLE, Flags, Rejects
+from haulier_transform.reshape import unpivot
+
+if TYPE_CHECKING:
+    from haulier_transform.functions import Functions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Typed rows on their way to the target, and the source row of each."""
+
+    source: Positions
+    #: Which output of its source row each is; `WHOLE` without a reshape.
+    output: Positions
+    columns: Mapping[str, Array]
+
+    def taken(self, at: Positions) -> Outputs:
+        places = pa.array(at)
+        columns = {name: array.take(places) for name, array in self.columns.items()}
+        return Outputs(source=self.source[at], output=self.output[at], columns=columns)
+
+    def without(self, at: Positions) -> Outputs:
+        return self.taken(np.setdiff1d(np.arange(len(self.source)), at)) if len(at) else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of a batch. Every source row is accepted, rejected or filtered: exactly one of them."""
+
+    #: Position of each source row's delivery, and its number there.
+    delivery: NDArray[np.int32]
+    row: NDArray[np.int64]
+    canonical: pa.Table
+    rejects: Rejects
+    flags: Flags
+    accepted: Mask
+    rejected: Mask
+    notes: Sequence[str]
+    #: Reason -> rows dropped on purpose.
+    filtered: Counter[str]
+
+    @property
+    def rejected_outputs(self) -> int:
+        return int((self.rejects.output != WHOLE).sum())
+
+
+class Canonical:
+    """Makes canonical rows of batches. Raises `DefinitionError` for rules that cannot be applied."""
+
+    def __init__(
+        self,
+        definition: Instance,
+        contract: Contract,
+        deliveries: Sequence[Delivery],
+        functions: Functions | None = None,
+    ) -> None:
+        self._definition, self._contract, self._deliveries = definition, contract, deliveries
+        self._functions = functions
+        self._unpivot = definition.transform.unpivot
+        self._reshapes = self._unpivot is not None or definition.transform.reshape
+        self._judges = {column.name: Judge(column, definition.transform) for column in contract.columns}
+        self._schema = rows.canonical_schema(contract)
+        self._labels = self._typed_labels()
+        self._headers: dict[tuple[str, ...], Header] = {}
+        self._replayed = {
+            place: frozenset(delivery.replayed)
+            for place, delivery in enumerate(deliveries)
+            if delivery.replayed is not None
+        }
+
+    def batch(self, table: pa.Table) -> Result:
+        """Raises `DefinitionError` for a header that is ambiguous, and what functions raise."""
+        delivery = table.column(rows.DELIVERY).to_numpy().astype(np.int32)
+        row = table.column(rows.ROW).to_numpy()
+        text = table.drop_columns([rows.DELIVERY, rows.ROW])
+        header, notes = self._header(text, delivery)
+        rejects, flags, filtered = Rejects(), Flags(), Counter[str]()
+        outputs = self._outputs(text, header, rejects, flags, filtered)
+        merged = np.zeros(0, dtype=np.int64)
+        if self._functions is not None and len(outputs.source):
+            outputs, merged = self._applied(self._functions, text, outputs, rejects, flags, filtered)
+        for judge in self._judges.values():
+            values = outputs.columns[judge.column.name]
+            flags.add(judge.implausible(values), outputs.source, outputs.output)
+        if self._replayed:
+            self._spread(rejects, delivery, row)
+            outputs = outputs.taken(
+                np.flatnonzero(self._is_hauled(delivery, row, outputs.source, outputs.output))
+            )
+        rejects = rejects.ordered(self._is_hauled(delivery, row, rejects.source, rejects.output))
+        rejected = np.zeros(len(row), dtype=bool)
+        rejected[rejects.source[rejects.output == WHOLE]] = True
+        accepted = np.zeros(len(row), dtype=bool)
+        for reached in (outputs.source, rejects.source, merged):
+            accepted[reached] = True
+        return Result(
+            delivery=delivery,
+            row=row,
+            canonical=self._table(delivery, row, outputs),
+            rejects=rejects,
+            flags=flags.ordered(_entered(flags, outputs)),
+            accepted=accepted & ~rejected,
+            rejected=rejected,
+            notes=notes,
+            filtered=filtered,
+        )
+
+    def _header(self, text: pa.Table, delivery: NDArray[np.int32]) -> tuple[Header, list[str]]:
+        names = [self._deliveries[place].logical_name for place in np.unique(delivery)]
+        key = tuple(text.column_names)
+        if key not in self._headers:
+            try:
+                self._headers[key] = match(key, self._contract, self._definition.transform)
+            except DefinitionError as exc:
+                raise DefinitionError(f"{', '.join(names)}: {exc}") from exc
+        header = self._headers[key]
+        return header, [note for name in names for note in header.notes(name)]
+
+    def _outputs(
+        self, text: pa.Table, header: Header, rejects: Rejects, flags: Flags, filtered: Counter[str]
+    ) -> Outputs:
+        """The typed rows that keep every rule of the columns read from the source."""
+        count = text.num_rows
+        whole = np.full(count, WHOLE, dtype=np.int64)
+        everything = np.arange(count, dtype=np.int64)
+        judged, problems = {}, list[Finding]()
+        for name, judge in self._judges.items():
+            if judge.column.derived or name in self._labels or self._is_unpivoted(name):
+                continue
+            place = header.columns.get(name)
+            judged[name] = judge.missing(count) if place is None else judge.cells(text.column(place))
+            problems += judged[name].problems
+            flags.add(judged[name].flags, everything, whole)
+        keep = np.setdiff1d(everything, rejects.add(problems, everything, whole))
+        if self._unpivot is None:
+            source = keep
+            output = np.zeros(len(keep), dtype=np.int64) if self._reshapes else whole[: len(keep)]
+        else:
+            values = self._judges[self._unpivot.values_to]
+            unpivoted = unpivot(text, header, keep, values)
+            source, output = unpivoted.source, unpivoted.output
+            cells = values.cells(unpivoted.cells)
+            bad = rejects.add(cells.problems, source, output)
+            flags.add(cells.flags, source, output)
+            if empty := len(keep) - len(np.unique(source)):
+                filtered["no value in any unpivoted column"] += empty
+        columns = {}
+        for name, judge in self._judges.items():
+            if name in judged:
+                columns[name] = judged[name].take(source)
+            elif name in self._labels:
+                columns[name] = self._labels[name].take(pa.array(output))
+            elif self._is_unpivoted(name):
+                columns[name] = cells.take(np.arange(len(source), dtype=np.int64))
+            else:
+                columns[name] = judge.nothing(len(source))
+        outputs = Outputs(source=source, output=output, columns=columns)
+        return outputs if self._unpivot is None else outputs.without(bad)
+
+    def _applied(
+        self,
+        functions: Functions,
+        text: pa.Table,
+        outputs: Outputs,
+        rejects: Rejects,
+        flags: Flags,
+        filtered: Counter[str],
+    ) -> tuple[Outputs, Positions]:
+        """What functions made of the rows, judged again: a function may have changed any column."""
+        applied = functions.apply(
+            text,
+            outputs.columns,
+            outputs.source,
+            outputs.output,
+            definition=self._definition,
+            contract=self._contract,
+            judges=self._judges,
+        )
+        for recorded in applied.rejected:
+            rejects.add(recorded.findings, recorded.source, recorded.output)
+        for recorded in applied.flagged:
+            flags.add(recorded.findings, recorded.source, recorded.output)
+        for reason, count in applied.filtered:
+            filtered[reason] += count
+        outputs = Outputs(source=applied.source, output=applied.output, columns=applied.columns)
+        outputs = outputs.taken(np.lexsort((outputs.output, outputs.source)))
+        problems = [one for name, judge in self._judges.items() for one in judge.typed(outputs.columns[name])]
+        bad = rejects.add(problems, outputs.source, outputs.output)
+        return outputs.without(bad), applied.merged
+
+    def _spread(self, rejects: Rejects, delivery: NDArray[np.int32], row: NDArray[np.int64]) -> None:
+        """In a replay of single outputs, a broken source row fails each of those that were asked for."""
+        for at in np.flatnonzero(rejects.output == WHOLE).tolist():
+            source = int(rejects.source[at])
+            asked = self._replayed.get(int(delivery[source]), frozenset())
+            outputs = sorted(
+                output for number, output in asked if number == row[source] and output is not None
+            )
+            if outputs and (int(row[source]), None) not in asked:
+                rejects.output[at] = outputs[0]
+                for output in outputs[1:]:
+                    rejects.source = np.append(rejects.source, source)
+                    rejects.output = np.append(rejects.output, output)
+                    rejects.reasons.append(rejects.reasons[at])
+
+    def _is_hauled(
+        self, delivery: NDArray[np.int32], row: NDArray[np.int64], source: Positions, output: Positions
+    ) -> Mask:
+        """In a replay: the outputs that were asked for; else all."""
+        hauled = np.ones(len(source), dtype=bool)
+        for place, asked in self._replayed.items():
+            for at in np.flatnonzero((delivery[source] == place) & (output != WHOLE)):
+                number = int(row[source[at]])
+                hauled[at] = (number, None) in asked or (number, int(output[at])) in asked
+        return hauled
+
+    def _table(self, delivery: NDArray[np.int32], row: NDArray[np.int64], outputs: Outputs) -> pa.Table:
+        number = pa.array(outputs.output.astype(np.int32), mask=outputs.output == WHOLE)
+        system = [pa.array(delivery[outputs.source]), pa.array(row[outputs.source]), number]
+        return pa.Table.from_arrays(
+            [*system, *(outputs.columns[column.name] for column in self._contract.columns)],
+            schema=self._schema,
+        )
+
+    def _is_unpivoted(self, name: str) -> bool:
+        return self._unpivot is not None and name == self._unpivot.values_to
+
+    def _typed_labels(self) -> dict[str, Array]:
+        """The labels of unpivoted columns, typed. Raises `DefinitionError` for one that breaks the contract."""
+        if self._unpivot is None:
+            return {}
+        labels = list(self._unpivot.columns.values())
+        judged = self._judges[self._unpivot.names_to].cells(pa.array(labels, pa.string()))
+        for problem in judged.problems:
+            raise DefinitionError(f"transform.unpivot.columns: {problem.column}: {problem.messages[0]}")
+        return {self._unpivot.names_to: judged.take(np.arange(len(labels), dtype=np.int64))}
+
+
+def _entered(flags: Flags, outputs: Outputs) -> Mask:
+    """Which flags are about a row that entered; one about a source row is about all its outputs."""
+    size = max(flags.source.max(initial=0), outputs.source.max(initial=0)) + 1
+    width = max(flags.output.max(initial=0), outputs.output.max(initial=0)) + 2
+    exact = np.isin(flags.source * width + flags.output + 1, outputs.source * width + outputs.output + 1)
+    by_row = np.zeros(size, dtype=bool)
+    by_row[outputs.source] = True
+    entered: Mask = exact | ((flags.output == WHOLE) & by_row[flags.source])
+    return entered

@@ -1,0 +1,42 @@
+"""What a transform needs before it starts: rules that can be applied, functions that can be imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haulier.errors import HaulierError
+from haulier.loading import PipelineFile, instances, load_pipeline, load_pipelines, resolve
+from haulier.settings import Settings
+
+
+def check(pipeline: str | None, instance: str | None, settings: Settings) -> list[tuple[str, str]]:
+    """(what was checked, what is wrong), for one instance, one pipeline or all."""
+    try:
+        files = (
+            [load_pipeline(settings.definitions, pipeline)]
+            if pipeline
+            else list(load_pipelines(settings.definitions).values())
+        )
+    except HaulierError as exc:
+        return [(pipeline or "pipelines", str(exc))]
+    return [finding for file in files for finding in _of_pipeline(file, instance, settings)]
+
+
+def _of_pipeline(file: PipelineFile, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
+    for name in [instance] if instance else instances(file):
+        try:
+            _prepare(file, name, settings)
+        except HaulierError as exc:
+            yield f"{file.name}/{name}", str(exc)
+
+
+def _prepare(file: PipelineFile, name: str, settings: Settings) -> None:
+    from haulier_transform.canonical import Canonical
+
+    definition, contract = resolve(file, name)
+    functions = None
+    if definition.transform.functions:
+        from haulier_transform.functions import Functions
+
+        functions = Functions.load(definition.transform.functions, settings.definitions / "functions")
+    Canonical(definition, contract, (), functions)

@@ -1,0 +1,104 @@
+"""Which column of a source's header feeds which column of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from haulier.contracts import Contract
+from haulier.definitions import Transform
+from haulier.errors import DefinitionError
+from haulier_transform.arrays import quoted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """A header matched to the contract; positions are those in the header."""
+
+    #: Contract column -> position.
+    columns: Mapping[str, int]
+    #: Place in `unpivot.columns` -> position.
+    unpivoted: Mapping[int, int]
+    #: Columns of the contract, and of `unpivot.columns`, that the header does not have.
+    missing: tuple[str, ...]
+    #: Columns of the header that nobody asked for.
+    unknown: tuple[str, ...]
+    #: Columns of the header that the pipeline computes itself.
+    computed: tuple[str, ...]
+
+    def notes(self, delivery: str) -> Iterator[str]:
+        """What a person should know about this delivery's header."""
+        if not self.columns and not self.unpivoted:
+            # Without a header its names would be the first row's values: they are not repeated here.
+            yield f"no column in {delivery} is in the contract; has it a header?"
+            return
+        for name in self.unknown:
+            yield f"new column {_shown(name)} in {delivery}: not in the contract, not loaded"
+        for name in self.computed:
+            yield f"column {_shown(name)} in {delivery}: computed by the pipeline, not loaded"
+        for name in self.missing:
+            yield f"column {name} is missing from the header of {delivery}"
+
+
+def match(names: Sequence[str], contract: Contract, transform: Transform) -> Header:
+    """Match by `transform.columns`, else the contract's names and aliases, without regard to case.
+
+    Raises `DefinitionError` when two columns of the header claim one column of the contract.
+    """
+    places: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        places.setdefault(_folded(name), []).append(number)
+    used: set[int] = set()
+    missing: list[str] = []
+
+    def claim(sources: Iterable[str], target: str) -> int | None:
+        """The place of the one free column that has one of these names."""
+        folded = dict.fromkeys(_folded(source) for source in sources)
+        found = [place for name in folded for place in places.get(name, ()) if place not in used]
+        if len(found) > 1:
+            both = " and ".join(quoted(names[place]) for place in found)
+            raise DefinitionError(
+                f"{both} in the header both mean {target}; say which does in transform.columns"
+            )
+        used.update(found)
+        return found[0] if found else None
+
+    unpivot = transform.unpivot
+    unpivoted: dict[int, int] = {}
+    for ordinal, source in enumerate(unpivot.columns if unpivot else ()):
+        if (place := claim([source], f"the unpivoted column {source}")) is None:
+            missing.append(source)
+        else:
+            unpivoted[ordinal] = place
+    columns: dict[str, int] = {}
+    renamed: dict[str, list[str]] = {}
+    for source, target in transform.columns.items():
+        renamed.setdefault(target, []).append(source)
+    for target, sources in renamed.items():
+        if (place := claim(sources, target)) is not None:
+            columns[target] = place
+    filled = {unpivot.names_to, unpivot.values_to} if unpivot else set()
+    for column in contract.columns:
+        if column.name in columns or column.name in filled or column.derived:
+            continue
+        if (place := claim((column.name, *column.aliases), column.name)) is None:
+            missing.append(column.name)
+        else:
+            columns[column.name] = place
+    derived = {_folded(column.name) for column in contract.columns if column.derived}
+    rest = [name for number, name in enumerate(names) if number not in used]
+    return Header(
+        columns=columns,
+        unpivoted=unpivoted,
+        missing=tuple(missing),
+        unknown=tuple(name for name in rest if _folded(name) not in derived),
+        computed=tuple(name for name in rest if _folded(name) in derived),
+    )
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _shown(name: str) -> str:
+    return quoted(name)[1:-1]

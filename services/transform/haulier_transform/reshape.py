@@ -1,0 +1,47 @@
+"""One source row becomes one row per listed column that is not empty, on text, a whole batch at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from haulier_transform.arrays import Array, Positions
+from haulier_transform.header import Header
+from haulier_transform.judging import Judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpivoted:
+    """The outputs, by source row, then by place in `unpivot.columns`."""
+
+    #: Position of the source row in the batch, one per output.
+    source: Positions
+    #: Place of the column in `unpivot.columns`, from 0: it stays the same whatever else the row has.
+    output: NDArray[np.int64]
+    cells: Array
+
+
+def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> Unpivoted:
+    """Unpivot some rows of a batch; ``values`` judges what counts as empty."""
+    if not header.unpivoted or not len(rows):
+        nowhere = np.zeros(0, dtype=np.int64)
+        return Unpivoted(source=nowhere, output=nowhere, cells=pa.array([], pa.string()))
+    ordinals = np.array(sorted(header.unpivoted), dtype=np.int64)
+    taken = pa.array(rows)
+    cells = [_texts(table.column(header.unpivoted[int(ordinal)])).take(taken) for ordinal in ordinals]
+    # Row by row, not column by column: the order must not depend on where a batch ends.
+    held = np.stack([values.holds(column) for column in cells], axis=1)
+    row, column = np.nonzero(held)
+    return Unpivoted(
+        source=rows[row],
+        output=ordinals[column],
+        cells=pa.concat_arrays(cells).take(pa.array(column * len(rows) + row)),
+    )
+
+
+def _texts(column: pa.ChunkedArray) -> Array:
+    cells = column.combine_chunks()
+    return cells.cast(pa.string()) if pa.types.is_dictionary(cells.type) else cells

@@ -1,0 +1,161 @@
+"""Transform: extract's text, one bounded batch at a time, to canonical rows under a sealed manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+import haulier
+from haulier.exchange import Exchange, ObjectMissing, open_exchange
+from haulier.keys import RunKeys
+from haulier.manifest import Manifest, facts
+from haulier.parts import row_groups
+from haulier.sealing import digest_of, manifest_digest, read_manifest, seal
+from haulier.task import Outcome, Task
+from haulier_transform.canonical import Canonical
+from haulier_transform.writing import Written
+
+if TYPE_CHECKING:
+    from haulier.originals import VerbatimRows
+    from haulier_transform.functions import Functions
+
+
+def transform(task: Task) -> Outcome:
+    """Make one run's canonical rows. Rows that break the contract are rejected, which is no failure.
+
+    Raises `ObjectMissing` when extract has not sealed yet, `DataError` when what it sealed is not
+    there as sealed, `DefinitionError` for what in the definition or its functions cannot work.
+    """
+    return _hauled(task, "sealed")
+
+
+def plan(task: Task) -> Outcome:
+    """The same, in the folder that the task's settings name, from what extract's plan left there."""
+    return _hauled(task, "planned")
+
+
+def _hauled(task: Task, outcome: str) -> Outcome:
+    exchange = open_exchange(task.settings)
+    keys = task.keys(task.content or _current_content(task))
+    parent = read_manifest(exchange, keys, "extract")
+    # Not of part layout, and not of the functions' code: that is a version, recorded as one.
+    input_digest = digest_of(
+        "transform", keys.content, parent.input_digest, parent.definition, parent.contract
+    )
+    sealed = _already_sealed(exchange, keys, input_digest)
+    if sealed is not None:
+        return _outcome("already done", sealed, keys)
+    manifest = _written(task, exchange, keys, parent, input_digest)
+    return _outcome(outcome, seal(exchange, keys, manifest), keys)
+
+
+def _current_content(task: Task) -> str:
+    from haulier.ledger.reservations import current_generation
+
+    _, generation = current_generation(task.settings, task.pipeline, task.instance, task.interval)
+    return f"g{generation}"
+
+
+def _already_sealed(exchange: Exchange, keys: RunKeys, input_digest: str) -> Manifest | None:
+    """What an earlier attempt sealed of the same input; of another input, sealing will refuse."""
+    try:
+        sealed = read_manifest(exchange, keys, "transform")
+    except ObjectMissing:
+        return None
+    return sealed if sealed.input_digest == input_digest else None
+
+
+def _written(task: Task, exchange: Exchange, keys: RunKeys, parent: Manifest, input_digest: str) -> Manifest:
+    functions = _functions(task, parent)
+    canonical = Canonical(parent.definition, parent.contract, parent.deliveries, functions)
+    written = Written(exchange, keys, parent, task.attempt, _Originals(exchange, parent))
+    for table in _batches(row_groups(exchange, parent.parts), task.settings.batch_rows):
+        written.add(canonical.batch(table))
+    parts, rejects, flags = written.close()
+    return Manifest(
+        step="transform",
+        run_id=parent.run_id,
+        pipeline=parent.pipeline,
+        instance=parent.instance,
+        interval_start=parent.interval_start,
+        interval_end=parent.interval_end,
+        content=parent.content,
+        generation=parent.generation,
+        replay_id=parent.replay_id,
+        attempt=task.attempt,
+        created_at=datetime.now(UTC),
+        input_digest=input_digest,
+        parent_digest=manifest_digest(parent),
+        versions=_versions(parent, functions),
+        definition=parent.definition,
+        contract=parent.contract,
+        deliveries=parent.deliveries,
+        accounts=written.accounts(),
+        parts=parts,
+        rejects=(*parent.rejects, *rejects),
+        flags=(*parent.flags, *flags),
+        produced=sum(part.rows for part in parts) + written.rejected_outputs,
+        rejected_outputs=written.rejected_outputs,
+        rules=written.rules,
+        notes=written.notes,
+    )
+
+
+def _functions(task: Task, parent: Manifest) -> Functions | None:
+    names = parent.definition.transform.functions
+    if not names:
+        return None
+    # pandas takes longer to import than ten thousand rows take to transform.
+    from haulier_transform.functions import Functions
+
+    return Functions.load(names, task.settings.definitions / "functions")
+
+
+def _versions(parent: Manifest, functions: Functions | None) -> dict[str, str]:
+    versions = {**parent.versions, "haulier": haulier.__version__, "pyarrow": pa.__version__}
+    if functions is not None:
+        import pandas as pd
+
+        versions |= {"functions": functions.digest, "pandas": pd.__version__}
+    return versions
+
+
+def _batches(tables: Iterator[pa.Table], most_rows: int) -> Iterator[pa.Table]:
+    for table in tables:
+        for start in range(0, table.num_rows, most_rows):
+            yield table.slice(start, most_rows)
+
+
+class _Originals:
+    """Rejected rows as the files have them, read forward as batches come by."""
+
+    def __init__(self, exchange: Exchange, parent: Manifest) -> None:
+        self._exchange, self._parent = exchange, parent
+        self._open: dict[int, VerbatimRows] = {}
+
+    def __call__(self, place: int, numbers: Sequence[int]) -> list[bytes]:
+        from haulier.originals import VerbatimRows
+
+        if place not in self._open:
+            # Deliveries come one after another: those before this one are not asked for again.
+            self._open = {
+                place: VerbatimRows(
+                    self._exchange, self._parent.deliveries[place], self._parent.definition.source.csv
+                )
+            }
+        return self._open[place].take(numbers)
+
+
+def _outcome(outcome: str, manifest: Manifest, keys: RunKeys) -> Outcome:
+    return Outcome(
+        outcome=outcome,
+        generation=manifest.generation,
+        replay=manifest.replay_id,
+        content=manifest.content,
+        counts=facts(manifest),
+        manifest=keys.manifest("transform"),
+        notes=manifest.notes,
+    )

@@ -1,0 +1,224 @@
+"""From an Open Data Contract Standard document to the contract of one table.
+
+The document says more than Haulier acts on; what it acts on is in ``docs/definitions.md``. What it would
+have to enforce and does not is refused rather than ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from haulier import documents
+from haulier.contracts import Column, Contract
+from haulier.errors import DefinitionError
+from haulier.odcs.columns import ColumnReader, custom_properties
+from haulier.odcs.standard import Document, Property, SchemaObject
+from haulier.problems import Problem, Trail, listed, quoted, suggestion
+
+_VERSIONS = re.compile(r"v3\.[012]\.\d+")
+_POSTGRES = ("postgres", "postgresql")
+#: PostgreSQL cuts longer names off.
+_NAME_BYTES = 63
+#: Every table has these already.
+_SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+#: Haulier's own columns begin so.
+_OURS = "_haulier_"
+#: PostgreSQL's own schemas, and the ledger.
+_OTHERS_SCHEMAS = frozenset({"information_schema", "haulier"})
+_UNORDERED = ("jsonb", "boolean", "uuid")
+
+
+def load_contract(path: Path, shown: str) -> Contract:
+    """Read one contract. Raises `DefinitionError` with all its problems, each beginning with ``shown``."""
+    written = documents.read(path, shown)
+    try:
+        document = msgspec.convert(written, Document)
+    except msgspec.ValidationError as exc:
+        from haulier.explaining import explain
+
+        problems = explain(written, Document, "a contract", documents.original_texts(path, shown))
+        raise _refused(problems, shown, written) from exc
+    contract, problems = resolve_contract(document)
+    if contract is None:
+        raise _refused(problems, shown, written)
+    return contract
+
+
+def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]]:
+    """The contract, or every reason why the document is not one Haulier can keep."""
+    problems = list(_of_document(document))
+    tables = document.schema or []
+    if len(tables) != 1:
+        have = f"has {listed([table.name for table in tables], 'and')}" if tables else "has no table"
+        problems.append(Problem(("schema",), f"{have}; a contract is about one table, in a list of one", " "))
+        return None, problems
+    table = tables[0]
+    here: Trail = ("schema", 0)
+    schema, name = _target(document, table, here, problems)
+    columns = _columns(table, here, problems)
+    given = custom_properties(table.custom_properties, "table", here, problems)
+    ordering = _ordering(given.get("ordering"), columns, problems)
+    if problems:
+        return None, problems
+    purpose = document.description.purpose if document.description else None
+    contract = Contract(
+        id=document.id,
+        version=document.version,
+        schema=schema,
+        table=name,
+        description=table.description or purpose or "",
+        columns=tuple(columns),
+        ordering=ordering,
+    )
+    return contract, []
+
+
+def _refused(problems: list[Problem], shown: str, written: object) -> DefinitionError:
+    return DefinitionError("\n".join(f"{shown}: {problem.words(written)}" for problem in problems))
+
+
+def _of_document(document: Document) -> Iterator[Problem]:
+    if not _VERSIONS.fullmatch(document.api_version):
+        yield Problem(
+            ("apiVersion",),
+            f'{quoted(document.api_version)} is not read; write "v3.2.0" (v3.0 to v3.2 are read)',
+        )
+    for name in ("id", "version"):
+        if not getattr(document, name):
+            yield Problem((name,), "is empty", " ")
+
+
+def _target(document: Document, table: SchemaObject, here: Trail, problems: list[Problem]) -> tuple[str, str]:
+    """``physicalName``, else ``name``; one without a schema takes that of the PostgreSQL server."""
+    field = "physicalName" if table.physical_name is not None else "name"
+    written = table.physical_name if table.physical_name is not None else table.name
+    if table.physical_type not in (None, "table"):
+        problems.append(
+            Problem((*here, "physicalType"), f'{quoted(table.physical_type)} is not loaded; only "table" is')
+        )
+    *front, name = written.split(".")
+    if len(front) > 1:
+        problems.append(Problem((*here, field), f"{quoted(written)} is not schema.table"))
+        return "", name
+    if front:
+        schema = front[0]
+    else:
+        servers = {
+            server.schema for server in document.servers or () if server.type in _POSTGRES and server.schema
+        }
+        if len(servers) != 1:
+            why = (
+                f"servers name {listed(sorted(servers), 'and')}"
+                if servers
+                else "no PostgreSQL server here names one"
+            )
+            text = f"{quoted(written)} has no schema and {why}; write physicalName: schema.{written}"
+            problems.append(Problem((*here, field), text))
+            return "", name
+        schema = servers.pop()
+    for part in (schema, name):
+        problems += _identifier(part, (*here, field))
+    if schema in _OTHERS_SCHEMAS or schema.startswith("pg_"):
+        problems.append(Problem((*here, field), f"{quoted(schema)} is not a schema for data; choose another"))
+    return schema, name
+
+
+def _columns(table: SchemaObject, here: Trail, problems: list[Problem]) -> list[Column]:
+    properties = table.properties or []
+    if not properties:
+        problems.append(Problem((*here, "properties"), "has no column", " "))
+    positions = _key_positions(properties, here, problems)
+    columns, trails = [], []
+    for index, written in enumerate(properties):
+        trail: Trail = (*here, "properties", index)
+        reader = ColumnReader(written, trail)
+        column = reader.column(positions.get(index))
+        problems += reader.problems
+        if column is not None:
+            field = "physicalName" if written.physical_name is not None else "name"
+            problems += _identifier(column.name, (*trail, field), is_column=True)
+            columns.append(column)
+            trails.append((*trail, field))
+    problems += _twins(columns, trails)
+    return columns
+
+
+def _identifier(name: str, trail: Trail, *, is_column: bool = False) -> Iterator[Problem]:
+    length = len(name.encode())
+    if not name or name != name.strip() or not name.isprintable():
+        yield Problem(trail, f"{quoted(name)} cannot be a name")
+    elif length > _NAME_BYTES:
+        yield Problem(trail, f"{quoted(name)} has {length} bytes; PostgreSQL keeps {_NAME_BYTES}")
+    elif name.lower().startswith(_OURS):
+        yield Problem(trail, f"{quoted(name)} begins like Haulier's own columns; choose another name")
+    elif is_column and name in _SYSTEM_COLUMNS:
+        yield Problem(trail, f"{quoted(name)} is a column every table of PostgreSQL has; choose another name")
+
+
+def _twins(columns: list[Column], trails: list[Trail]) -> Iterator[Problem]:
+    """Two columns that a header could not tell apart."""
+    names: dict[str, str] = {}
+    for column, trail in zip(columns, trails, strict=True):
+        folded = column.name.casefold()
+        if folded in names:
+            how = (
+                "is there already"
+                if names[folded] == column.name
+                else f"differs from {quoted(names[folded])} only in case"
+            )
+            yield Problem(trail, f"{quoted(column.name)} {how}")
+        names.setdefault(folded, column.name)
+    for column, trail in zip(columns, trails, strict=True):
+        for alias in column.aliases:
+            other = names.setdefault(alias.casefold(), column.name)
+            if other != column.name:
+                yield Problem(
+                    (*trail[:-1], "synonyms"), f"{quoted(alias)} is a name of {quoted(other)} already"
+                )
+
+
+def _key_positions(properties: list[Property], here: Trail, problems: list[Problem]) -> dict[int, int]:
+    """Index of a column -> its place in the primary key, counted from 1."""
+    found: dict[int, int] = {}
+    in_key = [index for index, written in enumerate(properties) if written.primary_key]
+    for index, written in enumerate(properties):
+        position = written.primary_key_position
+        if position is not None and position != -1:
+            found[index] = position
+            if not written.primary_key:
+                trail = (*here, "properties", index, "primaryKeyPosition")
+                problems.append(Problem(trail, "stands alone; write primaryKey: true beside it", " "))
+    if not found:
+        return {index: place for place, index in enumerate(in_key, start=1)}
+    if sorted(found.values()) != list(range(1, len(in_key) + 1)):
+        given = ", ".join(str(found[index]) if index in found else "none" for index in in_key)
+        text = f"primaryKeyPosition is {given}; number the key columns 1 to {len(in_key)}, or none of them"
+        problems.append(Problem((*here, "properties"), text))
+    return found
+
+
+def _ordering(
+    written: tuple[Any, Trail] | None, columns: list[Column], problems: list[Problem]
+) -> str | None:
+    if written is None:
+        return None
+    value, trail = written
+    by_name = {column.name: column for column in columns}
+    if not isinstance(value, str) or value not in by_name:
+        problems.append(Problem(trail, f"{quoted(value)} is not a column{suggestion(str(value), by_name)}"))
+        return None
+    column = by_name[value]
+    if not column.required:
+        problems.append(Problem(trail, f"{quoted(value)} must be required, or some rows have no version"))
+    if column.key_position is not None:
+        problems.append(
+            Problem(trail, f"{quoted(value)} is in the primary key, so it is equal wherever it is compared")
+        )
+    if column.pg_type in _UNORDERED:
+        problems.append(Problem(trail, f"{quoted(value)} is {column.pg_type}, which has no newer and older"))
+    return value
