@@ -20,7 +20,7 @@ NOT_COMPILED := /(tests|pip|setuptools|mypyc?|lexers)/
 
 comma := ,
 # $(call stage,what happens,commands): one line when it works, the whole output when it does not.
-stage = @echo "$(1)"; mkdir -p $(VENV); { $(2); } >$(VENV)/setup.log 2>&1 || { cat $(VENV)/setup.log; echo "make: this failed: $(1)"; exit 1; } >&2
+stage = @echo "$(1)"; said=$$({ $(2); } 2>&1) || { echo "$$said"; echo "make: this failed: $(1)"; exit 1; } >&2
 
 .PHONY: help
 help:
@@ -34,7 +34,7 @@ $(STAMP): requirements/uv.txt requirements/dev.txt $(PACKAGES:%=%/pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Haulier needs Python 3.11 or newer and found none; install one, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): Haulier needs Python 3.11 or newer" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install $$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; exit 1; }
-	$(call stage,virtual environment ($$("$(PYTHON)" --version)),[ -x $(BIN)/pip ] || "$(PYTHON)" -m venv --clear $(VENV))
+	$(call stage,virtual environment ($$("$(PYTHON)" --version)),[ -x $(BIN)/pip ] && [ "$$($(BIN)/python --version)" = "$$("$(PYTHON)" --version)" ] || "$(PYTHON)" -m venv --clear $(VENV))
 	$(call stage,uv$(comma) by version and hash,$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt)
 	$(call stage,requirements$(comma) by version and hash,$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements/uv.txt requirements/dev.txt)
 	$(call stage,Haulier's own packages$(comma) editable,$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=-e %))

@@ -102,7 +102,7 @@ _PLACEHOLDERS = """\
 | --- | --- | --- |
 | `{instance}`, `{pipeline}` | `path`, `logical_name`, `ready.marker` | the names, when the instance is resolved |
 | `{PARAMETER}` | the same | the value in `instances.NAME.parameters` |
-| `{date:FORMAT}` | `path`, with `select: name` only | a date; files of one run have one inside its interval |
+| `{date:FORMAT}` | `path`, once, with `select: name` only | a day; a run's files have one inside its interval |
 | `{name}` | `logical_name`, `ready.marker` | the file's name |
 | `{path}` | `logical_name` | the file's whole path |
 
@@ -138,7 +138,8 @@ _CONTRACT_RULES = """\
   `transform.date_formats` takes the place of the contract's.
 - **Patterns** must match the whole value. Look-around and back-references are refused, so that no value can make a
   pattern slow.
-- **Text is kept as it is**: an empty cell of a text column is an empty text. `nullValues: [""]` makes it no value.
+- **An empty cell is no value.** A quoted empty one (`""`) is an empty text in a text column; `nullValues: [""]`
+  makes it no value there, too.
 - **Limits** of numbers are numbers, of dates and times text in ISO 8601.
 - **Promises Haulier would not keep are refused**: `multipleOf`, `uniqueItems` and the like. `quality`,
   `relationships`, `slaProperties` and all else that is not named above is documentation.

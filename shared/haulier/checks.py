@@ -11,7 +11,7 @@ from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.keys import check_name
 from haulier.patterns import problems_of_regex
-from haulier.placeholders import problems_of_selection, problems_of_template
+from haulier.placeholders import problems_of_path, problems_of_template
 from haulier.problems import Problem, Trail, listed, nearest, quoted, suggestion
 from haulier.schedules import problems_of_schedule
 
@@ -54,7 +54,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
         *problems_of_template(
             files.ready.marker or "", ("source", "files", "ready", "marker"), {*filled, "name"}
         ),
-        *problems_of_selection(files.path, files.select),
+        *problems_of_path(files.path, files.select),
         *_csv(source.csv),
         *_transform(transform),
     ]

@@ -28,7 +28,7 @@ _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 _TRUTH_TO_SOME = re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
 _NUMBER_TO_SOME = re.compile(
     r"[-+]?(?:0[0-7_]+|0[0-9]+|0b[01_]+|0o[0-7]+|0x[0-9a-fA-F_]+"  # octal, binary, hexadecimal
-    r"|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"  # sexagesimal
+    r"|[1-9][0-9_]*(?::[0-5]?[0-9])+|[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*"  # sexagesimal
     r"|[0-9]*_[0-9_]*(?:\.[0-9_]*)?"
     r"|(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+"
     r"|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"

@@ -46,22 +46,22 @@ def problems_of_template(
         yield Problem(trail, f"{quoted(text)} has a brace without its partner")
 
 
-def problems_of_selection(path: str, select: str) -> Iterator[Problem]:
-    """The name's date and the way files are selected need each other."""
+def problems_of_path(path: str, select: str) -> Iterator[Problem]:
+    """A path that leaves its folder; a date in it, and a way of selecting files, without each other."""
+    trail: Trail = ("source", "files", "path")
     formats = date_formats(path)
-    if select == "name" and not formats:
+    if ".." in path.split("/"):
+        yield Problem(trail, f"{quoted(path)} leaves the source folder; write it from HAULIER_SOURCE_ROOT on")
+    if select == "modified" and formats:
+        text = f"{{date:{formats[0]}}} has no part in select: modified; write * in its place, or select: name"
+        yield Problem(trail, text)
+    elif select == "name" and not formats:
         yield Problem(
             ("source", "files", "select"),
             f'"name" needs a date in source.files.path ({quoted(path)}), such as {{date:%Y-%m-%d}}; '
             "or write select: modified",
         )
-    elif select == "name" and not any(map(problem_of_format, formats)) and not names_a_day("".join(formats)):
-        yield Problem(
-            ("source", "files", "path"),
-            f"{quoted(path)} does not name a whole day; select: name needs year, month and day",
-        )
-    elif select == "modified" and formats:
-        yield Problem(
-            ("source", "files", "path"),
-            f"{{date:{formats[0]}}} has no part in select: modified; write * in its place, or select: name",
-        )
+    elif select == "name" and len(formats) > 1:
+        yield Problem(trail, f"{quoted(path)} has more than one date; keep one, write * for the others")
+    elif select == "name" and not problem_of_format(formats[0]) and not names_a_day(formats[0]):
+        yield Problem(trail, f"{{date:{formats[0]}}} does not name a whole day: year, month and day")

@@ -21,6 +21,7 @@ def make_home() -> Path:
             if (left / "owner").read_text(encoding="utf-8") and Process.load(left / "owner") is None:
                 remove_home(left)
     home = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    home.chmod(0o711)  # PostgreSQL, which may run as another account, passes through
     owner = Process.of(getpid())
     assert owner
     owner.save(home / "owner")

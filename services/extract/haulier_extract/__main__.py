@@ -3,7 +3,6 @@
 import sys
 
 from haulier.run import main
-
 from haulier_extract.program import EXTRACT
 
 

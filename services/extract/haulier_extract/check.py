@@ -20,7 +20,9 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
         exchange = open_exchange(settings)
         key = f"_check/{uuid.uuid4()}"
         if not exchange.create(key, b"haulier") or exchange.create(key, b"twice"):
-            found.append(("exchange", f"{exchange.url} does not keep If-None-Match: two writers could both win"))
+            found.append(
+                ("exchange", f"{exchange.url} does not keep If-None-Match: two writers could both win")
+            )
         exchange.delete(key)
     except HaulierError as exc:
         found.append(("exchange", str(exc)))

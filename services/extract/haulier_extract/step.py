@@ -23,7 +23,6 @@ from haulier.parts import PartWriter
 from haulier.rows import REJECT_SCHEMA
 from haulier.sealing import digest_of, read_manifest, seal
 from haulier.task import Outcome, Task
-
 from haulier_extract.reading import Reading, read
 from haulier_extract.sources import SOURCES
 
@@ -66,7 +65,9 @@ class _Extract:
             return self._outcome("already done", reservation)
         if manifest is None:
             manifest = seal(exchange, keys, self._read(exchange, keys, reservation, instance, contract))
-        outcome = {"done": "already done"}.get(reservation.status, "planned" if task.verb == "plan" else "sealed")
+        outcome = {"done": "already done"}.get(
+            reservation.status, "planned" if task.verb == "plan" else "sealed"
+        )
         return self._outcome(outcome, reservation, manifest=manifest, key=keys.manifest("extract"))
 
     def _reserve(
@@ -119,7 +120,9 @@ class _Extract:
         """Every reserved delivery, from its kept original: each attempt reads exactly what was reserved."""
         task = self.task
         reading = Reading(
-            csv=instance.source.csv, batch_rows=task.settings.batch_rows, batch_bytes=task.settings.batch_bytes
+            csv=instance.source.csv,
+            batch_rows=task.settings.batch_rows,
+            batch_bytes=task.settings.batch_bytes,
         )
         rejects = PartWriter(exchange, keys, "extract", task.attempt, REJECT_SCHEMA, kind="reject")
         parts, accounts, notes, rules = [], [], list(reservation.notes), Counter[str]()

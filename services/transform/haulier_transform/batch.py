@@ -4,9 +4,9 @@ A function takes a batch and returns one, and depends on nothing else:
 
     def bmi(batch: Batch) -> Batch:
         \"\"\"Body mass index; rows without a height are rejected.\"\"\"
-        batch = batch.reject(batch.rows["height"].isna(), rule="no-height", message="no height, so no index")
-        metres = batch.rows["height"] / 100
-        return batch.assign(bmi=(batch.rows["weight"] / (metres * metres)).round(1))
+        batch = batch.reject(batch.rows["height"].isna(), rule="no-height", message="no height, no index")
+        square = batch.rows["height"] * batch.rows["height"]
+        return batch.assign(bmi=(batch.rows["weight"] * Decimal(10000) / square).round(1))
 """
 
 from __future__ import annotations
@@ -49,18 +49,23 @@ class Batch:
     ``<NA>`` until a function assigns them. The index is named ``source``: the position of the
     row's source row in this batch. It repeats only when one source row gave several rows.
 
+    Decimals are exact, and a product or quotient that might need more than 38 digits is refused:
+    narrow its factors with ``.astype(pd.ArrowDtype(pa.decimal128(8, 2)))``, or use
+    ``.astype(object)`` and Python's own Decimals. A value with more decimals than the contract
+    keeps is rejected and never rounded for you: ``.round(1)`` is the function's decision.
+
     How rows fall into batches is chance: what a function says of a row may depend on that row, and
     under a declared ``reshape`` on rows that came from its source row, and on nothing else.
 
     Every method raises `DefinitionError` when it is misused; the message never holds a value.
     """
 
-    rows: pd.DataFrame
+    rows: pd.DataFrame = field(repr=False)
     #: The instance this runs for, such as a site.
     instance: str = "main"
     #: The instance's parameters, as its definition gives them.
     parameters: Mapping[str, str] = field(default_factory=dict)
-    _table: pa.Table = None
+    _table: pa.Table = field(default=None, repr=False)
     _contract: tuple[str, ...] = ()
     _reshape: bool = False
     #: One per row: its source row, as the index must say, and which output of it the row is.

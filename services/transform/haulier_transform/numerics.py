@@ -57,7 +57,9 @@ def number(precision: int, scale: int, mark: str, *, declared: bool = True) -> P
     integers = precision - scale
     fraction = f"{escaped}[0-9]{{1,{scale}}}"
     # What surely fits: Arrow's cast fails for a whole column when one value does not.
-    plain_shape = f"-?[0-9]{{1,{integers}}}(?:{fraction if scale else ''})?" if integers else f"-?0?{fraction}"
+    plain_shape = (
+        f"-?[0-9]{{1,{integers}}}(?:{fraction if scale else ''})?" if integers else f"-?0?{fraction}"
+    )
     room = f"has more than {integers} digits before the decimal mark"
     decimals = f"has more than {scale} decimals"
     if not declared:

@@ -32,6 +32,7 @@ _PASSING_CODES = frozenset(
         "BadDigest",
         "IncompleteBody",
         "InternalError",
+        "NoSuchUpload",
         "OperationAborted",
         "RequestTimeout",
         "ServiceUnavailable",
@@ -82,11 +83,11 @@ def explain(
         )
     if status == 404 and verb in ("read", "delete"):
         return ObjectMissing(f"{url}/{key} is not there", **facts)
-    if status in (304, 412):
-        if verb == "create":
-            return Taken()
+    if status in (304, 412) and verb == "create":
+        return Taken()
+    if status == 412 and verb == "read":
         return TransientError(f"{what}: it was replaced while it was read; try again", **facts)
-    if status == 416:
+    if status == 416 and verb == "read":
         return OutOfRange()
     if code in _PASSING_CODES or status in _PASSING_STATUSES:
         return Unavailable(f"{what}: {endpoint} answered {_answer(status, code)}; try again later", **facts)

@@ -120,9 +120,9 @@ class S3Exchange:
                 )
             )
         except BaseException as exc:
-            feed.stopped = True
-            if feed.error is not None:
-                raise feed.error from None
+            failed, feed.stopped = feed.error, True
+            if failed is not None:
+                raise failed from None
             if not isinstance(exc, _OBSTORE_ERRORS):
                 raise
             if feed.complete and "<Code>NoSuchUpload</Code>" in str(exc) and self.size(key) == feed.bytes:
@@ -163,7 +163,6 @@ class S3Exchange:
 
     def _range(self, key: str, start: int, end: int, tag: str | None) -> tuple[bytes, int, str | None]:
         """A piece, the size of the whole object, and the tag by which the next piece is of the same one."""
-
         options: GetOptions = {"range": (start, end)}
         if tag is not None:
             options["if_match"] = tag

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from haulier.definitions import Instance
 from haulier.interval import Interval
 from haulier.settings import Settings
-
 from haulier_extract.sources.files import Found, files
 
 #: What finds the deliveries of an interval.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-
 from haulier.compression import BrokenStream, decompressed
 from haulier.definitions import Files, Instance
 from haulier.encodings import line_ends
@@ -104,7 +103,9 @@ def _day(text: str, form: str) -> datetime | None:
         return None
 
 
-def _complete(path: Path, root: Path, source: Files, interval: Interval, encoding: str) -> SourceFile | str | None:
+def _complete(
+    path: Path, root: Path, source: Files, interval: Interval, encoding: str
+) -> SourceFile | str | None:
     """The file with its digest, why it waits, or ``None`` when it is not this run's."""
     before = path.stat()
     modified_at = datetime.fromtimestamp(before.st_mtime_ns / 1e9, UTC)
@@ -150,5 +151,3 @@ def _relative(path: Path, root: Path) -> str:
 def _uri(path: Path, root: Path) -> str:
     """Stable wherever the source folder is mounted."""
     return f"file://{_relative(path, root)}"
-
-

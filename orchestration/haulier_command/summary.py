@@ -1,0 +1,94 @@
+"""The end of hauling: per pipeline and instance how many runs, what they read, and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from haulier_command.hauling import Hauled, by_lane
+from haulier_command.ledger import SOURCE_ACCOUNT, TARGET_ACCOUNT, Row
+from haulier_command.output import Block, Table, columns
+
+#: The worst first, so that it is read first.
+OUTCOMES = ("failed", "cancelled", "quarantined", "not run", "loaded", "already done", "empty")
+
+Line = dict[str, object]
+
+
+def summary(hauled: Sequence[Hauled], accounts: Sequence[Row]) -> list[Line]:
+    """One line per pipeline and instance."""
+    lines = []
+    for pipeline, instance in by_lane([one.run for one in hauled]):
+        mine = [one for one in hauled if one.run.lane == (pipeline, instance)]
+        held = [row for row in accounts if (row["pipeline"], row["instance"]) == (pipeline, instance)]
+        lines.append(
+            {
+                "pipeline": pipeline,
+                "instance": instance,
+                "runs": len(mine),
+                "outcomes": dict(Counter(one.outcome for one in mine)),
+                "deliveries": sum(row["deliveries"] for row in held),
+                "source": _sums(held, SOURCE_ACCOUNT),
+                "target": _sums(held, TARGET_ACCOUNT),
+                "seconds": round(sum(one.seconds for one in mine), 1),
+            }
+        )
+    return lines
+
+
+def tables(lines: Sequence[Line], *, instance_word: str = "instance") -> list[Block]:
+    """The two accounts as people read them, each closing in its own line."""
+    source = Table(
+        title="What arrived",
+        columns=columns(
+            "pipeline",
+            instance_word,
+            "runs#",
+            "deliveries#",
+            "read#",
+            "accepted#",
+            "filtered#?",
+            "rejected#?",
+            "stripped#?",
+            "outcome!",
+        ),
+        rows=[
+            (
+                *(line[name] for name in ("pipeline", "instance", "runs", "deliveries")),
+                *_values(line, "source", SOURCE_ACCOUNT),
+                outcome_words(line),
+            )
+            for line in lines
+        ],
+        note="rows: read = accepted + filtered + rejected + stripped; columns of zeros are left out",
+    )
+    target = Table(
+        title="What became of it",
+        columns=columns(
+            *("pipeline", instance_word, "produced#", *(f"{name}#?" for name in TARGET_ACCOUNT[1:]), "seconds#")
+        ),
+        rows=[
+            (line["pipeline"], line["instance"], *_values(line, "target", TARGET_ACCOUNT), line["seconds"])
+            for line in lines
+        ],
+        note=f"rows: produced = {' + '.join(TARGET_ACCOUNT[1:])}",
+    )
+    return [source, target]
+
+
+def outcome_words(line: Line) -> str:
+    """``1 quarantined, 4 loaded``."""
+    outcomes = line["outcomes"]
+    assert isinstance(outcomes, dict)
+    known = [*OUTCOMES, *(name for name in outcomes if name not in OUTCOMES)]
+    return ", ".join(f"{outcomes[name]} {name}" for name in known if name in outcomes)
+
+
+def _sums(held: Sequence[Row], names: Sequence[str]) -> dict[str, int]:
+    return {name.removeprefix("source_"): sum(row[name] for row in held) for name in names}
+
+
+def _values(line: Line, account: str, names: Sequence[str]) -> list[object]:
+    values = line[account]
+    assert isinstance(values, dict)
+    return [values[name.removeprefix("source_")] for name in names]

@@ -1,0 +1,157 @@
+"""`haulier plan`: the three steps' plans chained in a temporary folder; nothing is written outside it."""
+
+from __future__ import annotations
+
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from contextlib import nullcontext
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from haulier_command.choice import add_instance_options, add_interval_options, one_interval
+from haulier_command.codes import worst
+from haulier_command.ledger import TARGET_ACCOUNT
+from haulier_command.output import Block, Lines, Screen, Table, columns
+from haulier_command.steps import STEPS, Answer, Order, Processes, StepName
+from haulier_command.surroundings import Surroundings
+from haulier_command.words import counted, interval_name
+
+if TYPE_CHECKING:
+    from haulier.manifest import Manifest
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_instance_options(parser, required=True)
+    add_interval_options(parser)
+    parser.add_argument(
+        "--into", type=Path, metavar="FOLDER", help="keep the plan's files there; default: a temporary folder"
+    )
+
+
+def plan(asked: Namespace, around: Surroundings, screen: Screen) -> int:
+    from haulier import loading
+
+    interval = one_interval(asked)
+    file = loading.load_pipeline(around.settings.definitions, asked.pipeline)
+    instance, _ = loading.resolve(file, asked.instance or loading.ONLY_INSTANCE)
+    with (
+        nullcontext(asked.into)
+        if asked.into
+        else tempfile.TemporaryDirectory(prefix="haulier-plan-") as folder
+    ):
+        into = Path(folder).absolute()
+        orders = [
+            Order(
+                step=step,
+                verb="plan",
+                pipeline=instance.pipeline,
+                instance=instance.instance,
+                interval=interval,
+                into=into,
+            )
+            for step in STEPS
+        ]
+        answers = _chain(orders, around, into)
+        manifests = {order.step: _manifest(into, order) for order in orders[:2]}
+    title = f"{instance.pipeline}/{instance.instance} {interval_name(interval)}"
+    code = worst(answer.code for answer in answers)
+    screen.show(_document(answers, code), *_blocks(title, answers, manifests))
+    return code
+
+
+def _chain(orders: list[Order], around: Surroundings, into: Path) -> list[Answer]:
+    start = Processes(around.environ)
+    answers: list[Answer] = []
+    for order in orders:
+        answers.append(start(order, into / f"{order.step}.log"))
+        if answers[-1].code:
+            break
+    return answers
+
+
+def _manifest(into: Path, order: Order) -> Manifest | None:
+    from haulier.exchange import ObjectMissing
+    from haulier.exchange.folder import FolderExchange
+    from haulier.keys import RunKeys
+    from haulier.sealing import read_manifest
+
+    keys = RunKeys(pipeline=order.pipeline, instance=order.instance, interval=order.interval, content="plan")
+    try:
+        return read_manifest(FolderExchange(str(into)), keys, order.step)
+    except ObjectMissing:
+        return None
+
+
+def _document(answers: list[Answer], code: int) -> dict[str, Any]:
+    steps = {
+        step: {"exit_code": answer.code, "error": answer.error or None, **answer.result}
+        for step, answer in zip(STEPS, answers, strict=False)
+    }
+    return {"exit_code": code, "steps": steps}
+
+
+def _blocks(title: str, answers: list[Answer], manifests: Mapping[StepName, Manifest | None]) -> list[Block]:
+    last, step = answers[-1], STEPS[len(answers) - 1]
+    if last.code == 99:
+        return [
+            Lines(title=title, lines=["There is nothing new; a run would record that and stop.", *_NOTHING])
+        ]
+    blocks: list[Block] = [Lines(title=title, lines=[f"If {title} ran now:"])]
+    if extracted := manifests.get("extract"):
+        blocks.append(_deliveries(extracted, manifests.get("transform")))
+    notes = [note for answer in answers for note in answer.result.get("notes", ())]
+    if last.code and not last.result:
+        blocks.append(Lines(title=f"It would fail in {step} (exit {last.code})", lines=[last.error]))
+    elif step == "load":
+        blocks.append(_target(last))
+    if transformed := manifests.get("transform"):
+        blocks.append(
+            Table(
+                title="Rules that rows break",
+                columns=columns("rule", "rows#"),
+                rows=sorted(transformed.rules.items(), key=itemgetter(1), reverse=True),
+            )
+        )
+    if notes:
+        blocks.append(Lines(title="It would also", lines=notes, commands=True))
+    blocks.append(Lines(lines=_NOTHING))
+    return blocks
+
+
+_NOTHING = ["Nothing was written: not to the ledger, not to a table, not to the exchange."]
+
+
+def _deliveries(extracted: Manifest, transformed: Manifest | None) -> Table:
+    accounts = {account.delivery_id: account for account in (transformed or extracted).accounts}
+    return Table(
+        title=f"It would read {counted(len(extracted.deliveries), 'delivery', 'deliveries')}",
+        columns=columns(
+            "file", "sequence#", "bytes#", "read#", "accepted#", "filtered#?", "rejected#?", "stripped#?"
+        ),
+        rows=[
+            (
+                one.logical_name,
+                one.sequence,
+                one.bytes,
+                *(
+                    getattr(accounts.get(one.delivery_id), name, None)
+                    for name in ("read", "accepted", "filtered", "rejected", "stripped")
+                ),
+            )
+            for one in extracted.deliveries
+        ],
+    )
+
+
+def _target(loaded: Answer) -> Table:
+    counts = loaded.counts
+    outcome = "quarantined" if loaded.result.get("outcome") == "quarantined" or loaded.code == 65 else ""
+    return Table(
+        title="It would be quarantined: no row would enter" if outcome else "It would do this to the table",
+        columns=columns("rows", "number#"),
+        rows=[
+            (name, counts.get(name, 0)) for name in TARGET_ACCOUNT if counts.get(name) or name == "produced"
+        ],
+    )

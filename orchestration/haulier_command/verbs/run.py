@@ -1,0 +1,138 @@
+"""`haulier run`: runs hauled here as Airflow would haul them, each step a process of its own."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from haulier.errors import HaulierError
+from haulier_command.choice import add_instance_options, add_interval_options, add_range_options, chosen_runs
+from haulier_command.codes import meaning, worst
+from haulier_command.hauling import Hauled, Hauling, Run
+from haulier_command.output import Block, Lines, Screen
+from haulier_command.steps import Here, Processes
+from haulier_command.surroundings import Surroundings, near
+from haulier_command.words import counted
+
+EPILOG = """\
+Exit code: the worst of all runs, in this order: 1 bug, 143 cancelled,
+2 definition, 65 data, 77 fenced, 75 unavailable; 0 when everything was done
+or there was nothing new. A quarantined or fenced run is its own affair; after
+any other failure the instance's later runs are left out.
+docs/exit-codes.md has the table.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    add_instance_options(parser)
+    add_interval_options(parser)
+    add_range_options(parser)
+    parser.add_argument("--reprocess", metavar="REASON", help="open a new generation though nothing changed")
+    add_hauling_options(parser)
+    parser.add_argument(
+        "--print", dest="only_print", action="store_true", help="print each step's command line; run nothing"
+    )
+
+
+def add_hauling_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--jobs", type=_positive, metavar="N", help="instances side by side; default: processors, at most 4"
+    )
+    parser.add_argument(
+        "--retries", type=_natural, default=2, metavar="N", help="tries again where that can help; default: 2"
+    )
+    parser.add_argument("--in-process", action="store_true", help="no process per step, to debug with")
+
+
+def run(asked: Namespace, around: Surroundings, screen: Screen) -> int:
+    runs = chosen_runs(around.settings, asked)
+    if asked.only_print:
+        from haulier_command.by_hand import by_hand
+
+        lines, commands = by_hand(runs, around)
+        screen.show(
+            {"environment": lines, "commands": commands}, Lines(lines=[*lines, "", *commands], commands=True)
+        )
+        return 0
+    if not runs:
+        screen.show({"exit_code": 0, "runs": [], "summary": []}, Lines(lines=["nothing is due"]))
+        return 0
+    hauled = haul(runs, asked, around, screen)
+    return report(hauled, around, screen)
+
+
+def haul(runs: Sequence[Run], asked: Namespace, around: Surroundings, screen: Screen) -> list[Hauled]:
+    """All of them, watched by whoever sits at the terminal."""
+    from haulier_command.progress import watching
+
+    logs = log_folder(around)
+    start = Here(around.environ) if asked.in_process else Processes(around.environ)
+    with watching(runs, screen) as watch:
+        hauling = Hauling(start=start, logs=logs, retries=asked.retries, watch=watch)
+        return hauling.all(runs, jobs(asked))
+
+
+def report(hauled: Sequence[Hauled], around: Surroundings, screen: Screen, *more: Block) -> int:
+    """Show the summary; return the command's exit code."""
+    from haulier_command import ledger
+    from haulier_command.summary import summary, tables
+
+    code = worst(one.code for one in hauled)
+    try:
+        accounts = ledger.accounts(around.settings, [one.run for one in hauled])
+    except HaulierError as exc:
+        screen.tell(f"haulier: the ledger cannot be read, so there are no accounts: {exc}")
+        accounts = []
+    lines = summary(hauled, accounts)
+    screen.show(
+        {"exit_code": code, "runs": [one.as_json() for one in hauled], "summary": lines},
+        *(tables(lines) if accounts else [_without_accounts(hauled)]),
+        *more,
+        *failures(hauled),
+    )
+    return code
+
+
+def log_folder(around: Surroundings) -> Path:
+    """Where the steps of this command log."""
+    return around.home / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+
+
+def jobs(asked: Namespace) -> int:
+    return asked.jobs or min(os.cpu_count() or 1, 4)
+
+
+def _without_accounts(hauled: Sequence[Hauled]) -> Lines:
+    return Lines(lines=[f"{one.run}: {one.outcome}" for one in hauled])
+
+
+def failures(hauled: Sequence[Hauled]) -> list[Block]:
+    """Why runs did not load, said once for all that failed alike."""
+    failed = [one for one in hauled if one.error and one.outcome != "not run"]
+    if not failed:
+        return []
+    alike: dict[tuple[str, int, str], list[Hauled]] = {}
+    for one in failed:
+        alike.setdefault((one.step, one.code, one.error), []).append(one)
+    lines = []
+    for (step, code, error), those in alike.items():
+        others = f" and {counted(len(those) - 1, 'other')}" if len(those) > 1 else ""
+        lines += [f"{those[0].run}{others}, {step}, exit {code} ({meaning(code)}):", f"    {error}"]
+        lines += [f"    log: {near(log)}" for log in [those[0].log] if log]
+    return [Lines(title=f"{counted(len(failed), 'run')} did not load", lines=lines, commands=True)]
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or text.strip("0") == "":
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)

@@ -1,0 +1,216 @@
+"""`haulier status`: how every instance stands, what waits for someone first."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from haulier.errors import DefinitionError
+from haulier.interval import Interval, parse_instant
+from haulier.ledger.queries import queries
+from haulier_command.choice import add_instance_options, chosen_instances, due_intervals
+from haulier_command.ledger import Row, reading, rows
+from haulier_command.output import Block, Lines, Screen, Table, columns
+from haulier_command.surroundings import Surroundings, me
+from haulier_command.words import counted, interval_name
+
+_SQL = queries("haulier_command.verbs", "status.sql")
+_ORDER = ("quarantined", "never ran", "late", "waiting", "not loaded", "on time", "no schedule")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_instance_options(parser)
+    parser.add_argument("--runs", action="store_true", help="list the runs")
+    parser.add_argument(
+        "--limit", type=int, default=50, metavar="N", help="with --runs: how many; default: 50"
+    )
+    parser.add_argument("--now", metavar="TIME", help="judge lateness as if it were this time")
+
+
+def status(asked: Namespace, around: Surroundings, screen: Screen) -> int:
+    values = {
+        "pipeline": asked.pipeline,
+        "instance": asked.instance,
+        "limit": asked.limit,
+        "quarantined": False,
+    }
+    with reading(around.settings, "status") as cursor:
+        if asked.runs:
+            found = rows(cursor, _SQL["runs"], values)
+            screen.show({"runs": found}, _runs_table(found, asked.limit))
+            return 0
+        held = rows(cursor, _SQL["runs"], {**values, "quarantined": True, "limit": None})
+        instances = rows(cursor, _SQL["instances"], values)
+    now = parse_instant(asked.now, "--now") if asked.now else datetime.now(UTC)
+    due = _due(asked, around, screen, now, held)
+    known = {(row["pipeline"], row["instance"]) for row in instances}
+    instances += [_never_ran(*lane) for lane in due if lane not in known]
+    for row in instances:
+        row["state"], row["missing"] = _state(row, due.get((row["pipeline"], row["instance"])))
+    instances.sort(key=lambda row: (_ORDER.index(row["state"]), row["pipeline"], row["instance"]))
+    screen.show(
+        {"now": now, "quarantined": held, "instances": instances},
+        *([_quarantined_table(held)] if held else []),
+        _instances_table(instances),
+        *_hints(instances),
+    )
+    return 0
+
+
+def _due(
+    asked: Namespace, around: Surroundings, screen: Screen, now: datetime, held: Sequence[Row]
+) -> dict[tuple[str, str], list[Interval]]:
+    """Due runs per instance with a schedule. A quarantined run was on time, its data was not good."""
+    on_time = {(row["pipeline"], row["instance"], _interval(row)) for row in held}
+    try:
+        instances = list(chosen_instances(around.settings, asked.pipeline, asked.instance))
+        found = due_intervals(around.settings, instances, now)
+    except DefinitionError as exc:
+        screen.tell(f"haulier: lateness is not judged, the definitions cannot be read: {exc}")
+        return {}
+    return {lane: [one for one in due if (*lane, one) not in on_time] for lane, due in found.items()}
+
+
+def _never_ran(pipeline: str, instance: str) -> Row:
+    empty = dict.fromkeys(("interval_start", "interval_end", "status", "loaded_at", "rows"))
+    return {"pipeline": pipeline, "instance": instance, **empty, **dict.fromkeys(_COUNTS, 0)}
+
+
+_COUNTS = ("runs", "quarantined", "open_runs", "open_rejects", "flags")
+
+
+def _state(row: Row, due: list[Interval] | None) -> tuple[str, str]:
+    """One word for an instance, and which of its runs are missing; without a schedule none is due."""
+    missing = ""
+    if due:
+        missing = (
+            f"{counted(len(due), 'run')} since {interval_name(due[0])}"
+            if len(due) > 1
+            else interval_name(due[0])
+        )
+    if row["quarantined"]:
+        return "quarantined", missing
+    if row["runs"] == 0:
+        return "never ran", missing
+    if due:
+        newest_only = len(due) == 1 and (row["interval_end"] is None or due[0].start >= row["interval_end"])
+        return ("waiting" if newest_only else "late"), missing
+    if row["open_runs"]:
+        return "not loaded", missing
+    return ("no schedule" if due is None else "on time"), missing
+
+
+def _quarantined_table(held: Sequence[Row]) -> Table:
+    return Table(
+        title=f"Quarantined: {counted(len(held), 'run')} of which no row entered",
+        columns=columns("pipeline", "instance", "run", "read#", "open rejects#", "held#", "since"),
+        rows=[
+            (
+                row["pipeline"],
+                row["instance"],
+                _name(row),
+                row["read"],
+                row["open_rejects"],
+                row["held"],
+                row["updated_at"],
+            )
+            for row in held
+        ],
+    )
+
+
+def _instances_table(instances: Sequence[Row]) -> Table:
+    return Table(
+        title="Instances",
+        columns=columns(
+            "pipeline",
+            "instance",
+            "state!",
+            "last run",
+            "outcome!",
+            "rows#",
+            "open rejects#",
+            "flags#",
+            "missing",
+            "last loaded",
+        ),
+        rows=[
+            (
+                row["pipeline"],
+                row["instance"],
+                row["state"],
+                _name(row) if row["interval_start"] else None,
+                row["status"],
+                row["rows"],
+                row["open_rejects"],
+                row["flags"],
+                row["missing"],
+                row["loaded_at"],
+            )
+            for row in instances
+        ],
+        nothing="no run yet",
+        note="rows: of the last run. waiting: its newest run is due. late: older ones are, too.",
+    )
+
+
+def _runs_table(found: Sequence[Row], limit: int) -> Table:
+    return Table(
+        title="Runs",
+        columns=columns(
+            *(
+                "run#",
+                "pipeline",
+                "instance",
+                "interval",
+                "generation#",
+                "outcome!",
+                "deliveries#",
+                "read#",
+                "produced#",
+            ),
+            *("inserted#", "updated#", "rejected#", "held#?", "open rejects#", "at"),
+        ),
+        rows=[
+            (
+                *(
+                    row["run_id"],
+                    row["pipeline"],
+                    row["instance"],
+                    _name(row),
+                    row["generation"],
+                    row["status"],
+                ),
+                *(
+                    row["deliveries"],
+                    row["read"],
+                    row["produced"],
+                    row["inserted"],
+                    row["updated"],
+                    row["rejected"],
+                ),
+                *(row["held"], row["open_rejects"], row["updated_at"]),
+            )
+            for row in found
+        ],
+        nothing="no run yet",
+        note=f"the first {limit}; --limit shows more" if len(found) == limit else "",
+    )
+
+
+def _hints(instances: Sequence[Row]) -> list[Block]:
+    hints = []
+    if any(row["quarantined"] or row["open_rejects"] for row in instances):
+        hints.append(f"{me()} rejects list")
+    if any(row["missing"] for row in instances):
+        hints.append(f"{me()} run --due")
+    return [Lines(title="Next:", lines=hints, commands=True)] if hints else []
+
+
+def _interval(row: Row) -> Interval:
+    return Interval(start=row["interval_start"], end=row["interval_end"])
+
+
+def _name(row: Row) -> str:
+    return interval_name(_interval(row))

@@ -1,0 +1,100 @@
+"""Paths with wildcards and dates in them: ``sites/{date:%Y}/labs_{date:%m-%d}*.csv``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+_TOKEN = re.compile(r"\{date:([^{}]*)\}|(\*+)|(\?)|\[(!?)([^]]+)\]")
+_DIRECTIVE = re.compile(r"%(.)")
+_NUMBERS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "I": 2, "j": 3, "f": 6}
+_WORDS = {"z": r"(?:[+-]\d\d:?\d\d|Z)", "%": "%"}
+#: Between the pieces of a date that stands in several places; in no file's name.
+_JOINT = "\0"
+
+
+class PathPattern:
+    """A glob whose ``{date:…}`` are read as one date.
+
+    ``*`` and ``?`` stop at a slash and match no name that begins with a dot; ``**`` is any number of
+    folders, ``[ab]`` one of these characters.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._segments = [segment for segment in pattern.split("/") if segment]
+        self._formats = [found for found, *_ in _TOKEN.findall(pattern) if found]
+        self._patterns = {segment: re.compile(_expression(segment)) for segment in self._segments}
+
+    def paths(self, base: Path) -> Iterator[tuple[Path, str]]:
+        """Every path below ``base`` that matches, with the text of its date. Raises `OSError` for a folder
+        that is there and cannot be read."""
+        return self._below(base, 0, ())
+
+    def date(self, text: str) -> datetime | None:
+        """The instant that a date's text says, in UTC; ``None`` when there is no such day."""
+        try:
+            if self._formats == ["iso"]:
+                found = datetime.fromisoformat(text)
+            else:
+                found = datetime.strptime(text, _JOINT.join(self._formats))  # noqa: DTZ007 - the next line
+        except ValueError:
+            return None
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+    def _below(self, folder: Path, depth: int, dates: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+        if depth == len(self._segments):
+            yield folder, _JOINT.join(dates)
+            return
+        segment = self._segments[depth]
+        if segment == "**":
+            yield from self._below(folder, depth + 1, dates)
+            for child in _children(folder):
+                if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
+                    yield from self._below(child, depth, dates)
+            return
+        if not _TOKEN.search(segment):
+            if (folder / segment).exists():
+                yield from self._below(folder / segment, depth + 1, dates)
+            return
+        for child in _children(folder):
+            if found := self._patterns[segment].fullmatch(child.name):
+                yield from self._below(child, depth + 1, dates + found.groups())
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _expression(segment: str) -> str:
+    """A segment as a regular expression; each date in it is a group."""
+    expression, at = "" if segment.startswith(".") else r"(?!\.)", 0
+    for token in _TOKEN.finditer(segment):
+        date, stars, mark, but, letters = token.groups()
+        expression += re.escape(segment[at : token.start()])
+        if date is not None:
+            expression += f"({_date_expression(date)})"
+        elif stars or mark:
+            expression += ".*" if stars else "."
+        else:
+            expression += f"[{'^' if but else ''}{re.escape(letters).replace(r'\-', '-')}]"
+        at = token.end()
+    return f"(?s:{expression}{re.escape(segment[at:])})"
+
+
+def _date_expression(form: str) -> str:
+    """What a strptime format reads. Numbers may lack a leading zero where another character ends them."""
+    if form == "iso":
+        return r"\d{4}-?\d\d-?\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?"
+    expression, at = "", 0
+    for directive in _DIRECTIVE.finditer(form):
+        expression += re.escape(form[at : directive.start()])
+        letter, at = directive[1], directive.end()
+        if letter in _NUMBERS:
+            digits = _NUMBERS[letter]
+            apart = form[at : at + 1] not in ("", "%") and form[directive.start() - 1 : directive.start()] != letter
+            expression += rf"\d{{{1 if apart and digits == 2 else digits},{digits}}}"
+        else:
+            expression += _WORDS.get(letter, "[A-Za-z]+")
+    return expression + re.escape(form[at:])

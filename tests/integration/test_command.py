@@ -1,0 +1,407 @@
+"""The haulier command over real servers: five days of the clinical example, hauled and then looked at."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generator.trial import Trial
+from support.databases import Database, fresh_database
+
+from haulier_command.__main__ import main
+from haulier_command.embedded import Tier
+
+CLINICAL = Path(__file__).parents[2] / "examples" / "clinical"
+QUARANTINED_DAY = "2026-01-07"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hauled:
+    """A place where the command works: its environment, its database."""
+
+    environ: Mapping[str, str]
+    database: Database
+    home: Path
+
+    def say(self, *words: str) -> tuple[int, str, str]:
+        """(exit code, stdout, stderr) of one command, in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        before = sys.stdout, sys.stderr, [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+        sys.stdout, sys.stderr = out, err
+        try:
+            code = main(words, self.environ)
+        finally:
+            sys.stdout, sys.stderr = before[:2]
+            for number, handler in zip((signal.SIGTERM, signal.SIGINT), before[2], strict=True):
+                signal.signal(number, handler)
+        return code, out.getvalue(), err.getvalue()
+
+    def text(self, *words: str, code: int = 0) -> str:
+        found, out, err = self.say(*words)
+        assert found == code, (out, err)
+        return out
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self.text(*words, "--output", "json", code=code))
+
+
+def place(tier: Tier, database: Database, folder: Path) -> Hauled:
+    folder.mkdir(exist_ok=True)
+    environ = {
+        **database.environment,
+        "HAULIER_HOME": str(folder),
+        "HAULIER_EXCHANGE": f"file://{folder}/exchange",
+        "HAULIER_DEFINITIONS": str(CLINICAL),
+        "HAULIER_SOURCE_ROOT": str(folder / "landing"),
+        "HAULIER_ACTOR": "tester",
+        "PATH": "/usr/bin:/bin",
+    }
+    return Hauled(environ=environ, database=database, home=folder)
+
+
+@pytest.fixture(scope="module")
+def hauled(tier: Tier, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hauled]:
+    """Five days of three sites, each day hauled when its files had arrived. Tests here only look."""
+    folder = tmp_path_factory.mktemp("hauled")
+    trial = Trial()
+    with fresh_database(tier) as database:
+        made = place(tier, database, folder)
+        for day in range(trial.days):
+            trial.deliver(day, folder / "landing")
+            date = trial.date_of(day)
+            start, end = f"{date}T00:00:00Z", f"{trial.date_of(0).replace(day=date.day + 1)}T00:00:00Z"
+            expected = 65 if str(date) == QUARANTINED_DAY else 0
+            made.json("run", "--interval-start", start, "--interval-end", end, "--in-process", code=expected)
+        yield made
+
+
+@pytest.fixture
+def fresh(tier: Tier, database: Database, tmp_path: Path) -> Hauled:
+    """The first two days' files, and nothing hauled yet."""
+    made = place(tier, database, tmp_path / "home")
+    for day in range(2):
+        Trial().deliver(day, made.home / "landing")
+    return made
+
+
+def test_a_range_is_hauled_by_cold_processes_side_by_side(fresh: Hauled) -> None:
+    words = ("run", "--pipeline", "vitals", "--from", "2026-01-05", "--to", "2026-01-07", "--jobs", "2")
+    document = fresh.json(*words)
+    assert {one["outcome"] for one in document["runs"]} == {"loaded"}
+    assert len(document["runs"]) == 6
+    for line in document["summary"]:
+        source, target = line["source"], line["target"]
+        assert source["read"] == sum(source.values()) - source["read"] > 0
+        assert target["produced"] == sum(target.values()) - target["produced"] > 0
+    table = fresh.database.rows("clinical.vitals")
+
+    again = fresh.json(*words)
+    assert {one["outcome"] for one in again["runs"]} == {"already done"}
+    assert fresh.database.rows("clinical.vitals") == table
+
+
+def test_what_is_due_is_hauled_once(fresh: Hauled) -> None:
+    due = ("run", "--due", "--now", "2026-01-07T00:00:00Z", "--pipeline", "labs", "--in-process")
+    assert len(fresh.json(*due)["runs"]) == 6
+    assert fresh.json(*due)["runs"] == []
+    assert "nothing is due" in fresh.text(*due)
+
+
+def test_a_plan_counts_and_writes_nothing(fresh: Hauled) -> None:
+    at = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06T00:00:00Z")
+    text = fresh.text("plan", "--pipeline", "labs", "--instance", "701", *at)
+    assert "labs_2026-01-05.csv" in text
+    assert "CREATE TABLE clinical.labs" in text
+    assert "Nothing was written" in text
+    assert fresh.database.rows("haulier.run") == []
+    assert fresh.database.rows("haulier.delivery") == []
+    assert fresh.database.rows("SELECT to_regclass('clinical.labs')") == [(None,)]
+    assert not (fresh.home / "exchange").exists() or not any(
+        path.is_file() for path in (fresh.home / "exchange").rglob("*")
+    )
+    planned = fresh.json("plan", "--pipeline", "labs", "--instance", "701", *at)["steps"]["load"]["counts"]
+    done = fresh.json("run", "--pipeline", "labs", "--instance", "701", *at, "--in-process")
+    assert planned["inserted"] == done["summary"][0]["target"]["inserted"] > 0
+
+
+def test_what_is_printed_for_doing_it_by_hand_works(fresh: Hauled) -> None:
+    words = ("run", "--pipeline", "labs", "--instance", "702", "--from", "2026-01-05", "--to", "2026-01-06")
+    printed = fresh.json(*words, "--print")
+    assert len(printed["commands"]) == 3
+    assert fresh.database.environment["PGPASSWORD"] not in json.dumps(printed)
+    secret = f"export PGPASSWORD='{fresh.database.environment['PGPASSWORD']}'"
+    script = "\n".join(["set -e", secret, *printed["environment"], *printed["commands"]])
+    done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, env={}, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["outcome"] == "loaded"
+
+
+def test_a_wrong_definition_is_told_and_stops_the_instance(fresh: Hauled, tmp_path: Path) -> None:
+    (tmp_path / "definitions" / "pipelines").mkdir(parents=True)
+    text = (CLINICAL / "pipelines" / "labs.yaml").read_text().replace("mode: upsert", "mode: upsrt")
+    (tmp_path / "definitions" / "pipelines" / "labs.yaml").write_text(text)
+    wrong = Hauled(
+        environ={**fresh.environ, "HAULIER_DEFINITIONS": str(tmp_path / "definitions")},
+        database=fresh.database,
+        home=fresh.home,
+    )
+    code, out, err = wrong.say("run", "--pipeline", "labs", "--from", "2026-01-05", "--to", "2026-01-07")
+    assert (code, out) == (2, "")
+    assert 'did you mean "upsert"' in err
+    checked = wrong.json("check", code=2)
+    assert not checked["ok"]
+    assert any("upsrt" in one["text"] for one in checked["checked"] if not one["ok"])
+
+
+def test_check_finds_all_well(hauled: Hauled) -> None:
+    document = hauled.json("check")
+    assert document["ok"]
+    assert {one["by"] for one in document["checked"]} == {"haulier", "extract", "transform", "load"}
+
+
+def test_status_shows_the_quarantined_run_first(hauled: Hauled) -> None:
+    document = hauled.json("status", "--now", "2026-01-10T00:00:00Z")
+    assert [(q["pipeline"], q["instance"]) for q in document["quarantined"]] == [("labs", "703")]
+    states = {(i["pipeline"], i["instance"]): i["state"] for i in document["instances"]}
+    assert states.pop(("labs", "703")) == "quarantined"
+    assert set(states.values()) == {"on time"}
+    first = document["instances"][0]
+    assert (first["pipeline"], first["instance"]) == ("labs", "703")
+    later = hauled.json("status", "--now", "2026-01-11T00:00:00Z", "--pipeline", "vitals")
+    assert {i["state"] for i in later["instances"]} == {"waiting"}
+    latest = hauled.json("status", "--now", "2026-01-13T00:00:00Z", "--pipeline", "vitals")
+    assert {i["state"] for i in latest["instances"]} == {"late"}
+
+
+def test_status_lists_runs(hauled: Hauled) -> None:
+    runs = hauled.json("status", "--runs", "--pipeline", "labs", "--instance", "703")["runs"]
+    assert runs[0]["status"] == "quarantined"
+    assert len(runs) == 5
+    assert "2026-01-07" in hauled.text("status", "--runs", "--limit", "3")
+
+
+def test_rejects_are_listed_by_rule(hauled: Hauled) -> None:
+    listed = hauled.json("rejects", "list", "--all", "--limit", "1000")
+    ((total,),) = hauled.database.rows("SELECT count(*) FROM haulier.reject")
+    assert (
+        listed["rejects"]
+        == total
+        == len(listed["rows"])
+        == sum(rule["rejects"] for rule in listed["by_rule"])
+    )
+    one = hauled.json("rejects", "list", "--all", "--rule", "enum", "--pipeline", "labs")
+    assert one["rejects"] == len(one["rows"]) == 1
+    assert hauled.json("rejects", "list", "--all", "--since", "2100-01-01")["rejects"] == 0
+    ((still_open,),) = hauled.database.rows("SELECT count(*) FROM haulier.open_reject")
+    assert hauled.json("rejects", "list")["rejects"] == still_open < total
+
+
+def test_a_reject_is_shown_with_its_row_as_it_was_sent(hauled: Hauled) -> None:
+    ((number, verbatim),) = hauled.database.rows(
+        "SELECT reject_id, verbatim FROM haulier.reject WHERE rule = 'enum' ORDER BY 1 LIMIT 1"
+    )
+    shown = hauled.json("rejects", "show", str(number))
+    assert bytes.fromhex(shown["verbatim_hex"]) == bytes(verbatim)
+    assert shown["verbatim"] in hauled.text("rejects", "show", str(number))
+    landed = next((hauled.home / "landing" / shown["instance"]).rglob(shown["file"]))
+    assert shown["verbatim"] in landed.read_bytes().decode("cp1252")
+    assert "there is no reject 999999" in hauled.say("rejects", "show", "999999")[2]
+
+
+def test_a_site_gets_its_rejects_as_a_harmless_csv(hauled: Hauled, tmp_path: Path) -> None:
+    target = tmp_path / "rejects.csv"
+    assert "rejects.csv" in hauled.text(
+        "rejects", "export", "--instance", "701", "--all", "--to", str(target)
+    )
+    assert target.read_bytes().startswith(b"\xef\xbb\xbf")
+    lines = list(csv.DictReader(io.StringIO(target.read_bytes().decode("utf-8-sig"), newline="")))
+    listed = hauled.json("rejects", "list", "--instance", "701", "--all", "--limit", "1000")["rows"]
+    assert {int(line["reject"]) for line in lines} == {row["reject_id"] for row in listed}
+    (damaged,) = [line for line in lines if line["rule"] == "encoding"]
+    assert "\ufffd" in damaged["original line"]
+    assert "replaced bytes are marked" in damaged["original line is"]
+    assert "\ufeff" not in hauled.text("rejects", "export", "--instance", "701", "--all")
+    for line in lines:
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in line.values())
+
+
+def keyed(row: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in row.items()]
+
+
+def test_a_corrected_row_is_traced_to_both_its_files(hauled: Hauled) -> None:
+    ((key,),) = hauled.database.rows(
+        "SELECT key FROM haulier.history WHERE target = 'clinical.labs' AND operation = 'update' ORDER BY 1::text LIMIT 1"
+    )
+    traced = hauled.json("trace", "labs", *keyed(key))
+    newest, former = traced["versions"]
+    assert newest["origin"]["file"] == former["origin"]["file"]
+    assert (former["origin"]["sequence"], newest["origin"]["sequence"]) == (1, 2)
+    assert newest["row"]["result"] != former["row"]["result"]
+    for version in (newest, former):
+        assert str(version["row"]["result"]) in version["line"]
+        forward = hauled.json("trace", "--file", version["origin"]["file"], "--row", str(version["file_row"]))
+        mine = [
+            one
+            for one in forward["deliveries"]
+            if one["delivery"]["sequence"] == version["origin"]["sequence"]
+        ]
+        assert [one["line"] for one in mine if one["delivery"]["instance"] == "701"] == [version["line"]]
+    text = hauled.text("trace", "clinical.labs", *keyed(key))
+    assert "Its 2 versions" in text
+    assert newest["line"] in text
+
+
+def test_rows_are_offered_when_more_than_one_is_meant(hauled: Hauled) -> None:
+    text = hauled.text("trace", "clinical.labs", "testcd=ALB")
+    assert "which one?" in text
+    assert "trace clinical.labs" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (
+            ("trace", "clinical.lab", "a=b"),
+            "not loaded by this ledger, which knows clinical.labs, clinical.vitals",
+        ),
+        (("trace", "labs", "testcode=ALB"), 'has no column .testcode.; did you mean "testcd"'),
+        (("trace", "labs", "collected=yesterdayish"), "not values of these columns"),
+        (("trace", "labs", "testcd=NOSUCH"), "never had one"),
+        (("trace", "labs", "testcd"), "is not COLUMN=VALUE"),
+        (("trace", "--file", "labs_2026-01-05.csv"), "--row"),
+        (("trace", "--file", "nothing.csv", "--row", "1"), "no delivery is named"),
+        (("trace",), "name a TABLE"),
+    ],
+)
+def test_what_cannot_be_traced_is_told(hauled: Hauled, words: tuple[str, ...], problem: str) -> None:
+    code, out, err = hauled.say(*words)
+    assert (code, out) == (2, "")
+    assert re.search(problem, err)
+
+
+def fates(hauled: Hauled, file: str, row: int, instance: str) -> list[str]:
+    found = hauled.json("trace", "--file", file, "--row", str(row), "--instance", instance)
+    return [fate["state"] for one in found["deliveries"] for fate in one["fates"]]
+
+
+def test_every_kind_of_row_is_traced_forward(hauled: Hauled) -> None:
+    query = "SELECT d.logical_name, r.row_number, d.instance FROM haulier.reject r JOIN haulier.delivery d USING (delivery_id) WHERE r.rule = %s"
+    ((file, row, instance),) = hauled.database.rows(query, ["enum"])
+    assert any(
+        state.startswith("rejected (open): enum in testcd") for state in fates(hauled, file, row, instance)
+    )
+    ((file, row, instance), *_) = hauled.database.rows(query, ["type"])
+    states = fates(hauled, "labs_2026-01-07.csv.gz", 10, "703")
+    assert any("quarantined: no row of it entered" in state for state in states)
+    assert any(state == "in the table" for state in states), "the corrected file is there, too"
+    (state,) = fates(hauled, "labs_2026-01-06.csv", 1, "701")
+    assert "no row, reject or flag of its own" in state
+    (state,) = fates(hauled, "labs_2026-01-06.csv", 5000, "701")
+    assert "the file has no row 5000" in state
+    assert any(
+        "the same values stand there from row" in s for s in fates(hauled, "labs_2026-01-05.csv", 2, "701")
+    )
+    assert fates(hauled, "labs_2026-01-06 (1).csv", 2, "701") == [
+        "a copy under another name, so it was not loaded"
+    ]
+
+
+def test_verify_proves_it_and_notices_a_forgery(fresh: Hauled) -> None:
+    at = ("--from", "2026-01-05", "--to", "2026-01-06", "--pipeline", "labs", "--in-process")
+    fresh.text("run", *at)
+    assert fresh.json("verify", "--deep")["ok"]
+    fresh.database.rows("DELETE FROM clinical.labs WHERE ctid = (SELECT min(ctid) FROM clinical.labs)")
+    found = fresh.json("verify", "--target", "clinical.labs", code=65)
+    assert found["invariants"]["I2"] > 0
+    assert "wrong" in fresh.text("verify", code=65)
+
+
+def test_a_replay_after_a_fix_brings_the_row_in(fresh: Hauled, tmp_path: Path) -> None:
+    definitions = tmp_path / "definitions"
+    shutil.copytree(CLINICAL, definitions, ignore=shutil.ignore_patterns("generator"))
+    contract = definitions / "contracts" / "labs.odcs.yaml"
+    whole = contract.read_text()
+    without = re.sub(r"\n *- \{value: ALB,.*", "", whole)
+    assert without != whole
+    contract.write_text(without)
+    strict = Hauled(
+        environ={**fresh.environ, "HAULIER_DEFINITIONS": str(definitions)},
+        database=fresh.database,
+        home=fresh.home,
+    )
+    at = ("--pipeline", "labs", "--instance", "701")
+    strict.text("run", *at, "--from", "2026-01-05", "--to", "2026-01-06", "--in-process")
+    rejected = strict.json("rejects", "list")["rejects"]
+    assert rejected > 0
+
+    still = strict.json("replay", *at, "--reason", "hoping", "--in-process")
+    assert [(one["replayed"], one["failed_again"]) for one in still["replays"]] == [(0, rejected)]
+
+    contract.write_text(whole)
+    fixed = strict.json("replay", *at, "--reason", "ALB is a test code after all", "--in-process")
+    assert [(one["replayed"], one["failed_again"]) for one in fixed["replays"]] == [(rejected, 0)]
+    assert strict.json("rejects", "list")["rejects"] == 0
+    assert "no open reject" in strict.text("replay", *at, "--reason", "again", "--in-process")
+    assert strict.json("verify", "--deep")["ok"]
+
+
+def test_migrate_can_be_repeated(fresh: Hauled) -> None:
+    assert "version" in fresh.text("migrate")
+
+
+def test_no_verb_prints_colour_or_boxes_into_a_pipe(hauled: Hauled) -> None:
+    for words in (("status",), ("status", "--runs"), ("rejects", "list"), ("verify",), ("check",)):
+        text = hauled.text(*words)
+        assert "\x1b" not in text
+        assert not any("\u2500" <= character <= "\u257f" for character in text)
+
+
+def say_cold(arguments: list[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "haulier_command", *arguments]
+    return subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
+
+
+def test_a_reader_that_leaves_early_is_no_error(hauled: Hauled) -> None:
+    line = f"{sys.executable} -m haulier_command rejects export --all | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["/bin/bash", "-c", line], env=dict(hauled.environ), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert done.stderr == ""
+
+
+def test_ctrl_c_ends_the_steps_and_says_what_was_done(fresh: Hauled, until: Callable[..., None]) -> None:
+    command = [sys.executable, "-m", "haulier_command", "run", "--from", "2026-01-05", "--to", "2026-01-07"]
+    process = subprocess.Popen(
+        command, env=dict(fresh.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    logs = fresh.home / "logs"
+    until(lambda: logs.exists() and any(logs.rglob("*.log")))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, (out, err)
+    assert "cancelled" in out + err
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    return wait

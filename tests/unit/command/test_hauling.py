@@ -1,0 +1,184 @@
+"""Runs are hauled as Airflow would haul them; the steps here only pretend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from haulier.interval import Interval
+from haulier_command.hauling import Hauled, Hauling, Run, outcome_of
+from haulier_command.steps import Answer, Order
+from haulier_command.summary import outcome_words, summary, tables
+
+DAY = timedelta(days=1)
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def run(day: int = 0, instance: str = "701", **more: object) -> Run:
+    interval = Interval(start=START + day * DAY, end=START + (day + 1) * DAY)
+    return Run(pipeline="labs", instance=instance, interval=interval, **more)  # type: ignore[arg-type]
+
+
+@dataclass(kw_only=True)
+class Pretence:
+    """Answers as it was told to, and remembers what it was asked."""
+
+    says: Callable[[Order], Answer]
+    threads: bool = True
+    asked: list[Order] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, order: Order, log: Path) -> Answer:
+        self.asked.append(order)
+        return self.says(order)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+class Silence:
+    def begin(self, run: Run) -> None: ...
+    def step(self, run: Run, step: str, attempt: int) -> None: ...
+    def end(self, hauled: Hauled) -> None: ...
+
+
+def hauling(says: Callable[[Order], Answer], retries: int = 2) -> tuple[Hauling, Pretence]:
+    start = Pretence(says=says)
+    return Hauling(start=start, logs=Path("logs"), retries=retries, watch=Silence(), pause_seconds=0), start
+
+
+def fine(order: Order) -> Answer:
+    outcome = "loaded" if order.step == "load" else "sealed"
+    return Answer(code=0, result={"outcome": outcome, "generation": 4, "counts": {"rejected": 1}})
+
+
+def test_three_steps_in_order_and_the_generation_is_handed_on() -> None:
+    haul, start = hauling(fine)
+    hauled = haul.haul(run(reprocess="units were wrong"))
+    assert [(order.step, order.generation) for order in start.asked] == [
+        ("extract", None),
+        ("transform", 4),
+        ("load", 4),
+    ]
+    assert [order.reprocess for order in start.asked] == ["units were wrong", None, None]
+    assert (hauled.outcome, hauled.code, hauled.generation) == ("loaded", 0, 4)
+
+
+def test_a_replay_is_handed_to_every_step_and_no_generation_is() -> None:
+    haul, start = hauling(fine)
+    haul.haul(run(replay=17))
+    assert [(order.replay, order.generation) for order in start.asked] == [(17, None)] * 3
+
+
+def test_nothing_new_ends_the_run_as_empty() -> None:
+    haul, start = hauling(lambda order: Answer(code=99, result={"outcome": "empty"}))
+    assert (haul.haul(run()).outcome, len(start.asked)) == ("empty", 1)
+
+
+@pytest.mark.parametrize("code", [2, 65, 77])
+def test_some_failures_are_final(code: int) -> None:
+    haul, start = hauling(lambda order: Answer(code=code, error="no"))
+    hauled = haul.haul(run())
+    assert (hauled.code, hauled.step, hauled.attempts, len(start.asked)) == (code, "extract", 1, 1)
+
+
+@pytest.mark.parametrize("code", [1, 75, 143, -9])
+def test_others_are_tried_again(code: int) -> None:
+    answers = iter([Answer(code=code, error="lost"), Answer(code=code, error="lost")])
+    haul, start = hauling(lambda order: next(answers, None) or fine(order))
+    hauled = haul.haul(run())
+    assert hauled.outcome == "loaded"
+    assert [order.step for order in start.asked] == ["extract"] * 3 + ["transform", "load"]
+
+
+def test_retries_come_to_an_end() -> None:
+    haul, start = hauling(lambda order: Answer(code=75, error="away"), retries=1)
+    hauled = haul.haul(run())
+    assert (hauled.outcome, hauled.code, hauled.attempts, len(start.asked)) == ("failed", 75, 2, 2)
+
+
+def test_a_quarantined_run_leaves_the_next_one_alone() -> None:
+    def says(order: Order) -> Answer:
+        if order.step == "load" and order.interval.start == START:
+            return Answer(code=65, result={"outcome": "quarantined"})
+        return fine(order)
+
+    haul, _ = hauling(says)
+    assert [one.outcome for one in haul.all([run(0), run(1)], jobs=2)] == ["quarantined", "loaded"]
+
+
+def test_after_a_failure_that_the_next_run_would_meet_too_it_is_left_out() -> None:
+    haul, start = hauling(lambda order: Answer(code=2, error="labs.yaml is wrong"))
+    first, second = haul.all([run(0), run(1)], jobs=2)
+    assert (first.outcome, second.outcome, second.code) == ("failed", "not run", 2)
+    assert "2026-01-05" in second.error
+    assert len(start.asked) == 1
+
+
+def test_one_instance_keeps_its_order_and_others_go_on_beside_it() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def says(order: Order) -> Answer:
+        if order.step == "extract" and order.interval.start == START:
+            both.wait()  # passes only when two instances are at work at once
+        return fine(order)
+
+    haul, start = hauling(says)
+    runs = [run(day, instance) for day in range(3) for instance in ("701", "702")]
+    hauled = haul.all(runs, jobs=2)
+    assert {one.outcome for one in hauled} == {"loaded"}
+    for instance in ("701", "702"):
+        mine = [order.interval.start for order in start.asked if order.instance == instance]
+        assert mine == sorted(mine)
+
+
+def test_what_ended_a_step_has_one_word() -> None:
+    assert outcome_of(Answer(code=0, result={"outcome": "already done"}), False) == "already done"
+    assert outcome_of(Answer(code=65, result={"outcome": "quarantined"}), False) == "quarantined"
+    assert outcome_of(Answer(code=65), False) == "failed"
+    assert outcome_of(Answer(code=143), False) == "cancelled"
+    assert outcome_of(Answer(code=-15), True) == "cancelled"
+    assert outcome_of(Answer(code=-9), False) == "failed"
+
+
+def account(instance: str, **more: int) -> dict[str, object]:
+    zeros = dict.fromkeys(
+        [
+            *(
+                "deliveries",
+                "read",
+                "accepted",
+                "filtered",
+                "source_rejected",
+                "stripped",
+                "produced",
+                "inserted",
+            ),
+            *("updated", "unchanged", "superseded", "duplicate", "deleted", "rejected", "held"),
+        ],
+        0,
+    )
+    return {"pipeline": "labs", "instance": instance, **zeros, **more}
+
+
+def test_the_summary_has_a_line_per_instance_and_both_accounts() -> None:
+    hauled = [
+        Hauled(run=run(day), outcome=outcome, seconds=0.5)
+        for day, outcome in enumerate(["loaded", "quarantined"])
+    ]
+    held = [
+        account("701", deliveries=1, read=10, accepted=9, source_rejected=1, produced=9, inserted=9),
+        account("701", deliveries=1, read=5, accepted=1, source_rejected=4, produced=1, held=1),
+        account("702", deliveries=7),
+    ]
+    (line,) = summary(hauled, held)
+    assert line["source"] == {"read": 15, "accepted": 10, "filtered": 0, "rejected": 5, "stripped": 0}
+    assert line["outcomes"] == {"loaded": 1, "quarantined": 1}
+    assert outcome_words(line) == "1 quarantined, 1 loaded"
+    assert (line["runs"], line["deliveries"], line["seconds"]) == (2, 2, 1.0)
+    assert [len(table.rows[0]) == len(table.columns) for table in tables([line])] == [True, True]  # type: ignore[union-attr]

@@ -1,0 +1,160 @@
+"""One source row becomes a row per listed column that is not empty."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.transforming import column, contract, definition, problems, transformed, values
+
+from haulier.errors import DefinitionError
+from haulier_transform.canonical import Canonical
+
+WIDE = {"SYS": "SYSBP", "DIA": "DIABP", "TEMP": "TEMP"}
+UNPIVOT = {"columns": WIDE, "names_to": "test", "values_to": "result"}
+COLUMNS = [
+    column("subject", pattern="[0-9]+", key_position=1),
+    column("test", key_position=2, enum=tuple(WIDE.values())),
+    column("result", "numeric(6,1)", required=True, maximum="300"),
+]
+HEADER = ["SUBJECT", "SYS", "DIA", "TEMP"]
+
+
+def unpivoted(rows: list[list[str | None]], **more: Any) -> Any:
+    return transformed(HEADER, rows, COLUMNS, unpivot=UNPIVOT, **more)
+
+
+def test_one_row_per_column_that_is_not_empty_in_the_order_of_the_definition() -> None:
+    result = unpivoted([["1", "120", None, "36.5"], ["2", "", " ", "37"]])
+
+    assert values(result, "_haulier_row", "_haulier_output", "subject", "test", "result") == [
+        (2, 0, "1", "SYSBP", Decimal("120.0")),
+        (2, 2, "1", "TEMP", Decimal("36.5")),
+        (3, 2, "2", "TEMP", Decimal("37.0")),
+    ]
+    assert result.accepted.tolist() == [True, True]
+
+
+def test_a_null_marker_is_no_output() -> None:
+    result = unpivoted([["1", "ND", "ND ", "36.5"]], null_values=["ND"])
+
+    assert values(result, "test") == [("TEMP",)]
+
+
+def test_a_row_without_any_output_is_filtered_and_the_reason_noted() -> None:
+    result = unpivoted([["1", None, "", "  "], ["2", "120", None, None]])
+
+    assert result.accepted.tolist() == [False, True]
+    assert not result.rejected.any()
+    assert result.filtered == {"no value in any unpivoted column": 1}
+
+
+def test_a_broken_id_column_rejects_the_source_row_once() -> None:
+    result = unpivoted([["x", "120", "80", "hot"]])
+
+    assert problems(result) == [(2, -1, [("pattern", "subject")])]
+    assert result.rejected.tolist() == [True]
+    assert result.rejected_outputs == 0
+    assert result.canonical.num_rows == 0
+
+
+def test_a_broken_value_rejects_its_output_and_the_row_counts_as_accepted() -> None:
+    result = unpivoted([["1", "high", "80", "999"], ["2", "?", None, None]])
+
+    assert problems(result) == [
+        (2, 0, [("type", "result")]),
+        (2, 2, [("maximum", "result")]),
+        (3, 0, [("type", "result")]),
+    ]
+    assert values(result, "subject", "test") == [("1", "DIABP")]
+    assert result.accepted.tolist() == [True, True]
+    assert result.rejected_outputs == 3
+
+
+def test_an_empty_row_with_a_broken_id_is_rejected_not_filtered() -> None:
+    result = unpivoted([["x", None, None, None]])
+
+    assert result.rejected.tolist() == [True]
+    assert result.filtered == {}
+
+
+def test_a_listed_column_the_header_does_not_have_is_noted_and_leaves_the_places_alone() -> None:
+    result = transformed(["SUBJECT", "TEMP"], [["1", "36.5"]], COLUMNS, unpivot=UNPIVOT)
+
+    assert values(result, "_haulier_output", "test") == [(2, "TEMP")]
+    assert "column SYS is missing from the header of labs_1.csv" in result.notes
+
+
+def test_none_of_the_listed_columns_filters_every_row() -> None:
+    result = transformed(["SUBJECT"], [["1"], ["2"]], COLUMNS, unpivot=UNPIVOT)
+
+    assert result.filtered == {"no value in any unpivoted column": 2}
+    assert not result.accepted.any()
+
+
+def test_a_label_that_breaks_the_contract_is_an_error_of_the_definition() -> None:
+    unpivot = {**UNPIVOT, "columns": {**WIDE, "PULSE": "HR"}}
+
+    with pytest.raises(DefinitionError, match="'HR' is not one of"):
+        Canonical(definition(unpivot=unpivot), contract(*COLUMNS), [])
+
+
+class TestReplay:
+    ROWS: tuple[list[str | None], ...] = (["1", "120", "80", "36.5"], ["2", "90", "bad", "37"])
+
+    def test_only_the_outputs_asked_for_are_hauled_again(self) -> None:
+        result = unpivoted(list(self.ROWS), replayed=((2, 1), (3, 2)))
+
+        assert values(result, "_haulier_row", "_haulier_output") == [(2, 1), (3, 2)]
+        assert problems(result) == []
+        assert result.accepted.tolist() == [True, True]
+        assert result.filtered == {}
+
+    def test_a_row_asked_for_as_a_whole_gives_all_its_outputs(self) -> None:
+        result = unpivoted(list(self.ROWS), replayed=((2, None), (3, 0)))
+
+        assert values(result, "_haulier_row", "_haulier_output") == [(2, 0), (2, 1), (2, 2), (3, 0)]
+
+    def test_an_output_that_is_still_wrong_is_rejected_again(self) -> None:
+        result = unpivoted(list(self.ROWS), replayed=((2, 1), (3, 1)))
+
+        assert problems(result) == [(3, 1, [("type", "result")])]
+        assert result.rejected_outputs == 1
+
+    def test_a_row_that_is_broken_now_fails_each_output_that_was_asked_for(self) -> None:
+        """Not the row: load resolves by row and output, and would take the outputs for mended."""
+        result = unpivoted(
+            [["x", "120", "80", "36.5"], ["y", "1", None, None]], replayed=((2, 2), (2, 0), (3, None))
+        )
+
+        assert problems(result) == [
+            (2, 0, [("pattern", "subject")]),
+            (2, 2, [("pattern", "subject")]),
+            (3, -1, [("pattern", "subject")]),
+        ]
+
+
+CELL = st.sampled_from([None, "", "12", "x", "999", " 7 "])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["1", "x", None]), CELL, CELL, CELL), max_size=30))
+def test_every_cell_is_an_output_a_reject_or_nothing(rows: list[tuple[str | None, ...]]) -> None:
+    result = unpivoted([list(row) for row in rows])
+
+    outputs = {(row, output) for row, output in values(result, "_haulier_row", "_haulier_output")}
+    rejected = {(row, output) for row, output, _ in problems(result)}
+    assert not outputs & rejected
+    for number, (subject, *cells) in enumerate(rows, start=2):
+        held = {at for at, cell in enumerate(cells) if cell and cell.strip()}
+        if subject != "1":
+            assert (number, -1) in rejected
+            assert not any(row == number for row, _ in outputs)
+        else:
+            good = {at for at in held if cells[at] in ("12", " 7 ")}
+            assert {output for row, output in outputs if row == number} == good
+            assert {output for row, output in rejected if row == number} == held - good
+            assert bool(result.accepted[number - 2]) == bool(held)

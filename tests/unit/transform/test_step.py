@@ -1,0 +1,368 @@
+"""From extract's sealed manifest to transform's: what is written, counted, carried on and done once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+from support.transforming import INTERVAL, column, contract, definition, extracted
+
+import haulier
+from haulier import rows
+from haulier.contracts import Contract
+from haulier.errors import DataError, DefinitionError
+from haulier.exchange import ObjectMissing
+from haulier.exchange.folder import FolderExchange
+from haulier.keys import RunKeys
+from haulier.manifest import Manifest, Part
+from haulier.parts import PartWriter, row_groups
+from haulier.sealing import manifest_digest, read_manifest
+from haulier.settings import Settings
+from haulier.task import Task
+from haulier_transform.step import plan, transform
+
+LABS = contract(
+    column("subject", pattern="S[0-9]", key_position=1),
+    column("result", "numeric(6,2)", soft_maximum="50"),
+    column("comment"),
+)
+FILES = {
+    "labs_1.csv": "subject,result,comment\nS1,1,a\nbad,x,b\nS2,70,\n",
+    "labs_2.csv": "RESULT,SUBJECT,DEVICE\n1.234,S1,d\n2,S2,d\n",
+}
+
+
+class Bench:
+    """An exchange in a folder and the tasks that work in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.exchange = FolderExchange(folder / "exchange")
+        self.settings = Settings(exchange=f"file://{folder / 'exchange'}", definitions=folder)
+        self.definition = definition()
+
+    def task(self, content: str = "g1", **changes: Any) -> Task:
+        asked = {"generation": int(content[1:])} if content[0] == "g" else {"replay": int(content[1:])}
+        made = Task(
+            step="transform",
+            verb="run",
+            pipeline="labs",
+            instance="701",
+            interval=INTERVAL,
+            settings=self.settings,
+            **asked,  # type: ignore[arg-type]
+        )
+        return replace(made, **changes)
+
+    def keys(self, content: str = "g1") -> RunKeys:
+        return RunKeys(pipeline="labs", instance="701", interval=INTERVAL, content=content)
+
+    def extract(self, files: dict[str, str] = FILES, contract: Contract = LABS, **more: Any) -> Manifest:
+        return extracted(self.exchange, files, contract, self.definition, **more)
+
+    def run(self, content: str = "g1", **changes: Any) -> Manifest:
+        transform(self.task(content, **changes))
+        return read_manifest(self.exchange, self.keys(content), "transform")
+
+    def table(self, parts: Sequence[Part]) -> pa.Table:
+        return pa.concat_tables(list(row_groups(self.exchange, parts)))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_rows_rejects_and_flags_are_written_and_the_accounts_close(bench: Bench) -> None:
+    parent = bench.extract()
+
+    made = bench.run()
+
+    canonical = bench.table(made.parts)
+    assert canonical.schema.equals(rows.canonical_schema(LABS))
+    assert canonical.select(["_haulier_delivery", "_haulier_row", "subject"]).to_pylist() == [
+        {"_haulier_delivery": 0, "_haulier_row": 2, "subject": "S1"},
+        {"_haulier_delivery": 0, "_haulier_row": 4, "subject": "S2"},
+        {"_haulier_delivery": 1, "_haulier_row": 3, "subject": "S2"},
+    ]
+    rejects = bench.table(made.rejects)
+    assert rejects.schema.equals(rows.REJECT_SCHEMA)
+    assert rejects.select(["_haulier_delivery", "_haulier_row", "step", "rule", "column", "verbatim"]).to_pylist() == [
+        {"_haulier_delivery": 0, "_haulier_row": 3, "step": "transform", "rule": "pattern", "column": "subject", "verbatim": b"bad,x,b"},
+        {"_haulier_delivery": 1, "_haulier_row": 2, "step": "transform", "rule": "scale", "column": "result", "verbatim": b"1.234,S1,d"},
+    ]  # fmt: skip
+    assert rejects["verbatim_bytes"].to_pylist() == [7, 10]
+    flags = bench.table(made.flags)
+    assert flags.schema.equals(rows.FLAG_SCHEMA)
+    assert flags.select(["_haulier_delivery", "_haulier_row", "rule", "column"]).to_pylist() == [
+        {"_haulier_delivery": 0, "_haulier_row": 4, "rule": "implausible", "column": "result"}
+    ]
+    assert [(a.read, a.accepted, a.filtered, a.rejected, a.stripped) for a in made.accounts] == [
+        (6, 2, 1, 2, 1),
+        (5, 1, 1, 2, 1),
+    ]
+    assert (made.produced, made.rejected_outputs, made.rows) == (3, 0, 3)
+    assert made.rules == {"implausible": 1, "pattern": 1, "scale": 1}
+    assert made.notes == (
+        "new column DEVICE in labs_2.csv: not in the contract, not loaded",
+        "column comment is missing from the header of labs_2.csv",
+    )
+    assert made.deliveries == parent.deliveries
+    assert (made.definition, made.contract) == (parent.definition, parent.contract)
+    assert (made.run_id, made.generation, made.content) == (7, 1, "g1")
+    assert made.parent_digest == manifest_digest(parent)
+    assert made.versions["haulier"] == haulier.__version__
+    assert "functions" not in made.versions
+
+
+def test_the_outcome_says_what_was_sealed(bench: Bench) -> None:
+    bench.extract()
+
+    outcome = transform(bench.task())
+
+    assert (outcome.outcome, outcome.exit_code, outcome.generation, outcome.content) == ("sealed", 0, 1, "g1")
+    assert outcome.manifest == bench.keys().manifest("transform")
+    assert outcome.counts["rejected"] == 4
+    assert len(outcome.notes) == 2
+
+
+def test_what_extract_rejected_and_said_is_passed_on(bench: Bench) -> None:
+    writer = PartWriter(bench.exchange, bench.keys(), "extract", "a", rows.REJECT_SCHEMA, kind="reject")
+    reject = {
+        "_haulier_delivery": 0, "_haulier_row": 9, "_haulier_output": None, "step": "extract", "rule": "columns",
+        "column": None, "message": "ragged", "problems": "[]", "verbatim": b"x", "verbatim_bytes": 1,
+    }  # fmt: skip
+    writer.write(pa.Table.from_pylist([reject], schema=rows.REJECT_SCHEMA))
+    bench.extract(
+        rejects=writer.close(), rules={"columns": 1}, notes=("a copy was skipped",), versions={"image": "1"}
+    )
+
+    made = bench.run()
+
+    assert bench.table(made.rejects)["rule"].to_pylist() == ["columns", "pattern", "scale"]
+    assert made.rules["columns"] == 1
+    assert made.notes[0] == "a copy was skipped"
+    assert made.versions["image"] == "1"
+
+
+def test_a_long_row_is_kept_to_64_kib_and_its_length_said(bench: Bench) -> None:
+    bench.extract({"labs_1.csv": f"subject,result,comment\nbad,1,{'x' * 70_000}\n"})
+
+    rejects = bench.table(bench.run().rejects)
+
+    assert len(rejects["verbatim"][0].as_py()) == rows.VERBATIM_BYTES
+    assert rejects["verbatim_bytes"].to_pylist() == [70_006]
+
+
+def test_no_rows_at_all_are_sealed_too(bench: Bench) -> None:
+    bench.extract({"labs_1.csv": "subject,result,comment\n"})
+
+    made = bench.run()
+
+    assert (made.parts, made.rejects, made.flags, made.produced) == ((), (), (), 0)
+    assert [a.read for a in made.accounts] == [3]
+
+
+def test_nothing_delivered_is_sealed_too(bench: Bench) -> None:
+    bench.extract({})
+
+    assert bench.run().accounts == ()
+
+
+class TestDoneOnce:
+    def test_a_second_attempt_adopts_the_first_without_reading_a_part(self, bench: Bench) -> None:
+        parent = bench.extract()
+        first = bench.run()
+        for part in parent.parts:
+            bench.exchange.delete(part.key)
+
+        outcome = transform(bench.task())
+
+        assert outcome.outcome == "already done"
+        assert outcome.counts["rejected"] == 4
+        assert read_manifest(bench.exchange, bench.keys(), "transform") == first
+
+    def test_other_content_for_the_same_generation_is_refused(self, bench: Bench) -> None:
+        bench.extract()
+        bench.run()
+        bench.exchange.delete(bench.keys().manifest("extract"))
+        bench.extract({"labs_1.csv": "subject,result,comment\nS3,1,a\n"})
+
+        with pytest.raises(DataError, match="other content"):
+            transform(bench.task())
+
+    def test_equal_input_gives_equal_digests_whatever_the_batches_and_parts(self, bench: Bench) -> None:
+        bench.extract()
+        first = bench.run()
+        for step in ("extract", "transform"):
+            bench.exchange.delete(bench.keys().manifest(step))
+        bench.extract(group_rows=1)
+
+        second = bench.run(settings=replace(bench.settings, batch_rows=1))
+
+        assert second.input_digest == first.input_digest
+        assert second.attempt != first.attempt
+        assert bench.table(second.parts).equals(bench.table(first.parts))
+        assert bench.table(second.rejects).equals(bench.table(first.rejects))
+        assert (second.accounts, second.rules, second.notes) == (first.accounts, first.rules, first.notes)
+
+    @pytest.mark.parametrize("changed", ["definition", "contract", "content"])
+    def test_whatever_decides_the_rows_is_in_the_digest(self, bench: Bench, changed: str) -> None:
+        bench.extract()
+        first = bench.run()
+        other = "g2"
+        if changed == "definition":
+            bench.definition = msgspec.structs.replace(
+                bench.definition, transform=definition(null_values=["-"]).transform
+            )
+        tightened = msgspec.structs.replace(LABS, version="2")
+        bench.extract(content=other, contract=tightened if changed == "contract" else LABS)
+
+        assert bench.run(other).input_digest != first.input_digest
+
+
+def test_transform_waits_for_extract(bench: Bench) -> None:
+    with pytest.raises(ObjectMissing, match="extract must run first"):
+        transform(bench.task())
+
+
+def test_a_part_that_is_gone_is_an_error_and_nothing_is_sealed(bench: Bench) -> None:
+    parent = bench.extract()
+    bench.exchange.delete(parent.parts[0].key)
+
+    with pytest.raises(DataError, match="gone"):
+        transform(bench.task())
+    with pytest.raises(ObjectMissing):
+        read_manifest(bench.exchange, bench.keys(), "transform")
+
+
+def test_rows_that_the_parts_do_not_hold_are_missed(bench: Bench) -> None:
+    parent = bench.extract()
+    bench.exchange.delete(bench.keys().manifest("extract"))
+    accounts = tuple(
+        msgspec.structs.replace(a, read=a.read + 1, accepted=a.accepted + 1) for a in parent.accounts
+    )
+    bench.extract(accounts=accounts)
+
+    with pytest.raises(DataError, match=r"labs_1.csv: extract handed on 4 rows and its parts hold 3"):
+        transform(bench.task())
+
+
+def test_a_plan_does_the_same_in_its_own_folder(bench: Bench) -> None:
+    bench.extract(content="plan")
+
+    outcome = plan(replace(bench.task(), verb="plan", generation=None))
+
+    assert (outcome.outcome, outcome.content) == ("planned", "plan")
+    assert read_manifest(bench.exchange, bench.keys("plan"), "transform").produced == 3
+
+
+class TestReplay:
+    UNPIVOT = definition(
+        unpivot={"columns": {"a": "A", "b": "B"}, "names_to": "subject", "values_to": "result"}
+    ).transform
+    WIDE = contract(column("subject"), column("result", "numeric(6,2)"))
+
+    def test_only_what_was_asked_for_is_hauled(self, bench: Bench) -> None:
+        bench.definition = msgspec.structs.replace(bench.definition, transform=self.UNPIVOT)
+        files = {"wide.csv": "a,b\n1,2\n3,x\n5,6\n"}
+        bench.extract(files, self.WIDE, content="r17", replayed={"wide.csv": ((2, 1), (3, 1))})
+
+        made = bench.run("r17")
+
+        assert bench.table(made.parts).select(["_haulier_row", "_haulier_output"]).to_pylist() == [
+            {"_haulier_row": 2, "_haulier_output": 1}
+        ]
+        assert bench.table(made.rejects).select(
+            ["_haulier_row", "_haulier_output", "verbatim"]
+        ).to_pylist() == [{"_haulier_row": 3, "_haulier_output": 1, "verbatim": b"3,x"}]
+        assert (made.replay_id, made.produced, made.rejected_outputs) == (17, 2, 1)
+
+    def test_outputs_of_one_row_share_its_verbatim(self, bench: Bench) -> None:
+        bench.definition = msgspec.structs.replace(bench.definition, transform=self.UNPIVOT)
+        bench.extract({"wide.csv": "a,b\n1,2\nx,y\n5,z\n"}, self.WIDE)
+
+        made = bench.run()
+
+        assert bench.table(made.rejects)["verbatim"].to_pylist() == [b"x,y", b"x,y", b"5,z"]
+        assert (made.produced, made.rejected_outputs, made.accounts[0].accepted) == (6, 3, 3)
+
+
+class TestFunctions:
+    @pytest.fixture
+    def labs(self, bench: Bench) -> Path:
+        folder = bench.settings.definitions / "functions"
+        folder.mkdir()
+        bench.definition = msgspec.structs.replace(
+            bench.definition, transform=definition(functions=["labs.run"]).transform
+        )
+        return folder / "labs.py"
+
+    def test_their_source_is_a_version_and_no_input(self, bench: Bench, labs: Path) -> None:
+        labs.write_text("def run(batch): return batch\n")
+        bench.extract()
+        first = bench.run()
+        labs.write_text("def run(batch): return batch.assign(comment='changed')\n")
+        bench.exchange.delete(bench.keys().manifest("transform"))
+
+        second = bench.run()
+
+        assert first.input_digest == second.input_digest
+        assert first.versions["functions"] != second.versions["functions"]
+        assert set(second.versions) >= {"pandas", "pyarrow", "haulier"}
+        assert set(bench.table(second.parts)["comment"].to_pylist()) == {"changed"}
+
+    def test_what_they_filter_is_noted_once_whatever_the_batches(self, bench: Bench, labs: Path) -> None:
+        labs.write_text(
+            "def run(batch): return batch.filter(batch.rows['subject'] == 'S2', reason='screening')\n"
+        )
+        bench.extract()
+
+        made = bench.run(settings=replace(bench.settings, batch_rows=1))
+
+        assert made.notes[-1] == "2 rows filtered: screening"
+        assert [(a.accepted, a.filtered) for a in made.accounts] == [(1, 2), (0, 2)]
+
+    def test_an_error_in_one_seals_nothing(self, bench: Bench, labs: Path) -> None:
+        labs.write_text("def run(batch): return batch.assign(coment='typo')\n")
+        bench.extract()
+
+        with pytest.raises(DefinitionError, match='did you mean "comment"'):
+            transform(bench.task())
+        with pytest.raises(ObjectMissing):
+            read_manifest(bench.exchange, bench.keys(), "transform")
+
+
+def test_without_functions_pandas_is_not_imported(bench: Bench, tmp_path: Path) -> None:
+    bench.extract()
+    code = textwrap.dedent(
+        """
+        import sys
+        from haulier_transform.__main__ import cli
+        code = cli()
+        heavy = [name for name in ("pandas", "boto3", "psycopg2", "sqlalchemy", "pyarrow.parquet") if name in sys.modules]
+        print(heavy, file=sys.stderr)
+        sys.exit(code)
+        """
+    )
+    done = subprocess.run(
+        [
+            sys.executable, "-c", code, "run", "--pipeline", "labs", "--instance", "701", "--generation", "1",
+            "--interval-start", INTERVAL.start.isoformat(), "--interval-end", INTERVAL.end.isoformat(),
+        ],
+        env={"HAULIER_EXCHANGE": bench.settings.exchange, "PATH": "/usr/bin", "HAULIER_DEFINITIONS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert '"outcome": "sealed"' in done.stdout
