@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from haulier.errors import Cancelled
+from haulier.errors import Cancelled, DataError
 from haulier.interval import Interval
 from haulier_command.codes import retried, stops_instance
 from haulier_command.steps import STEPS, Answer, Order, Start, StepName
@@ -97,6 +97,8 @@ class Hauling:
     logs: Path
     retries: int
     watch: Watch
+    #: What the ledger holds of a run: a step that only finds it quarantined exits 65 without a result.
+    recorded: Callable[[Run], str | None] = lambda run: None
     pause_seconds: float = 1.0
 
     def haul(self, run: Run) -> Hauled:
@@ -114,6 +116,8 @@ class Hauling:
             if answer.code != 0:
                 break
         outcome = outcome_of(answer, self.start.stopped.is_set())
+        if answer.code == DataError.exit_code and outcome == "failed" and self.recorded(run) == "quarantined":
+            outcome = "quarantined"
         if outcome == "cancelled":
             # A step that was ended before it could listen for signals says nothing of it.
             answer = replace(answer, code=Cancelled.exit_code, error="")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2.extras import register_default_jsonb
 
+from haulier.errors import HaulierError
 from haulier.interval import Interval
 from haulier.ledger.connection import Cursor, connect, driver_errors, transaction
 from haulier.ledger.queries import queries
@@ -59,13 +60,30 @@ def rows(cursor: Cursor, statement: Any, values: dict[str, Any] | None = None) -
 def completed_runs(
     settings: Settings, instances: Sequence[tuple[str, str]]
 ) -> set[tuple[str, str, Interval]]:
-    """The runs of these instances that were loaded or are known to be empty."""
-    values = {"pipelines": [p for p, _ in instances], "instances": [i for _, i in instances]}
+    """The runs of these instances that nobody waits for: loaded, empty, or quarantined and corrected since."""
+    values: dict[str, Any] = {"pipelines": [p for p, _ in instances], "instances": [i for _, i in instances]}
     with reading(settings, "run") as cursor:
+        values["corrected"] = corrected_runs(cursor)
         return {
             (row["pipeline"], row["instance"], Interval(start=row["interval_start"], end=row["interval_end"]))
             for row in rows(cursor, _SQL["completed_runs"], values)
         }
+
+
+def corrected_runs(cursor: Cursor) -> list[int]:
+    """Quarantined runs whose files were all sent again, and loaded."""
+    return [row["run_id"] for row in rows(cursor, _SQL["corrected_runs"])]
+
+
+def recorded_status(settings: Settings, run: Run) -> str | None:
+    """What the ledger says of a run; None when it knows none, or cannot be asked now."""
+    values = {"pipeline": run.pipeline, "instance": run.instance, **vars(run.interval)}
+    try:
+        with reading(settings, "run") as cursor:
+            found = rows(cursor, _SQL["run_status"], values)
+    except HaulierError:
+        return None
+    return str(found[0]["status"]) if found else None
 
 
 def accounts(settings: Settings, runs: Sequence[Run]) -> list[Row]:

@@ -3,7 +3,26 @@
 SELECT r.pipeline, r.instance, r.interval_start, r.interval_end
 FROM haulier.run r
 JOIN unnest(%(pipelines)s::text[], %(instances)s::text[]) AS asked (pipeline, instance) USING (pipeline, instance)
-WHERE r.status IN ('loaded', 'empty')
+WHERE r.status IN ('loaded', 'empty') OR r.run_id = ANY(%(corrected)s)
+
+-- name: corrected_runs
+-- Quarantined runs of which every file was sent again later, and loaded: nobody waits for them.
+SELECT r.run_id
+FROM haulier.run r
+WHERE r.status = 'quarantined' AND NOT EXISTS (
+    SELECT FROM haulier.generation_delivery g
+    JOIN haulier.delivery d USING (delivery_id)
+    WHERE g.run_id = r.run_id AND g.generation = r.generation AND NOT EXISTS (
+        SELECT FROM haulier.delivery n
+        JOIN haulier.source_account a ON a.delivery_id = n.delivery_id
+        JOIN haulier.load l ON l.load_id = a.load_id AND l.outcome = 'loaded'
+        WHERE n.pipeline = d.pipeline AND n.instance = d.instance AND n.logical_name = d.logical_name
+          AND n.sequence > d.sequence))
+
+-- name: run_status
+-- What became of one run.
+SELECT status FROM haulier.run
+WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND interval_start = %(start)s AND interval_end = %(end)s
 
 -- name: accounts
 -- Both accounts of what some runs, or replays, brought into their targets.

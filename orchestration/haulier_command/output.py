@@ -88,6 +88,9 @@ class Facts:
         return [(name, value) for name, value in self.facts if value is not None and value != ""]
 
 
+#: Cells up to this length are never broken.
+_WHOLE = 12
+
 Block = Table | Lines | Facts
 
 
@@ -203,10 +206,11 @@ class Screen:
         drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
         for position in shown:
             column = table.columns[position]
+            longest = max(len(cell_text(row[position])) for row in table.rows)
             drawn.add_column(
                 column.name,
                 justify="right" if column.number else "left",
-                no_wrap=column.number,
+                no_wrap=column.number or longest <= _WHOLE,
                 overflow="fold",
             )
         for row in table.rows:

@@ -65,7 +65,13 @@ def tables(lines: Sequence[Line], *, instance_word: str = "instance") -> list[Bl
     target = Table(
         title="What became of it",
         columns=columns(
-            *("pipeline", instance_word, "produced#", *(f"{name}#?" for name in TARGET_ACCOUNT[1:]), "seconds#")
+            *(
+                "pipeline",
+                instance_word,
+                "produced#",
+                *(f"{name}#?" for name in TARGET_ACCOUNT[1:]),
+                "seconds#",
+            )
         ),
         rows=[
             (line["pipeline"], line["instance"], *_values(line, "target", TARGET_ACCOUNT), line["seconds"])

@@ -118,3 +118,8 @@ class Target:
 
     def _identifier(self) -> sql.Identifier:
         return sql.Identifier(*self.name.split(".", 1))
+
+
+def named(key: Mapping[str, object]) -> str:
+    """A key as people say it."""
+    return ", ".join(f"{name} {value}" for name, value in key.items())

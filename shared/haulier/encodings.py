@@ -33,13 +33,6 @@ def cell_encoding(encoding: str) -> str:
     return name if name == "utf-8" or _one_byte(name) else "utf-8"
 
 
-def line_ends(encoding: str) -> tuple[bytes, ...]:
-    """What a complete text in this encoding ends with, one of these."""
-    name = _name(encoding)
-    orders = ("-le", "-be") if name in ("utf-16", "utf-32") else ("",)
-    return tuple(end.encode(name + order) for order in orders for end in "\n\r")
-
-
 def framable(chunks: Iterable[bytes], encoding: str, name: str = "the file") -> Iterator[bytes]:
     """The text without a byte order mark, its delimiters, quotes and line ends single ASCII bytes.
 

@@ -283,10 +283,11 @@ def _filled(source: Source, values: Mapping[str, str]) -> Source:
 
 def _without_defaults(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        given = ((one, getattr(value, one.name)) for one in msgspec.structs.fields(value))
-        return {
-            one.encode_name: _without_defaults(content) for one, content in given if content != _default(one)
-        }
+        given = zip(
+            value.__struct_fields__, value.__struct_encode_fields__, _defaults(type(value)), strict=True
+        )
+        contents = ((wire, getattr(value, name), default) for name, wire, default in given)
+        return {wire: _without_defaults(content) for wire, content, default in contents if content != default}
     if isinstance(value, dict):
         return {key: _without_defaults(content) for key, content in value.items()}
     if isinstance(value, (list, tuple)):
@@ -294,5 +295,9 @@ def _without_defaults(value: Any) -> Any:
     return value
 
 
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    return field.default_factory() if callable(field.default_factory) else field.default
+def _defaults(kind: type[msgspec.Struct]) -> tuple[Any, ...]:
+    """By field; `msgspec.NODEFAULT` where there is none."""
+    # Not `msgspec.structs.fields`, which reads the annotations anew: 4 ms where this takes 0.2.
+    last = kind.__struct_defaults__
+    first = (msgspec.NODEFAULT,) * (len(kind.__struct_fields__) - len(last))
+    return first + tuple(one.factory() if hasattr(one, "factory") else one for one in last)

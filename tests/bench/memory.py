@@ -1,6 +1,6 @@
 """Peak memory and time of each step on large files: bounded by the batch, whatever the file's size.
 
-    .venv/bin/python tests/bench/memory.py [MEGABYTES ...]
+.venv/bin/python tests/bench/memory.py [MEGABYTES ...]
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from haulier_command import embedded
 from support.steps import STEPS, command, environ
 from support.things import Place, day, place
+
+from haulier_command import embedded
 
 SIZES = (100, 1000)
 

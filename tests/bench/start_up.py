@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from haulier_command import embedded
 from support.steps import STEPS, command, environ
 from support.things import day, place
+
+from haulier_command import embedded
 
 ROUNDS = 7
 IMPORTS = "import pandas, pyarrow, sqlalchemy, psycopg2, boto3"
@@ -45,7 +46,9 @@ def main() -> int:
         {
             "python -c pass": lambda: seconds([python, "-c", "pass"]),
             **{
-                f"haulier_{step} {verb}": lambda step=step, verb=verb: seconds([python, "-m", f"haulier_{step}", verb])
+                f"haulier_{step} {verb}": lambda step=step, verb=verb: seconds(
+                    [python, "-m", f"haulier_{step}", verb]
+                )
                 for step in STEPS
                 for verb in ("--help", "spec")
             },
@@ -73,17 +76,27 @@ def three_cold(tier: embedded.Tier, folder: Path) -> None:
             generation: list[str] = []
             total = 0.0
             for step in STEPS:
-                taken = seconds(command(step, "things", "one", day(0), *generation), environ(here.environment))
+                taken = seconds(
+                    command(step, "things", "one", day(0), *generation), environ(here.environment)
+                )
                 parts[step].append(taken)
                 total += taken
                 generation = ["--generation", "1"]
             return total
 
     imports = f"three times {IMPORTS}"
-    found = side_by_side({imports: lambda: sum(seconds([sys.executable, "-c", IMPORTS]) for _ in range(3)), "three cold steps, 10,000 rows": haul})
+    found = side_by_side(
+        {
+            imports: lambda: sum(seconds([sys.executable, "-c", IMPORTS]) for _ in range(3)),
+            "three cold steps, 10,000 rows": haul,
+        }
+    )
     for name, value in found.items():
         print(f"{name:80} {value * 1000:6.0f} ms")
-    print("by step:", ", ".join(f"{step} {statistics.median(taken) * 1000:.0f} ms" for step, taken in parts.items()))
+    print(
+        "by step:",
+        ", ".join(f"{step} {statistics.median(taken) * 1000:.0f} ms" for step, taken in parts.items()),
+    )
     print(f"ratio: {found['three cold steps, 10,000 rows'] / found[imports]:.2f}")
 
 

@@ -44,7 +44,9 @@ def test_killed_at_random_moments_then_run_again(undisturbed, tier, tmp_path, st
     # The seed is fixed; the moments still fall differently on every machine, which is the point.
     moments = random.Random(f"{SEED} {step}")
     killed = 0
-    for number in range(MOMENTS):
+    for number in range(3 * MOMENTS):
+        if killed == MOMENTS:
+            break
         with ExitStack() as stack:
             here = stack.enter_context(place(tier, tmp_path))
             here.write("one", 0, ROWS)
@@ -59,7 +61,7 @@ def test_killed_at_random_moments_then_run_again(undisturbed, tier, tmp_path, st
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
-            time.sleep(moments.uniform(0.1, 1.1) * seconds[step])
+            time.sleep(moments.uniform(0.1, 0.9) * seconds[step])
             process.send_signal(signal.SIGKILL)
             _, log = process.communicate()
             killed += process.returncode == -signal.SIGKILL
@@ -70,9 +72,7 @@ def test_killed_at_random_moments_then_run_again(undisturbed, tier, tmp_path, st
                 assert (
                     verify(connection, here.settings, exchange=open_exchange(here.settings), deep=True) == []
                 )
-    assert killed >= MOMENTS // 2, (
-        "most processes ended before they were killed: the moments are too late to prove anything"
-    )
+    assert killed == MOMENTS, "too many processes ended before they were killed"
 
 
 def _haul_one(here, step):

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from haulier_extract.step import extract
-from haulier_transform.step import transform
-
 from haulier.interval import Interval
 from haulier.settings import Settings
 from haulier.task import Outcome, Task
+from haulier_extract.step import extract
 from haulier_load.step import load
+from haulier_transform.step import transform
 
 STEPS = {"extract": extract, "transform": transform, "load": load}
 

@@ -37,6 +37,11 @@ def check(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     with ThreadPoolExecutor() as pool:
         answers = [pool.submit(_step, step, asked, around) for step in STEPS]
         found = [*_own(asked, around), *(one for answer in answers for one in answer.result())]
+    # A definition that is wrong is wrong for every step; that is said once.
+    told: dict[object, Found] = {}
+    for one in found:
+        told.setdefault(one.text if one.code else one, one)
+    found = list(told.values())
     code = worst(one.code for one in found)
     screen.show(
         {

@@ -7,6 +7,7 @@ import shlex
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,7 @@ def _haul_days(landing: Landing, around: Surroundings, screen: Screen, again: bo
     """Each day's files arrive, then every site and pipeline hauls that day."""
     from haulier_command.board import watching
     from haulier_command.choice import chosen_instances
+    from haulier_command.ledger import recorded_status
 
     lanes = [(i.pipeline, i.instance) for i in chosen_instances(around.settings, None, None)]
     days = landing.days
@@ -109,7 +111,8 @@ def _haul_days(landing: Landing, around: Surroundings, screen: Screen, again: bo
     start = Processes(around.environ)
     hauled: list[Hauled] = []
     with watching(lanes, days, screen) as watch:
-        hauling = Hauling(start=start, logs=log_folder(around), retries=2, watch=watch)
+        recorded = partial(recorded_status, around.settings)
+        hauling = Hauling(start=start, logs=log_folder(around), retries=2, watch=watch, recorded=recorded)
         for number, day in enumerate(days):
             landing.deliver(number)
             runs = [Run(pipeline=pipeline, instance=instance, interval=day) for pipeline, instance in lanes]

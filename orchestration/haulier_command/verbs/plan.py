@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ def _chain(orders: list[Order], around: Surroundings, into: Path) -> list[Answer
     answers: list[Answer] = []
     for order in orders:
         answers.append(start(order, into / f"{order.step}.log"))
-        if answers[-1].code:
+        if answers[-1].code or answers[-1].result.get("outcome") == "already done":
             break
     return answers
 
@@ -98,10 +99,14 @@ def _blocks(title: str, answers: list[Answer], manifests: Mapping[StepName, Mani
         return [
             Lines(title=title, lines=["There is nothing new; a run would record that and stop.", *_NOTHING])
         ]
+    if last.result.get("outcome") == "already done":
+        done = f"It is done already (generation {last.result.get('generation')}); a run would find that and stop."
+        return [Lines(title=title, lines=[done, *_NOTHING])]
     blocks: list[Block] = [Lines(title=title, lines=[f"If {title} ran now:"])]
     if extracted := manifests.get("extract"):
         blocks.append(_deliveries(extracted, manifests.get("transform")))
-    notes = [note for answer in answers for note in answer.result.get("notes", ())]
+    # Each step repeats what the one before it noted.
+    notes = list(dict.fromkeys(note for answer in answers for note in answer.result.get("notes", ())))
     if last.code and not last.result:
         blocks.append(Lines(title=f"It would fail in {step} (exit {last.code})", lines=[last.error]))
     elif step == "load":
@@ -114,12 +119,17 @@ def _blocks(title: str, answers: list[Answer], manifests: Mapping[StepName, Mani
                 rows=sorted(transformed.rules.items(), key=itemgetter(1), reverse=True),
             )
         )
-    if notes:
-        blocks.append(Lines(title="It would also", lines=notes, commands=True))
+    ddl = [line.expandtabs(4) for note in notes if _DDL.match(note) for line in note.splitlines()]
+    said = [note for note in notes if not _DDL.match(note)]
+    if said:
+        blocks.append(Lines(title="It would say", lines=said))
+    if ddl:
+        blocks.append(Lines(title="It would run this DDL first", lines=ddl, commands=True))
     blocks.append(Lines(lines=_NOTHING))
     return blocks
 
 
+_DDL = re.compile(r"(CREATE|ALTER|COMMENT ON)\b")
 _NOTHING = ["Nothing was written: not to the ledger, not to a table, not to the exchange."]
 
 

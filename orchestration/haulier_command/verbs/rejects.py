@@ -95,30 +95,7 @@ def _list(asked: Namespace, around: Surroundings, screen: Screen) -> int:
                 for row in by_rule
             ],
         ),
-        Table(
-            title="Rows",
-            columns=columns(
-                "reject#", "pipeline", "instance", "file", "row#", "rule", "column", "status!", "since"
-            ),
-            rows=[
-                tuple(
-                    row[n]
-                    for n in (
-                        "reject_id",
-                        "pipeline",
-                        "instance",
-                        "file",
-                        "row",
-                        "rule",
-                        "column",
-                        "status",
-                        "since",
-                    )
-                )
-                for row in found
-            ],
-            note=more,
-        ),
+        _rows_table(found, asked.every, more),
         Lines(
             title="Next:",
             lines=[
@@ -129,6 +106,20 @@ def _list(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         ),
     )
     return 0
+
+
+def _rows_table(found: Sequence[Row], every: bool, more: str) -> Table:
+    names = ("reject_id", "pipeline", "instance", "file", "row", "rule", "column")
+    state = ("status!",) if every else ()
+    return Table(
+        title="Rows",
+        columns=columns("id#", "pipeline", "instance", "file", "row#", "rule", "column", *state, "since"),
+        rows=[
+            (*(row[name] for name in names), *([row["status"]] if every else []), row["since"].date())
+            for row in found
+        ],
+        note=more,
+    )
 
 
 def _show(asked: Namespace, around: Surroundings, screen: Screen) -> int:

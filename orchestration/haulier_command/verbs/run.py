@@ -6,6 +6,7 @@ import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from haulier.errors import HaulierError
@@ -67,12 +68,14 @@ def run(asked: Namespace, around: Surroundings, screen: Screen) -> int:
 
 def haul(runs: Sequence[Run], asked: Namespace, around: Surroundings, screen: Screen) -> list[Hauled]:
     """All of them, watched by whoever sits at the terminal."""
+    from haulier_command.ledger import recorded_status
     from haulier_command.progress import watching
 
     logs = log_folder(around)
     start = Here(around.environ) if asked.in_process else Processes(around.environ)
     with watching(runs, screen) as watch:
-        hauling = Hauling(start=start, logs=logs, retries=asked.retries, watch=watch)
+        recorded = partial(recorded_status, around.settings)
+        hauling = Hauling(start=start, logs=logs, retries=asked.retries, watch=watch, recorded=recorded)
         return hauling.all(runs, jobs(asked))
 
 

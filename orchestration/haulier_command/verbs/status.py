@@ -10,7 +10,7 @@ from haulier.errors import DefinitionError
 from haulier.interval import Interval, parse_instant
 from haulier.ledger.queries import queries
 from haulier_command.choice import add_instance_options, chosen_instances, due_intervals
-from haulier_command.ledger import Row, reading, rows
+from haulier_command.ledger import Row, corrected_runs, reading, rows
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.surroundings import Surroundings, me
 from haulier_command.words import counted, interval_name
@@ -36,11 +36,14 @@ def status(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         "quarantined": False,
     }
     with reading(around.settings, "status") as cursor:
+        corrected = values["corrected"] = corrected_runs(cursor)
         if asked.runs:
             found = rows(cursor, _SQL["runs"], values)
             screen.show({"runs": found}, _runs_table(found, asked.limit))
             return 0
         held = rows(cursor, _SQL["runs"], {**values, "quarantined": True, "limit": None})
+        for row in held:
+            row["corrected"] = row["run_id"] in corrected
         instances = rows(cursor, _SQL["instances"], values)
     now = parse_instant(asked.now, "--now") if asked.now else datetime.now(UTC)
     due = _due(asked, around, screen, now, held)
@@ -51,7 +54,7 @@ def status(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     instances.sort(key=lambda row: (_ORDER.index(row["state"]), row["pipeline"], row["instance"]))
     screen.show(
         {"now": now, "quarantined": held, "instances": instances},
-        *([_quarantined_table(held)] if held else []),
+        *_quarantined_blocks(held),
         _instances_table(instances),
         *_hints(instances),
     )
@@ -101,101 +104,80 @@ def _state(row: Row, due: list[Interval] | None) -> tuple[str, str]:
     return ("no schedule" if due is None else "on time"), missing
 
 
-def _quarantined_table(held: Sequence[Row]) -> Table:
-    return Table(
-        title=f"Quarantined: {counted(len(held), 'run')} of which no row entered",
-        columns=columns("pipeline", "instance", "run", "read#", "open rejects#", "held#", "since"),
-        rows=[
-            (
-                row["pipeline"],
-                row["instance"],
-                _name(row),
-                row["read"],
-                row["open_rejects"],
-                row["held"],
-                row["updated_at"],
+def _quarantined_blocks(held: Sequence[Row]) -> list[Block]:
+    waiting = [row for row in held if not row["corrected"]]
+    corrected = len(held) - len(waiting)
+    blocks: list[Block] = []
+    if waiting:
+        blocks.append(
+            Table(
+                title=f"Quarantined: {counted(len(waiting), 'run')} of which no row entered",
+                columns=columns("pipeline", "instance", "run", "read#", "rejects#", "held#", "since"),
+                rows=[
+                    (
+                        *(row["pipeline"], row["instance"], _name(row)),
+                        *(row["read"], row["open_rejects"], row["held"], row["updated_at"]),
+                    )
+                    for row in waiting
+                ],
             )
-            for row in held
-        ],
-    )
+        )
+    if corrected:
+        names = [f"{row['pipeline']}/{row['instance']} {_name(row)}" for row in held if row["corrected"]]
+        more = f" and {corrected - 5} more" if corrected > 5 else ""
+        text = f"Quarantined, and corrected since by the same files sent again: {', '.join(names[:5])}{more}"
+        blocks.append(Lines(lines=[text]))
+    return blocks
 
 
 def _instances_table(instances: Sequence[Row]) -> Table:
     return Table(
         title="Instances",
         columns=columns(
-            "pipeline",
-            "instance",
-            "state!",
-            "last run",
-            "outcome!",
-            "rows#",
-            "open rejects#",
-            "flags#",
-            "missing",
-            "last loaded",
+            *(
+                "pipeline",
+                "instance",
+                "state!",
+                "last run",
+                "outcome!",
+                "rows#",
+                "rejects#",
+                "flags#",
+                "missing",
+            )
         ),
         rows=[
             (
-                row["pipeline"],
-                row["instance"],
-                row["state"],
-                _name(row) if row["interval_start"] else None,
-                row["status"],
-                row["rows"],
-                row["open_rejects"],
-                row["flags"],
-                row["missing"],
-                row["loaded_at"],
+                *(
+                    row["pipeline"],
+                    row["instance"],
+                    row["state"],
+                    _name(row) if row["interval_start"] else None,
+                ),
+                *(row["status"], row["rows"], row["open_rejects"], row["flags"], row["missing"]),
             )
             for row in instances
         ],
         nothing="no run yet",
-        note="rows: of the last run. waiting: its newest run is due. late: older ones are, too.",
+        note="rows: of the last run; rejects: open ones; waiting: the newest run is due; late: older ones, too",
     )
 
 
 def _runs_table(found: Sequence[Row], limit: int) -> Table:
+    more = f"; the first {limit}, --limit shows more" if len(found) == limit else ""
+    after = ("generation", "status", "read", "inserted", "updated", "held", "open_rejects")
     return Table(
         title="Runs",
         columns=columns(
-            *(
-                "run#",
-                "pipeline",
-                "instance",
-                "interval",
-                "generation#",
-                "outcome!",
-                "deliveries#",
-                "read#",
-                "produced#",
-            ),
-            *("inserted#", "updated#", "rejected#", "held#?", "open rejects#", "at"),
+            *("run#", "pipeline", "instance", "interval"),
+            *("gen#", "outcome!", "read#", "inserted#", "updated#", "held#?", "rejects#"),
         ),
         rows=[
-            (
-                *(
-                    row["run_id"],
-                    row["pipeline"],
-                    row["instance"],
-                    _name(row),
-                    row["generation"],
-                    row["status"],
-                ),
-                *(
-                    row["deliveries"],
-                    row["read"],
-                    row["produced"],
-                    row["inserted"],
-                    row["updated"],
-                    row["rejected"],
-                ),
-                *(row["held"], row["open_rejects"], row["updated_at"]),
-            )
+            (row["run_id"], row["pipeline"], row["instance"], _name(row), *(row[name] for name in after))
             for row in found
         ],
         nothing="no run yet",
-        note=f"the first {limit}; --limit shows more" if len(found) == limit else "",
+        note=f"rejects: open ones{more}",
     )
 
 

@@ -13,7 +13,8 @@ SELECT n.pipeline, n.instance, n.interval_start, n.interval_end, n.status,
         WHERE l.run_id = n.run_id AND l.generation = n.generation AND l.kind = 'run' AND l.outcome = 'loaded') AS rows,
        (SELECT count(*) FROM haulier.run r WHERE r.pipeline = n.pipeline AND r.instance = n.instance) AS runs,
        (SELECT count(*) FROM haulier.run r
-        WHERE r.pipeline = n.pipeline AND r.instance = n.instance AND r.status = 'quarantined') AS quarantined,
+        WHERE r.pipeline = n.pipeline AND r.instance = n.instance AND r.status = 'quarantined'
+          AND r.run_id <> ALL(%(corrected)s)) AS quarantined,
        (SELECT count(*) FROM haulier.run r
         WHERE r.pipeline = n.pipeline AND r.instance = n.instance AND r.status = 'open') AS open_runs,
        (SELECT count(*) FROM haulier.open_reject o

@@ -15,7 +15,7 @@ from haulier_command.origins import Version, run_name, trace_origins
 from haulier_command.output import Block, Facts, Lines, Screen, Table, columns
 from haulier_command.sealed import Sealed
 from haulier_command.surroundings import Surroundings, me
-from haulier_command.tables import SYSTEM, Target
+from haulier_command.tables import SYSTEM, Target, named
 
 _SQL = queries("haulier_command.verbs", "trace.sql")
 _LISTED_AT_MOST = 20
@@ -101,11 +101,10 @@ def _choose(target: Target, found: Sequence[Row]) -> list[Block]:
 
 def _blocks(target: Target, key: Mapping[str, Any], versions: Sequence[Version]) -> list[Block]:
     newest = versions[0]
-    named = ", ".join(f"{name} {value}" for name, value in key.items())
     state = "" if not newest.operation else " (no longer in the table)"
     blocks: list[Block] = [
         Facts(
-            title=f"{target.name}: {named}{state}",
+            title=f"{target.name}: {named(key)}{state}",
             facts=[(name, newest.row.get(name)) for name in target.columns if name not in key],
         ),
         Facts(title="came from", facts=_origin_facts(newest)),
@@ -115,14 +114,13 @@ def _blocks(target: Target, key: Mapping[str, Any], versions: Sequence[Version])
         blocks.append(
             Table(
                 title=f"Its {len(versions)} versions, the newest first",
-                columns=columns("what changed", "file", "sequence#", "row#", "run", "load#", "until"),
+                columns=columns("what changed", "file", "sequence#", "row#", "load#", "until"),
                 rows=[
                     (
                         _changes(target, version, versions[place + 1] if place + 1 < len(versions) else None),
                         version.origin["file"],
                         version.origin["sequence"],
                         version.number,
-                        run_name(version.origin),
                         version.row["_haulier_load"],
                         version.replaced_at or "now",
                     )

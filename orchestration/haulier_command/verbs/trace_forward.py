@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from haulier_command.origins import line_of
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.sealed import Sealed
 from haulier_command.surroundings import Surroundings
-from haulier_command.tables import Target
+from haulier_command.tables import Target, named
 from haulier_command.words import interval_name
 
 _SQL = queries("haulier_command.verbs", "trace.sql")
@@ -110,7 +109,7 @@ def _in_tables(cursor: Cursor, sealed: Sealed, loads: Sequence[Row], delivery: R
         seen = [one["key"] for one in present]
         fates += [
             Fate(
-                what=f"{name} {_named(one['key'])}",
+                what=f"{name} {named(one['key'])}",
                 state="in the table",
                 by=f"load {one['row']['_haulier_load']}",
             )
@@ -122,7 +121,7 @@ def _in_tables(cursor: Cursor, sealed: Sealed, loads: Sequence[Row], delivery: R
                 at = f"{one['replaced_at']:%Y-%m-%d %H:%M:%SZ}"
                 fates.append(
                     Fate(
-                        what=f"{name} {_named(one['key'] or {})}",
+                        what=f"{name} {named(one['key'] or {})}",
                         state=f"was in the table until {at}, then replaced"
                         if one["operation"] == "update"
                         else f"left the table at {at}",
@@ -163,7 +162,7 @@ def _stood_for(
             where = f"row {other['_haulier_row']} of {file['file']} sequence {file['sequence']}"
             same = target.matching(cursor, values, 1)
             state = f"the same values stand there from {where}" if same else f"{where} has the newer version"
-            what = f"{target.name} {_named(one['key'])}"
+            what = f"{target.name} {named(one['key'])}"
             fates.append(Fate(what=what, state=state, by=f"load {other['_haulier_load']}"))
     return fates
 
@@ -202,7 +201,3 @@ def _blocks(traced: Forward, row: int) -> list[Block]:
             note="; ".join(runs),
         ),
     ]
-
-
-def _named(key: Row) -> str:
-    return json.dumps(key, ensure_ascii=False) if len(key) != 1 else str(next(iter(key.values())))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from haulier.originals import VerbatimRows
 from psycopg2 import sql
 
 from haulier.exchange import Exchange
 from haulier.ledger.connection import Cursor
 from haulier.manifest import Manifest
+from haulier.originals import VerbatimRows
 from haulier.parts import row_groups
 from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW, VERBATIM_BYTES
 from haulier_load.merge import Rejected

@@ -3,7 +3,6 @@
 import sys
 
 from haulier.run import main
-
 from haulier_transform.program import TRANSFORM
 
 

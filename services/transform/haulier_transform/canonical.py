@@ -16,10 +16,10 @@ from haulier.contracts import Contract
 from haulier.definitions import Instance
 from haulier.errors import DefinitionError
 from haulier.manifest import Delivery
-from haulier_transform.arrays import Array, Mask, Positions
+from haulier_transform.arrays import Array, Mask, Positions, numbers_of, of_numbers, of_texts
 from haulier_transform.header import Header, match
 from haulier_transform.judging import Finding, Judge
-from haulier_transform.rejects import WHOLE, Flags, Rejects
+from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
 from haulier_transform.reshape import unpivot
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Outputs:
     columns: Mapping[str, Array]
 
     def taken(self, at: Positions) -> Outputs:
-        places = pa.array(at)
+        places = of_numbers(at)
         columns = {name: array.take(places) for name, array in self.columns.items()}
         return Outputs(source=self.source[at], output=self.output[at], columns=columns)
 
@@ -91,8 +91,8 @@ class Canonical:
 
     def batch(self, table: pa.Table) -> Result:
         """Raises `DefinitionError` for a header that is ambiguous, and what functions raise."""
-        delivery = table.column(rows.DELIVERY).to_numpy().astype(np.int32)
-        row = table.column(rows.ROW).to_numpy()
+        delivery = numbers_of(table.column(rows.DELIVERY).combine_chunks())
+        row = numbers_of(table.column(rows.ROW).combine_chunks())
         text = table.drop_columns([rows.DELIVERY, rows.ROW])
         header, notes = self._header(text, delivery)
         rejects, flags, filtered = Rejects(), Flags(), Counter[str]()
@@ -170,7 +170,7 @@ class Canonical:
             if name in judged:
                 columns[name] = judged[name].take(source)
             elif name in self._labels:
-                columns[name] = self._labels[name].take(pa.array(output))
+                columns[name] = self._labels[name].take(of_numbers(output))
             elif self._is_unpivoted(name):
                 columns[name] = cells.take(np.arange(len(source), dtype=np.int64))
             else:
@@ -236,8 +236,8 @@ class Canonical:
         return hauled
 
     def _table(self, delivery: NDArray[np.int32], row: NDArray[np.int64], outputs: Outputs) -> pa.Table:
-        number = pa.array(outputs.output.astype(np.int32), mask=outputs.output == WHOLE)
-        system = [pa.array(delivery[outputs.source]), pa.array(row[outputs.source]), number]
+        placed = [of_numbers(delivery[outputs.source]), of_numbers(row[outputs.source])]
+        system = [*placed, output_column(outputs.output)]
         return pa.Table.from_arrays(
             [*system, *(outputs.columns[column.name] for column in self._contract.columns)],
             schema=self._schema,
@@ -251,7 +251,7 @@ class Canonical:
         if self._unpivot is None:
             return {}
         labels = list(self._unpivot.columns.values())
-        judged = self._judges[self._unpivot.names_to].cells(pa.array(labels, pa.string()))
+        judged = self._judges[self._unpivot.names_to].cells(of_texts(labels))
         for problem in judged.problems:
             raise DefinitionError(f"transform.unpivot.columns: {problem.column}: {problem.messages[0]}")
         return {self._unpivot.names_to: judged.take(np.arange(len(labels), dtype=np.int64))}

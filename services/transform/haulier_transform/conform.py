@@ -13,7 +13,7 @@ from haulier import rows
 from haulier.contracts import Column
 from haulier.definitions import Transform
 from haulier.errors import DefinitionError
-from haulier_transform.arrays import Array, Parsed, Wrong, mask_of, of_numpy, only, positions
+from haulier_transform.arrays import Array, Parsed, Wrong, mask_of, of_numbers, only, positions
 from haulier_transform.formats import DAY
 from haulier_transform.numerics import WHOLE_RANGES, fitted
 from haulier_transform.parsing import parser_of
@@ -143,7 +143,7 @@ def _moment(array: Array, want: Any) -> Parsed:
         Wrong(rule="range", at=positions(outside), says="is outside the years 1 to 9999"),
         Wrong(rule="scale", at=positions(lost), says="is finer than a microsecond: round it"),
     ]
-    return Parsed(values=of_numpy(micros, valid & ~outside & ~lost, want), wrong=wrong)
+    return Parsed(values=of_numbers(micros, valid & ~outside & ~lost, want), wrong=wrong)
 
 
 def _day(array: Array) -> Parsed:

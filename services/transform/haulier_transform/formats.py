@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from haulier.errors import DefinitionError
 from haulier.formats import ISO, problem_for
-from haulier_transform.arrays import Array, Mask, mask_of
+from haulier_transform.arrays import Array, Mask, mask_of, matches, numbers_of, of_mask, of_texts
 
 _ISO_DATE = "(?P<Y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"
 # A fraction may go on with zeros: they say nothing that microseconds lose.
@@ -86,7 +86,7 @@ class Format:
     def read(self, texts: Array) -> Fields:
         groups = pc.extract_regex(texts, self.pattern)
         matched = mask_of(groups.is_valid())
-        fields = _Groups(groups.filter(pa.array(matched)))
+        fields = _Groups(groups.filter(of_mask(matched)))
         days, right = fields.days()
         of_day, right_time = fields.of_day()
         offset, has_offset, right_offset = fields.offset()
@@ -129,11 +129,11 @@ class _Groups:
             return np.full(len(self._groups), default, dtype=np.int64)
         text = pc.utf8_ltrim_whitespace(pc.struct_field(self._groups, name))
         numbers = pc.cast(pc.replace_substring_regex(text, r"\A\z", str(default)), pa.int64())
-        return numbers.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        return numbers_of(numbers)
 
     def _name(self, name: str, names: tuple[str, ...]) -> NDArray[np.int64]:
-        found = pc.fill_null(pc.index_in(self._text(name), value_set=pa.array(names)), -1)
-        return found.to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
+        found = pc.index_in(self._text(name), value_set=of_texts(names))
+        return numbers_of(found, missing=-1).astype(np.int64)
 
     def days(self) -> tuple[NDArray[np.int64], Mask]:
         """Days since 1970-01-01, and which of them are days of the calendar."""
@@ -161,13 +161,13 @@ class _Groups:
     def of_day(self) -> tuple[NDArray[np.int64], Mask]:
         hour = self._whole("H", 0)
         if "I" in self._names:
-            afternoon = mask_of(pc.equal(self._text("p"), "pm"))
+            afternoon = matches(self._text("p"), "pm")
             hour = self._whole("I", 0) % 12 + np.where(afternoon, 12, 0)
         minute, second = self._whole("M", 0), self._whole("S", 0)
         micro = np.zeros_like(hour)
         if "f" in self._names:
             padded = pc.utf8_rpad(pc.struct_field(self._groups, "f"), 6, "0")
-            micro = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+            micro = numbers_of(pc.cast(padded, pa.int64()))
         right = (hour < 24) & (minute < 60) & (second < 60)
         return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micro, right
 
@@ -176,10 +176,10 @@ class _Groups:
         if "z" not in self._names:
             return np.zeros(count, dtype=np.int64), np.zeros(count, dtype=bool), np.ones(count, dtype=bool)
         text = pc.struct_field(self._groups, "z")
-        has = mask_of(pc.not_equal(text, ""))
+        has = ~matches(text, "")
         text = pc.replace_substring_regex(text, r"\A(?:[Zz]|)\z", "+0000")
         digits = pc.utf8_rpad(pc.replace_substring(pc.utf8_slice_codeunits(text, 1), ":", ""), 4, "0")
-        number = pc.cast(digits, pa.int64()).to_numpy(zero_copy_only=False)
+        number = numbers_of(pc.cast(digits, pa.int64()))
         hour, minute = number // 100, number % 100
         sign = np.where(mask_of(pc.starts_with(text, "-")), -1, 1)
         return sign * (hour * 60 + minute) * 60_000_000, has, (hour < 24) & (minute < 60)

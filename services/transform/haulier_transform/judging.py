@@ -14,7 +14,19 @@ from numpy.typing import NDArray
 from haulier import rows
 from haulier.contracts import Column
 from haulier.definitions import Transform
-from haulier_transform.arrays import Array, Mask, Positions, Wrong, mask_of, positions, quoted
+from haulier_transform.arrays import (
+    Array,
+    Mask,
+    Positions,
+    Wrong,
+    mask_of,
+    null,
+    numbers_of,
+    of_numbers,
+    of_texts,
+    positions,
+    quoted,
+)
 from haulier_transform.parsing import is_textual, parser_of
 from haulier_transform.rules import REQUIRED, Rules
 
@@ -48,7 +60,7 @@ class Judged:
         """The values of some rows."""
         if self.codes is None and np.array_equal(at, np.arange(len(self.values))):
             return self.values
-        return self.values.take(pa.array(at if self.codes is None else self.codes[at]))
+        return self.values.take(of_numbers(at if self.codes is None else self.codes[at]))
 
 
 class Judge:
@@ -61,8 +73,8 @@ class Judge:
         self._parse = parser_of(column, transform)
         self._textual = is_textual(column.pg_type)
         markers = {*column.null_values, *transform.null_values} | (set() if self._textual else {""})
-        self._markers = pa.array(sorted(markers), pa.string())
-        self._or_empty = pa.array(sorted(markers | {""}), pa.string())
+        self._markers = of_texts(sorted(markers))
+        self._or_empty = of_texts(sorted(markers | {""}))
 
     def cells(self, cells: Array) -> Judged:
         """Source texts, one per row."""
@@ -71,7 +83,7 @@ class Judge:
         if not self._textual:
             texts = pc.utf8_trim_whitespace(texts)
         if len(self._markers):
-            texts = pc.if_else(pc.is_in(texts, value_set=self._markers), pa.scalar(None, pa.string()), texts)
+            texts = pc.if_else(pc.is_in(texts, value_set=self._markers), null(pa.string()), texts)
         parsed = self._parse(texts)
         empty = Wrong(
             rule=REQUIRED, at=positions(mask_of(texts.is_null())), says=f"is no value; {self._wanted}"
@@ -132,7 +144,7 @@ class Judge:
     ) -> Finding:
         messages = [
             _message(f"{'an empty cell' if value is None else quoted(value)} {wrong.says}", how_to_fix)
-            for value in shown.take(pa.array(wrong.at)).to_pylist()
+            for value in shown.take(of_numbers(wrong.at)).to_pylist()
         ]
         if codes is None:
             at, which = wrong.at, np.arange(len(wrong.at), dtype=np.int64)
@@ -158,4 +170,4 @@ def _distinct(cells: Any, *, by_row: bool) -> tuple[Array, NDArray[np.int64] | N
     if by_row or (len(cells) > _SAMPLE and pc.count_distinct(head).as_py() > _DISTINCT * len(head)):
         return cells, None
     encoded = pc.dictionary_encode(cells, null_encoding="encode")
-    return encoded.dictionary, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return encoded.dictionary, numbers_of(encoded.indices).astype(np.int64)

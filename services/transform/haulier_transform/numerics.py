@@ -9,7 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from haulier_transform.arrays import Array, Parsed, Parser, Wrong, matches, only, patched, positions
+from haulier_transform.arrays import (
+    Array,
+    Parsed,
+    Parser,
+    Wrong,
+    mask_of,
+    matches,
+    numbers_of,
+    of_decimals,
+    of_numbers,
+    only,
+    patched,
+    positions,
+)
 
 #: pg_type -> lowest and highest value.
 WHOLE_RANGES: dict[str, tuple[int, int]] = {
@@ -37,9 +50,9 @@ def whole(pg_type: str, arrow_type: pa.DataType) -> Parser:
             else:
                 at.append(position)
                 found.append(value)
-        values = patched(values, at, found)
+        values = patched(values, at, of_numbers(np.array(found, dtype=np.int64)))
         if arrow_type != pa.int64():
-            numbers = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+            numbers = numbers_of(values)
             outside |= (numbers < low) | (numbers > high)
             values = pc.cast(only(values, ~outside), arrow_type)
         wrong = [
@@ -86,7 +99,7 @@ def number(precision: int, scale: int, mark: str, *, declared: bool = True) -> P
             Wrong(rule="range", at=np.array(refused["range"], dtype=np.int64), says=room),
             Wrong(rule="scale", at=np.array(refused["scale"], dtype=np.int64), says=decimals),
         ]
-        return Parsed(values=patched(values, at, found), wrong=wrong)
+        return Parsed(values=patched(values, at, of_decimals(found, values.type)), wrong=wrong)
 
     return parse
 
@@ -116,7 +129,7 @@ def double(mark: str) -> Parser:
             Wrong(rule="type", at=_missed(texts, shape), says=f"is not a finite number such as 12{mark}5"),
             Wrong(rule="range", at=np.array(outside, dtype=np.int64), says=extreme),
         ]
-        return Parsed(values=patched(values, at, found), wrong=wrong)
+        return Parsed(values=patched(values, at, of_numbers(np.array(found, dtype=np.float64))), wrong=wrong)
 
     return parse
 
@@ -139,8 +152,7 @@ def _number_shape(mark: str) -> str:
 
 
 def _missed(texts: Array, shape: np.ndarray) -> np.ndarray:
-    valid = pc.is_valid(texts).to_numpy(zero_copy_only=False)
-    return positions(valid & ~shape)
+    return positions(mask_of(texts.is_valid()) & ~shape)
 
 
 def _integer(text: str) -> int | None:

@@ -14,7 +14,19 @@ import pyarrow.compute as pc
 from haulier import rows
 from haulier.contracts import Column
 from haulier.definitions import Transform
-from haulier_transform.arrays import Array, Parsed, Parser, Wrong, mask_of, matches, only, positions
+from haulier_transform.arrays import (
+    Array,
+    Parsed,
+    Parser,
+    Wrong,
+    mask_of,
+    matches,
+    of_mask,
+    of_numbers,
+    of_texts,
+    only,
+    positions,
+)
 from haulier_transform.numerics import WHOLE_RANGES, double, number, whole
 
 #: Types whose text is the value: surrounding white space and the empty text are part of it.
@@ -67,22 +79,22 @@ def text(texts: Array) -> Parsed:
 
 def boolean(texts: Array) -> Parsed:
     lowered = pc.utf8_lower(texts)
-    yes = mask_of(pc.is_in(lowered, value_set=pa.array(_TRUE)))
-    known = yes | mask_of(pc.is_in(lowered, value_set=pa.array(_FALSE)))
+    yes = mask_of(pc.is_in(lowered, value_set=of_texts(_TRUE)))
+    known = yes | mask_of(pc.is_in(lowered, value_set=of_texts(_FALSE)))
     missed = mask_of(texts.is_valid()) & ~known
     says = "is neither true (t, yes, y, 1) nor false (f, no, n, 0)"
     return Parsed(
-        values=pa.array(yes, mask=~known), wrong=[Wrong(rule="type", at=positions(missed), says=says)]
+        values=only(of_mask(yes), known), wrong=[Wrong(rule="type", at=positions(missed), says=says)]
     )
 
 
 def uuid(texts: Array) -> Parsed:
     """Five groups of hexadecimal digits, or the 32 digits alone."""
     shape = matches(texts, _UUID)
-    digits = pc.replace_substring(texts.filter(pa.array(shape)), "-", "").to_pylist()
+    digits = pc.replace_substring(texts.filter(of_mask(shape)), "-", "").to_pylist()
     data = pa.py_buffer(bytes.fromhex("".join(digits)))
     found = pa.Array.from_buffers(pa.binary(16), len(digits), [None, data])
-    storage = found.take(pa.array(np.cumsum(shape) - 1, mask=~shape))
+    storage = found.take(of_numbers(np.cumsum(shape) - 1, shape))
     missed = mask_of(texts.is_valid()) & ~shape
     says = "is not a UUID such as 123e4567-e89b-12d3-a456-426614174000"
     return Parsed(

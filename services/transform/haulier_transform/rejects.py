@@ -8,10 +8,9 @@ from itertools import pairwise
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from haulier_transform.arrays import Mask, Positions
+from haulier_transform.arrays import Array, Mask, Positions, of_numbers
 from haulier_transform.judging import Finding
 
 #: In place of an output's number: the source row itself.
@@ -90,9 +89,9 @@ class Flags:
         return len(self.rule)
 
 
-def output_column(output: NDArray[np.int64]) -> pa.Array:
+def output_column(output: NDArray[np.int64]) -> Array:
     """Numbers of outputs as every table between the steps has them: null for a whole source row."""
-    return pa.array(output.astype(np.int32), mask=output == WHOLE)
+    return of_numbers(output.astype(np.int32), output != WHOLE)
 
 
 def storable(message: str) -> str:

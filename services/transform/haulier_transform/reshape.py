@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from haulier_transform.arrays import Array, Positions
+from haulier_transform.arrays import Array, Positions, of_numbers, of_texts
 from haulier_transform.header import Header
 from haulier_transform.judging import Judge
 
@@ -28,9 +28,9 @@ def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> 
     """Unpivot some rows of a batch; ``values`` judges what counts as empty."""
     if not header.unpivoted or not len(rows):
         nowhere = np.zeros(0, dtype=np.int64)
-        return Unpivoted(source=nowhere, output=nowhere, cells=pa.array([], pa.string()))
+        return Unpivoted(source=nowhere, output=nowhere, cells=of_texts([]))
     ordinals = np.array(sorted(header.unpivoted), dtype=np.int64)
-    taken = pa.array(rows)
+    taken = of_numbers(rows)
     cells = [_texts(table.column(header.unpivoted[int(ordinal)])).take(taken) for ordinal in ordinals]
     # Row by row, not column by column: the order must not depend on where a batch ends.
     held = np.stack([values.holds(column) for column in cells], axis=1)
@@ -38,7 +38,7 @@ def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> 
     return Unpivoted(
         source=rows[row],
         output=ordinals[column],
-        cells=pa.concat_arrays(cells).take(pa.array(column * len(rows) + row)),
+        cells=pa.concat_arrays(cells).take(of_numbers(column * len(rows) + row)),
     )
 
 

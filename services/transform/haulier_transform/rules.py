@@ -8,6 +8,7 @@ from datetime import UTC
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,7 +17,16 @@ from haulier.contracts import Column
 from haulier.definitions import Transform
 from haulier.errors import DefinitionError
 from haulier.formats import ISO
-from haulier_transform.arrays import Array, Wrong, mask_of, positions, quoted
+from haulier_transform.arrays import (
+    Array,
+    Wrong,
+    mask_of,
+    of_decimals,
+    of_numbers,
+    of_texts,
+    positions,
+    quoted,
+)
 from haulier_transform.parsing import is_textual, parser_of
 
 #: What an unfilled required value is rejected with.
@@ -90,12 +100,12 @@ def _hard(column: Column) -> Iterator[_Rule]:
     if column.min_length is not None:
         least = column.min_length
         says = f"has fewer than {least} characters"
-        yield _length(column, "min_length", says, lambda length: pc.less(length, least))
+        yield _length(column, "min_length", says, lambda length: pc.less(length, _whole(least)))
     longest = [length for length in (column.max_length, _varchar(column.pg_type)) if length is not None]
     if longest:
         most = min(longest)
         says = f"has more than {most} characters"
-        yield _length(column, "max_length", says, lambda length: pc.greater(length, most))
+        yield _length(column, "max_length", says, lambda length: pc.greater(length, _whole(most)))
 
 
 def _soft(column: Column) -> Iterator[_Rule]:
@@ -112,7 +122,7 @@ def _limit(column: Column, name: str, text: str, breaks: str, words: str, roundi
     if isinstance(bound, bool):
         above = bound
         always = above if breaks.startswith("less") else not above
-        return _Rule(name=name, says=says, breaks=lambda values: pc.and_(pc.is_valid(values), always))
+        return _Rule(name=name, says=says, breaks=lambda values: _each(values, always))
     return _Rule(name=name, says=says, breaks=lambda values: pc.call_function(breaks, [values, bound]))
 
 
@@ -126,12 +136,12 @@ def _bound(column: Column, text: str, rounding: str) -> Any:
     if pa.types.is_decimal(arrow_type) or pa.types.is_integer(arrow_type):
         scale = arrow_type.scale if pa.types.is_decimal(arrow_type) else 0
         exact = Decimal(text).quantize(Decimal(1).scaleb(-scale), rounding=rounding, context=_EXACT)
-        try:
-            return pa.scalar(exact if scale or pa.types.is_decimal(arrow_type) else int(exact), arrow_type)
-        except (pa.ArrowInvalid, OverflowError):
+        digits = arrow_type.precision if pa.types.is_decimal(arrow_type) else 38
+        if exact.adjusted() >= digits - scale:
             return exact > 0
+        return of_decimals([exact], pa.decimal128(digits, scale))[0]
     if pa.types.is_floating(arrow_type):
-        return pa.scalar(float(text), arrow_type)
+        return of_numbers(np.array([float(text)]))[0]
     return _typed(column, [text], "limit")[0]
 
 
@@ -140,7 +150,7 @@ def _typed(column: Column, texts: list[str], what: str) -> Array:
     import msgspec
 
     plain = msgspec.structs.replace(column, formats=(ISO,))
-    parsed = parser_of(plain, Transform(time_zone=str(UTC)))(pa.array(texts, pa.string()))
+    parsed = parser_of(plain, Transform(time_zone=str(UTC)))(of_texts(texts))
     for wrong in parsed.wrong:
         if len(wrong.at):
             raise DefinitionError(f"{column.name}: {what} {quoted(texts[wrong.at[0]])} {wrong.says}")
@@ -151,7 +161,7 @@ def _pattern(column: Column, pattern: str) -> _Rule:
     whole = rf"\A(?:{pattern})\z"
     _require_text(column, "pattern")
     try:
-        pc.match_substring_regex(pa.array([""]), whole)
+        pc.match_substring_regex(of_texts([""]), whole)
     except pa.ArrowInvalid as exc:
         raise DefinitionError(
             f"{column.name}: pattern {pattern!r} is not one RE2 reads: it has no look-around and no "
@@ -167,6 +177,15 @@ def _pattern(column: Column, pattern: str) -> _Rule:
 def _length(column: Column, name: str, says: str, breaks: Callable[[Array], Array]) -> _Rule:
     _require_text(column, name)
     return _Rule(name=name, says=says, breaks=lambda values: breaks(pc.utf8_length(values)))
+
+
+def _each(values: Array, breaks: bool) -> Array:
+    valid = values.is_valid()
+    return valid if breaks else pc.and_not(valid, valid)
+
+
+def _whole(number: int) -> Any:
+    return of_numbers(np.array([number], dtype=np.int32))[0]
 
 
 def _is_in(values: Array, allowed: Array) -> Array:

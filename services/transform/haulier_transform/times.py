@@ -10,7 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from haulier.formats import ISO
-from haulier_transform.arrays import Array, Parsed, Parser, Wrong, mask_of, matches, of_numpy, positions
+from haulier_transform.arrays import (
+    Array,
+    Parsed,
+    Parser,
+    Wrong,
+    mask_of,
+    matches,
+    numbers_of,
+    of_mask,
+    of_numbers,
+    positions,
+)
 from haulier_transform.formats import DAY, compiled
 from haulier_transform.zones import instants
 
@@ -43,13 +54,13 @@ def moments(pg_type: str, forms: Sequence[str], zone: tzinfo, where: str) -> Par
         valid = mask_of(texts.is_valid())
         if fast:
             found = matches(texts, _PLAIN)
-            plain = pc.cast(texts.filter(pa.array(found)), pa.timestamp("us"))
-            local[found] = plain.view(pa.int64()).to_numpy(zero_copy_only=False)
+            plain = pc.cast(texts.filter(of_mask(found)), pa.timestamp("us"))
+            local[found] = numbers_of(plain)
         for form in formats:
             open_ = positions(valid & ~found)
             if not len(open_):
                 break
-            fields = form.read(texts.take(pa.array(open_)))
+            fields = form.read(texts.take(of_numbers(open_)))
             at = open_[fields.found]
             local[at] = fields.days * DAY + fields.of_day
             offset[at], has_offset[at] = fields.offset, fields.has_offset
@@ -100,7 +111,7 @@ def _typed(
 
 def _array(pg_type: str, local: np.ndarray, found: np.ndarray) -> Array:
     if pg_type == "date":
-        return of_numpy((local // DAY).astype(np.int32), found, pa.date32())
+        return of_numbers((local // DAY).astype(np.int32), found, pa.date32())
     if pg_type == "time":
-        return of_numpy(local, found, pa.time64("us"))
-    return of_numpy(local, found, pa.timestamp("us", "UTC" if pg_type == "timestamptz" else None))
+        return of_numbers(local, found, pa.time64("us"))
+    return of_numbers(local, found, pa.timestamp("us", "UTC" if pg_type == "timestamptz" else None))

@@ -15,6 +15,7 @@ from haulier.exchange import Exchange
 from haulier.keys import RunKeys
 from haulier.manifest import Manifest, Part, SourceAccount
 from haulier.parts import PartWriter
+from haulier_transform.arrays import of_bytes, of_numbers, of_texts
 from haulier_transform.canonical import Result
 from haulier_transform.rejects import Rejects, output_column
 
@@ -114,16 +115,16 @@ class Written:
         verbatim = self._verbatim_rows(delivery, row)
         return pa.Table.from_arrays(
             [
-                pa.array(delivery),
-                pa.array(row),
+                of_numbers(delivery),
+                of_numbers(row),
                 output_column(rejects.output[some]),
-                pa.array(["transform"] * len(reasons)),
-                pa.array([reason.rule for reason in reasons]),
-                pa.array([reason.column for reason in reasons], pa.string()),
-                pa.array([reason.message for reason in reasons]),
-                pa.array([reason.problems for reason in reasons]),
-                pa.array([record[: rows.VERBATIM_BYTES] for record in verbatim], pa.binary()),
-                pa.array([len(record) for record in verbatim], pa.int64()),
+                of_texts(["transform"] * len(reasons)),
+                of_texts([reason.rule for reason in reasons]),
+                of_texts([reason.column for reason in reasons]),
+                of_texts([reason.message for reason in reasons]),
+                of_texts([reason.problems for reason in reasons]),
+                of_bytes([record[: rows.VERBATIM_BYTES] for record in verbatim]),
+                of_numbers(np.array([len(record) for record in verbatim], dtype=np.int64)),
             ],
             schema=rows.REJECT_SCHEMA,
         )
@@ -144,12 +145,12 @@ class Written:
         self._flags.write(
             pa.Table.from_arrays(
                 [
-                    pa.array(result.delivery[flags.source]),
-                    pa.array(result.row[flags.source]),
+                    of_numbers(result.delivery[flags.source]),
+                    of_numbers(result.row[flags.source]),
                     output_column(flags.output),
-                    pa.array(flags.rule, pa.string()),
-                    pa.array(flags.column, pa.string()),
-                    pa.array(flags.message, pa.string()),
+                    of_texts(flags.rule),
+                    of_texts(flags.column),
+                    of_texts(flags.message),
                 ],
                 schema=rows.FLAG_SCHEMA,
             )

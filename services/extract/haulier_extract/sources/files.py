@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from stat import S_ISREG
 
 from haulier.compression import BrokenStream, decompressed
-from haulier.definitions import Files, Instance
-from haulier.encodings import line_ends
-from haulier.errors import DefinitionError
+from haulier.definitions import Csv, Files, Instance
+from haulier.encodings import cell_encoding, framable
+from haulier.errors import DefinitionError, TransientError
 from haulier.interval import Interval
 from haulier.originals import file_chunks
 from haulier.placeholders import fill
 from haulier.settings import Settings
+from haulier_extract.footer import Footer
+from haulier_extract.sources.patterns import PathPattern
 
-_DATE = re.compile(r"\{date:([^{}]*)\}")
+#: So much of a text's end is looked at for its last line and its footer.
+TAIL_BYTES = 64 * 1024
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,118 +42,159 @@ class SourceFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a look at the source found: files to offer to the ledger, and notes on those that wait."""
+    """What a look at the source found: files to offer to the ledger, and why others wait."""
 
     files: tuple[SourceFile, ...]
     waiting: tuple[str, ...] = ()
 
 
 def files(instance: Instance, interval: Interval, settings: Settings) -> Found:
-    """The complete files of an interval, oldest first. Raises `DefinitionError` when the folder is not there."""
-    source = instance.source.files
-    root = settings.source_root
+    """The complete files of an interval, oldest first.
+
+    Each is read to its end every time: a digest is what a file is, and time and size are not (a
+    correction may be as long as what it corrects, and ``cp -p`` keeps the time). Raises
+    `DefinitionError` when there is no source folder, `TransientError` when it cannot be read, and
+    `DataError` for a file no waiting would help.
+    """
+    source, root = instance.source.files, settings.source_root
     if not root.is_dir():
-        raise DefinitionError(f"HAULIER_SOURCE_ROOT: {root} is not a folder")
-    ready, waiting = [], []
-    for path in _candidates(source, root, interval):
-        found = _complete(path, root, source, interval, instance.source.csv.encoding)
-        if isinstance(found, str):
-            waiting.append(f"{_uri(path, root)} waits: {found}")
-        elif found is not None:
-            ready.append(found)
-    ready.sort(key=lambda file: (file.modified_at, file.uri))
-    return Found(files=tuple(ready), waiting=tuple(waiting))
-
-
-def _candidates(source: Files, root: Path, interval: Interval) -> Iterator[Path]:
-    pattern = source.path
-    if ".." in Path(pattern).parts:
-        raise DefinitionError(f"source.files.path: {pattern!r} leaves the source folder")
-    base = Path("/") if pattern.startswith("/") else root
-    dated = _DATE.search(pattern)
-    since, until = _window(source, interval)
-    named = _name_pattern(pattern) if dated else None
-    for path in sorted(base.glob(_DATE.sub("*", pattern).lstrip("/"))):
-        if not path.is_file():
-            continue
-        if source.ready.marker and path.name == fill(source.ready.marker, {"name": path.name}):
-            continue
-        if named and dated:
-            match = named.fullmatch(str(path.relative_to(base)))
-            day = _day(match["date"], dated[1]) if match else None
-            if day is None or (source.select == "name" and not since <= day < until):
-                continue
-        yield path
-
-
-def _window(source: Files, interval: Interval) -> tuple[datetime, datetime]:
-    return interval.start - timedelta(days=source.look_back_days), interval.end
-
-
-def _name_pattern(pattern: str) -> re.Pattern[str]:
-    """The glob as a regular expression whose group ``date`` is the first date in it."""
-    pieces = _DATE.split(pattern.lstrip("/"), maxsplit=1)
-    return re.compile(f"{_glob(pieces[0])}(?P<date>[^/]+?){_glob(_DATE.sub('*', pieces[2]))}")
-
-
-def _glob(pattern: str) -> str:
-    pieces = re.split(r"(\*\*/|\*|\?)", pattern)
-    translated = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    return "".join(translated.get(piece, re.escape(piece)) for piece in pieces)
-
-
-def _day(text: str, form: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, form).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _complete(
-    path: Path, root: Path, source: Files, interval: Interval, encoding: str
-) -> SourceFile | str | None:
-    """The file with its digest, why it waits, or ``None`` when it is not this run's."""
-    before = path.stat()
-    modified_at = datetime.fromtimestamp(before.st_mtime_ns / 1e9, UTC)
-    since, until = _window(source, interval)
-    if source.select == "modified" and not since <= modified_at < until:
-        return None
-    if source.ready.marker and not path.with_name(fill(source.ready.marker, {"name": path.name})).exists():
-        return f"its marker {fill(source.ready.marker, {'name': path.name})} is not there"
-    if time.time() - before.st_mtime < source.ready.quiet_seconds:
-        return f"it changed less than {source.ready.quiet_seconds} seconds ago"
-    digest = hashlib.sha256()
-    last = b""
-
-    def read() -> Iterator[bytes]:
-        for chunk in file_chunks(path):
-            digest.update(chunk)
-            yield chunk
-
-    try:
-        for piece in decompressed(read(), path.name):
-            last = (last + piece)[-4:]
-    except BrokenStream as exc:
-        return str(exc)
-    after = path.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        return "it changed while it was read"
-    if source.ready.last_line == "complete" and last and not last.endswith(line_ends(encoding)):
-        return "its last line has no end"
-    return SourceFile(
-        path=path,
-        uri=_uri(path, root),
-        logical_name=fill(source.logical_name, {"name": path.name, "path": _relative(path, root)}),
-        sha256=digest.hexdigest(),
-        bytes=after.st_size,
-        modified_at=modified_at,
+        raise DefinitionError(f"HAULIER_SOURCE_ROOT: {root} is not a folder; is it mounted?")
+    if ".." in source.path.split("/"):
+        raise DefinitionError(f"source.files.path: {source.path!r} leaves the source folder")
+    looking = _Looking(source, instance.source.csv, interval, root.absolute(), time.time())
+    found = [looking.at(path, date) for path, date in looking.paths()]
+    ready = [file for file in found if isinstance(file, SourceFile)]
+    return Found(
+        files=tuple(sorted(ready, key=lambda file: (file.modified_at, file.uri))),
+        waiting=tuple(sorted(why for why in found if isinstance(why, str))),
     )
 
 
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+@dataclass(frozen=True)
+class _Looking:
+    source: Files
+    csv: Csv
+    interval: Interval
+    root: Path
+    now: float
+
+    def paths(self) -> Iterator[tuple[Path, datetime | None]]:
+        """What matches the path, with the date in its name."""
+        pattern = PathPattern(self.source.path)
+        base = Path("/") if self.source.path.startswith("/") else self.root
+        with _readable(base):
+            for path, date in pattern.paths(base):
+                yield path, pattern.date(date) if date else None
+
+    def at(self, path: Path, date: datetime | None) -> SourceFile | str | None:
+        """The file, why it waits, or ``None`` when it is not this run's."""
+        uri = f"file://{self._shown(path)}"
+        with _readable(path):
+            try:
+                before = path.stat()
+                if not S_ISREG(before.st_mode) or self._is_marker(path):
+                    return None
+                instant = date if self.source.select == "name" else self._arrival(path, before)
+                if instant is None:
+                    return f"{uri} waits: the date in its name is no day of the calendar"
+                if not self._is_due(instant):
+                    return None
+                return self._complete(path, uri, before)
+            except FileNotFoundError:
+                return f"{uri} waits: it vanished while it was looked at"
+
+    def _shown(self, path: Path) -> str:
+        """Stable wherever the source folder is mounted."""
+        inside = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        return os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace")
+
+    def _marker(self, path: Path) -> Path | None:
+        marker = self.source.ready.marker
+        return path.with_name(fill(marker, {"name": path.name})) if marker else None
+
+    def _is_marker(self, path: Path) -> bool:
+        """Whether the path's wildcards also reached the marker of a file."""
+        marker = self.source.ready.marker or ""
+        before, placeholder, after = marker.partition("{name}")
+        if not placeholder:
+            return path.name == marker
+        name = path.name
+        owner = name[len(before) : len(name) - len(after)]
+        return f"{before}{owner}{after}" == name and bool(owner) and path.with_name(owner).exists()
+
+    def _arrival(self, path: Path, status: os.stat_result) -> datetime:
+        """When the file was there: with its marker, however long before that it was written."""
+        marker = self._marker(path)
+        times = [status.st_mtime_ns]
+        if marker and marker.exists():
+            times.append(marker.stat().st_mtime_ns)
+        return _instant(max(times))
+
+    def _is_due(self, instant: datetime) -> bool:
+        source = self.source
+        since = self.interval.start - timedelta(days=source.look_back_days)
+        if source.select == "modified":
+            # What was still waiting for its quiet time when the previous run looked.
+            since -= timedelta(seconds=source.ready.quiet_seconds)
+        return since <= instant < self.interval.end
+
+    def _complete(self, path: Path, uri: str, before: os.stat_result) -> SourceFile | str:
+        ready, marker = self.source.ready, self._marker(path)
+        if marker and not marker.exists():
+            return f"{uri} waits: its marker {marker.name} is not there"
+        if self.now - before.st_mtime < ready.quiet_seconds:
+            return f"{uri} waits: it was modified less than {ready.quiet_seconds} seconds ago"
+        digest = hashlib.sha256()
+        try:
+            tail = self._tail(path, uri, digest)
+        except BrokenStream as exc:
+            return f"{uri} waits: {exc}"
+        after = path.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            return f"{uri} waits: it was written to while it was read"
+        if ready.last_line == "complete" and tail and not tail.endswith((b"\n", b"\r")):
+            return f"{uri} waits: its last line has no end; if the sender never ends it, write ready: {{last_line: any}}"
+        if not self._has_footer(tail):
+            return f"{uri} waits: no last line matches csv.footer.pattern yet"
+        name = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return SourceFile(
+            path=path,
+            uri=uri,
+            logical_name=fill(self.source.logical_name, {"name": name, "path": self._shown(path)}),
+            sha256=digest.hexdigest(),
+            bytes=before.st_size,
+            modified_at=_instant(before.st_mtime_ns),
+        )
+
+    def _tail(self, path: Path, uri: str, digest: hashlib._Hash) -> bytes:
+        """The end of the text, after all of the file went into the digest."""
+
+        def read() -> Iterator[bytes]:
+            for chunk in file_chunks(path):
+                digest.update(chunk)
+                yield chunk
+
+        tail = b""
+        for piece in framable(decompressed(read(), uri), self.csv.encoding, uri):
+            tail = piece[-TAIL_BYTES:] if len(piece) >= TAIL_BYTES else (tail + piece)[-TAIL_BYTES:]
+        return tail
+
+    def _has_footer(self, tail: bytes) -> bool:
+        """Whether a file that must say how many rows it has does so: half a file does not, yet."""
+        footer = Footer(self.csv)
+        if not footer.claims:
+            return True
+        lines = tail.decode(cell_encoding(self.csv.encoding), "replace").splitlines()
+        return bool(footer.measure(reversed(lines))[1])
 
 
-def _uri(path: Path, root: Path) -> str:
-    """Stable wherever the source folder is mounted."""
-    return f"file://{_relative(path, root)}"
+def _instant(nanoseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise TransientError(f"{path} cannot be read: {exc.strerror}", path=str(path)) from exc

@@ -78,23 +78,24 @@ def _expression(segment: str) -> str:
         elif stars or mark:
             expression += ".*" if stars else "."
         else:
-            expression += f"[{'^' if but else ''}{re.escape(letters).replace(r'\-', '-')}]"
+            expression += "[" + "^" * bool(but) + re.escape(letters).replace(r"\-", "-") + "]"
         at = token.end()
     return f"(?s:{expression}{re.escape(segment[at:])})"
 
 
 def _date_expression(form: str) -> str:
-    """What a strptime format reads. Numbers may lack a leading zero where another character ends them."""
+    """What a strptime format reads. A number that touches no other may lack its leading zero."""
     if form == "iso":
         return r"\d{4}-?\d\d-?\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?"
     expression, at = "", 0
     for directive in _DIRECTIVE.finditer(form):
-        expression += re.escape(form[at : directive.start()])
-        letter, at = directive[1], directive.end()
-        if letter in _NUMBERS:
-            digits = _NUMBERS[letter]
-            apart = form[at : at + 1] not in ("", "%") and form[directive.start() - 1 : directive.start()] != letter
-            expression += rf"\d{{{1 if apart and digits == 2 else digits},{digits}}}"
+        start, end = directive.span()
+        expression += re.escape(form[at:start])
+        digits = _NUMBERS.get(directive[1])
+        touching = (start == at and at > 0) or form[end : end + 1] == "%"
+        if digits is None:
+            expression += _WORDS.get(directive[1], "[A-Za-z]+")
         else:
-            expression += _WORDS.get(letter, "[A-Za-z]+")
+            expression += rf"\d{{{digits if touching or digits > 2 else 1},{digits}}}"
+        at = end
     return expression + re.escape(form[at:])

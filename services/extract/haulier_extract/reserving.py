@@ -1,0 +1,70 @@
+"""What a run hauls: new files are kept in the exchange, then reserved in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from haulier import keys
+from haulier.definitions import Instance
+from haulier.exchange import Exchange
+from haulier.ledger.connection import connect
+from haulier.ledger.reservations import Candidate, Reservation, known, reserve, reserved_for_replay
+from haulier.originals import keep
+from haulier.task import Task
+from haulier_extract.sources import SOURCES
+from haulier_extract.sources.files import SourceFile
+
+
+def reserved(
+    task: Task, exchange: Exchange, instance: Instance, definition_digest: str
+) -> tuple[Reservation, tuple[str, ...]]:
+    """The run's deliveries, and why other files wait for a later run.
+
+    The ledger hears of a file when its original is kept. Raises what the source, the exchange and
+    the ledger raise.
+    """
+    application = f"haulier extract {task.attempt}"
+    if task.replay is not None:
+        with connect(task.settings, application) as connection:
+            return reserved_for_replay(connection, task), ()
+    found = SOURCES["files"](instance, task.interval, task.settings)
+    new: Sequence[SourceFile] = found.files
+    if new and task.verb == "run":
+        # A connection of its own: no connection stays open while files are sent.
+        with connect(task.settings, application) as connection:
+            uris = [file.uri for file in new]
+            recorded = known(connection, task.settings, task.pipeline, task.instance, uris)
+        digests = {uri: sha256 for uri, (sha256, _, _) in recorded.items()}
+        new = [file for file in new if digests.get(file.uri) != file.sha256]
+    candidates, changed = _kept(task, exchange, new)
+    with connect(task.settings, application) as connection:
+        reservation = reserve(
+            connection,
+            task,
+            definition_digest=definition_digest,
+            candidates=candidates,
+            copies=instance.source.files.copies,
+            preview=task.verb == "plan",
+        )
+    return reservation, (*found.waiting, *changed)
+
+
+def _kept(task: Task, exchange: Exchange, files: Iterable[SourceFile]) -> tuple[list[Candidate], list[str]]:
+    """The files whose originals are in the exchange, and notes on those that changed before they were."""
+    candidates, changed = [], []
+    for file in files:
+        original = keys.original(task.pipeline, task.instance, file.sha256)
+        if not keep(exchange, original, file.path, sha256=file.sha256, size=file.bytes):
+            changed.append(f"{file.uri} waits: it was written to while it was read")
+            continue
+        candidates.append(
+            Candidate(
+                logical_name=file.logical_name,
+                uri=file.uri,
+                sha256=file.sha256,
+                bytes=file.bytes,
+                modified_at=file.modified_at,
+                original=original,
+            )
+        )
+    return candidates, changed
