@@ -194,4 +194,14 @@ class _Reader:
 
 
 def _user(environ: Mapping[str, str]) -> str:
-    return environ.get("USER") or environ.get("LOGNAME") or "unknown"
+    """Whoever runs this process; a container's numeric user has no name but its number."""
+    named = environ.get("USER") or environ.get("LOGNAME")
+    if named:
+        return named
+    import os
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -60,13 +61,13 @@ class Hauled:
 def place(tier: Tier, database: Database, folder: Path) -> Hauled:
     folder.mkdir(exist_ok=True)
     environ = {
+        **os.environ,
         **database.environment,
         "HAULIER_HOME": str(folder),
         "HAULIER_EXCHANGE": f"file://{folder}/exchange",
         "HAULIER_DEFINITIONS": str(CLINICAL),
         "HAULIER_SOURCE_ROOT": str(folder / "landing"),
         "HAULIER_ACTOR": "tester",
-        "PATH": "/usr/bin:/bin",
     }
     return Hauled(environ=environ, database=database, home=folder)
 
@@ -84,6 +85,9 @@ def hauled(tier: Tier, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hau
             start, end = f"{date}T00:00:00Z", f"{trial.date_of(0).replace(day=date.day + 1)}T00:00:00Z"
             expected = 65 if str(date) == QUARANTINED_DAY else 0
             made.json("run", "--interval-start", start, "--interval-end", end, "--in-process", code=expected)
+            if expected:
+                (folder / "status.json").write_text(made.text("status", "--now", end, "--output", "json"))
+                (folder / "status.txt").write_text(made.text("status", "--now", end))
         yield made
 
 
@@ -97,10 +101,10 @@ def fresh(tier: Tier, database: Database, tmp_path: Path) -> Hauled:
 
 
 def test_a_range_is_hauled_by_cold_processes_side_by_side(fresh: Hauled) -> None:
-    words = ("run", "--pipeline", "vitals", "--from", "2026-01-05", "--to", "2026-01-07", "--jobs", "2")
+    words = ("run", "--pipeline", "vitals", "--from", "2026-01-05", "--to", "2026-01-06", "--jobs", "2")
     document = fresh.json(*words)
     assert {one["outcome"] for one in document["runs"]} == {"loaded"}
-    assert len(document["runs"]) == 6
+    assert len(document["runs"]) == 3
     for line in document["summary"]:
         source, target = line["source"], line["target"]
         assert source["read"] == sum(source.values()) - source["read"] > 0
@@ -171,18 +175,29 @@ def test_check_finds_all_well(hauled: Hauled) -> None:
     assert {one["by"] for one in document["checked"]} == {"haulier", "extract", "transform", "load"}
 
 
-def test_status_shows_the_quarantined_run_first(hauled: Hauled) -> None:
-    document = hauled.json("status", "--now", "2026-01-10T00:00:00Z")
-    assert [(q["pipeline"], q["instance"]) for q in document["quarantined"]] == [("labs", "703")]
-    states = {(i["pipeline"], i["instance"]): i["state"] for i in document["instances"]}
-    assert states.pop(("labs", "703")) == "quarantined"
-    assert set(states.values()) == {"on time"}
-    first = document["instances"][0]
-    assert (first["pipeline"], first["instance"]) == ("labs", "703")
-    later = hauled.json("status", "--now", "2026-01-11T00:00:00Z", "--pipeline", "vitals")
-    assert {i["state"] for i in later["instances"]} == {"waiting"}
-    latest = hauled.json("status", "--now", "2026-01-13T00:00:00Z", "--pipeline", "vitals")
-    assert {i["state"] for i in latest["instances"]} == {"late"}
+def test_status_shows_a_quarantined_run_first_until_its_files_come_corrected(hauled: Hauled) -> None:
+    early = json.loads((hauled.home / "status.json").read_text())
+    first = early["instances"][0]
+    assert (first["pipeline"], first["instance"], first["state"]) == ("labs", "703", "quarantined")
+    assert {one["state"] for one in early["instances"][1:]} == {"on time"}
+    assert (hauled.home / "status.txt").read_text().startswith("Quarantined: 1 run of which no row entered\n")
+
+    later = hauled.json("status", "--now", "2026-01-10T00:00:00Z")
+    assert [one["corrected"] for one in later["quarantined"]] == [True]
+    assert {one["state"] for one in later["instances"]} == {"on time"}
+    assert "corrected since" in hauled.text("status")
+    due = ("run", "--due", "--now", "2026-01-10T00:00:00Z")
+    assert hauled.json(*due)["runs"] == [], "nobody waits for the quarantined run any more"
+
+
+def test_status_tells_the_late_from_those_that_only_wait(hauled: Hauled) -> None:
+    def states(now: str) -> set[str]:
+        found = hauled.json("status", "--now", now, "--pipeline", "vitals")["instances"]
+        return {one["state"] for one in found}
+
+    assert states("2026-01-10T23:59:59Z") == {"on time"}
+    assert states("2026-01-11T00:00:00Z") == {"waiting"}
+    assert states("2026-01-12T00:00:00Z") == {"late"}
 
 
 def test_status_lists_runs(hauled: Hauled) -> None:
@@ -405,3 +420,50 @@ def until() -> Callable[..., None]:
             time.sleep(0.02)
 
     return wait
+
+
+def test_the_demo_can_be_done_twice_and_what_it_proposes_works(tmp_path: Path) -> None:
+    """A tier of its own, thirty runs, the same thirty again, every command it prints, and away with it."""
+    environ = dict(os.environ)
+
+    def demo(*words: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "haulier_command", "demo", "--output", "json", *words]
+        done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said
+
+    try:
+        first = demo()
+        assert len(first["runs"]) == 30
+        assert [f"{q['pipeline']}/{q['instance']}" for q in first["quarantined"]] == ["labs/703"]
+        assert first["quarantined"][0]["file"] == "labs_2026-01-07.csv.gz", "it says what put it right"
+        for line in first["summary"]:
+            assert line["source"]["read"] * 2 == sum(line["source"].values())
+            assert line["target"]["produced"] * 2 == sum(line["target"].values())
+
+        second = demo()
+        assert second["again"]
+        assert {run["outcome"] for run in second["runs"]} == {"already done", "empty", "quarantined"}
+        for table in ("clinical.labs", "clinical.vitals"):
+            assert second["tables"][table]["sha256_before"] == first["tables"][table]["sha256"]
+            assert second["tables"][table] == {
+                **second["tables"][table],
+                "rows": first["tables"][table]["rows"],
+            }
+            assert second["tables"][table]["sha256"] == first["tables"][table]["sha256"]
+
+        for line in second["next"][:-1]:
+            done = subprocess.run(
+                ["/bin/bash", "-c", line],
+                env=environ,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, (line, done.stderr)
+            assert done.stdout or "--to" in line, line
+    finally:
+        demo("--down")
+    assert not (tmp_path / ".haulier").exists()

@@ -17,7 +17,7 @@ from haulier_command.hauling import Hauled
 from haulier_command.ledger import Row, accounts, reading, rows
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.summary import summary, tables
-from haulier_command.surroundings import Surroundings, me, near
+from haulier_command.surroundings import Surroundings, home_of, me, near
 from haulier_command.tables import Target
 from haulier_command.verbs.run import failures
 from haulier_command.words import counted, interval_name
@@ -183,14 +183,8 @@ def _commands(
     around: Surroundings, demo: Demo, traced: Sequence[Row], replayable: Sequence[Row]
 ) -> list[str]:
     """Commands that work as they stand."""
-    home = around.environ.get("HAULIER_HOME") or (
-        ".haulier" if demo.home != Path(".haulier").absolute() else ""
-    )
-    prefix = (
-        ""
-        if not home or demo.home == Path(home).absolute()
-        else f"HAULIER_HOME={shlex.quote(near(demo.home))} "
-    )
+    elsewhere = demo.home != home_of(around.environ)
+    prefix = f"HAULIER_HOME={shlex.quote(near(demo.home))} " if elsewhere else ""
     mine = f"{prefix}{me()}"
     newest = max((one.run.interval.end for one in demo.hauled), default=None)
     now = f" --now {newest:%Y-%m-%dT%H:%M:%SZ}" if newest else ""

@@ -102,7 +102,7 @@ def _blocks(title: str, answers: list[Answer], manifests: Mapping[StepName, Mani
     if last.result.get("outcome") == "already done":
         done = f"It is done already (generation {last.result.get('generation')}); a run would find that and stop."
         return [Lines(title=title, lines=[done, *_NOTHING])]
-    blocks: list[Block] = [Lines(title=title, lines=[f"If {title} ran now:"])]
+    blocks: list[Block] = [Lines(title=f"If {title} ran now", lines=[])]
     if extracted := manifests.get("extract"):
         blocks.append(_deliveries(extracted, manifests.get("transform")))
     # Each step repeats what the one before it noted.
@@ -157,11 +157,15 @@ def _deliveries(extracted: Manifest, transformed: Manifest | None) -> Table:
 
 def _target(loaded: Answer) -> Table:
     counts = loaded.counts
-    outcome = "quarantined" if loaded.result.get("outcome") == "quarantined" or loaded.code == 65 else ""
+    target = counts.get("target", "the table")
+    held = counts.get("would_be") == "quarantined"
     return Table(
-        title="It would be quarantined: no row would enter" if outcome else "It would do this to the table",
+        title=f"It would be quarantined: too many rows are rejected, so none would enter {target}"
+        if held
+        else f"It would do this to {target}",
         columns=columns("rows", "number#"),
         rows=[
             (name, counts.get(name, 0)) for name in TARGET_ACCOUNT if counts.get(name) or name == "produced"
         ],
+        note="as they would be without the quarantine" if held else "",
     )

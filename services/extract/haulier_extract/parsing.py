@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +15,18 @@ from pyarrow import csv as arrow_csv
 from haulier.definitions import Csv
 from haulier.encodings import cell_encoding
 from haulier.records import Block, BoolArray, IntArray
+from haulier_extract import arrays
 from haulier_extract.fields import Fields
 
 #: Bytes from here on are not ASCII.
 _HIGH = 128
 _RAGGED = "ragged"
 _NOWHERE: IntArray = np.zeros(0, dtype=np.int64)
+
+
+@lru_cache(maxsize=1000)
+def _problems(rule: str, message: str) -> str:
+    return json.dumps([{"rule": rule, "column": None, "message": message}])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,11 @@ class Bad:
     index: int
     rule: str
     message: str
+
+    @property
+    def problems(self) -> str:
+        """As `haulier.rows.REJECT_SCHEMA` wants them."""
+        return _problems(self.rule, self.message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +104,10 @@ class Parser:
             ragged += others
             spots = np.concatenate((places, spots))
             order = np.argsort(spots)
-            table, places = pa.concat_tables([table, more]).take(pa.array(order)), spots[order]
+            table, places = (
+                pa.concat_tables([table, more]).take(arrays.numbers(order, pa.int64())),
+                spots[order],
+            )
         white = {one.index for one in ragged if one.rule == _RAGGED and self._is_white(block, one.index)}
         bad += [one for one in ragged if one.index not in white]
         return Parsed(
@@ -176,7 +192,7 @@ class Parser:
             else:
                 bad.append(self._ragged(index, len(cells)))
         columns = zip(*rows, strict=True) if rows else ([] for _ in self.schema)
-        table = pa.table([pa.array(column, pa.string()) for column in columns], schema=self.schema)
+        table = pa.Table.from_arrays([arrays.texts(column) for column in columns], schema=self.schema)
         return table, np.array(good, dtype=np.int64), bad
 
     def _ragged(self, index: int, width: int) -> Bad:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from haulier.definitions import Csv
 from haulier.errors import DataError
 from haulier.manifest import SourceAccount
 from haulier.records import Block, BoolArray, IntArray
-from haulier.rows import REJECT_SCHEMA, SYSTEM_FIELDS
+from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW, SYSTEM_FIELDS
+from haulier_extract import arrays
 from haulier_extract.footer import Footer
 from haulier_extract.header import read_header
 from haulier_extract.parsing import Bad, Parser
@@ -66,7 +64,7 @@ class Reader:
 
         Raises `DataError` when the footer contradicts what was read, and for a wanted row that is not there.
         """
-        rows, rejects = _Rows(most_rows, most_bytes), _Rejects()
+        rows, rejects = _Rows(most_rows, most_bytes), _Rejects(self._position)
         footer = Footer(self._csv)
         first = last = 0
         for block in footer.before(self._blocks):
@@ -77,7 +75,7 @@ class Reader:
             self._accepted += len(parsed.places)
             self._blank += parsed.blank
             self.rules.update(bad.rule for bad in parsed.bad)
-            rejects.add(block, parsed.bad, self._position)
+            rejects.add(block, parsed.bad)
             table = self._with_place(parsed.columns, block.first + parsed.places)
             yield from (Batch(rows=group) for group in rows.add(table, block.stop - int(block.starts[0])))
             if rejects.full:
@@ -125,13 +123,8 @@ class Reader:
 
     def _with_place(self, columns: pa.Table, numbers: IntArray) -> pa.Table:
         position = np.full(len(numbers), self._position, dtype=np.int32)
-        place = [_arrow(position, pa.int32()), _arrow(numbers, pa.int64())]
+        place = [arrays.numbers(position, pa.int32()), arrays.numbers(numbers, pa.int64())]
         return pa.Table.from_arrays([*place, *columns.columns], schema=self.schema)
-
-
-def _arrow(numbers: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """`pyarrow.array` asks pandas whether these are its numbers: 240 ms where pandas is installed."""
-    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
 class _Rows:
@@ -170,32 +163,38 @@ class _Rows:
 class _Rejects:
     """Gathers rejected records, each with its bytes."""
 
-    def __init__(self) -> None:
-        self._columns: dict[str, list[object]] = {name: [] for name in REJECT_SCHEMA.names}
-        self._rows = self._bytes = 0
+    def __init__(self, position: int) -> None:
+        self._position = position
+        self._rejects: list[tuple[int, Bad, bytes, int]] = []
+        self._bytes = 0
 
     @property
     def full(self) -> bool:
-        return self._rows >= REJECTS or self._bytes >= REJECTED_BYTES
+        return len(self._rejects) >= REJECTS or self._bytes >= REJECTED_BYTES
 
-    def add(self, block: Block, bad: Sequence[Bad], position: int) -> None:
+    def add(self, block: Block, bad: Sequence[Bad]) -> None:
         for one in bad:
             verbatim, length = block.verbatim(one.index)
-            problem = {"rule": one.rule, "column": None, "message": one.message}
-            row = (
-                *(position, block.first + one.index, None),
-                *("extract", one.rule, None, one.message, json.dumps([problem])),
-                *(verbatim, length),
-            )
-            for column, value in zip(self._columns.values(), row, strict=True):
-                column.append(value)
-            self._rows += 1
+            self._rejects.append((block.first + one.index, one, verbatim, length))
             self._bytes += len(verbatim)
 
     def table(self) -> pa.Table | None:
         """What was gathered since the last time, if anything."""
-        if not self._rows:
+        if not self._rejects:
             return None
-        table = pa.table(self._columns, schema=REJECT_SCHEMA)
-        self.__init__()  # type: ignore[misc]
-        return table
+        rows, bad, verbatim, lengths = zip(*self._rejects, strict=True)
+        count = len(rows)
+        columns = {
+            DELIVERY: arrays.numbers(np.full(count, self._position, dtype=np.int32), pa.int32()),
+            ROW: arrays.numbers(np.array(rows, dtype=np.int64), pa.int64()),
+            OUTPUT: pa.nulls(count, pa.int32()),
+            "step": arrays.texts(["extract"] * count),
+            "rule": arrays.texts([one.rule for one in bad]),
+            "column": pa.nulls(count, pa.string()),
+            "message": arrays.texts([one.message for one in bad]),
+            "problems": arrays.texts([one.problems for one in bad]),
+            "verbatim": arrays.of_bytes(verbatim, pa.binary()),
+            "verbatim_bytes": arrays.numbers(np.array(lengths, dtype=np.int64), pa.int64()),
+        }
+        self._rejects, self._bytes = [], 0
+        return pa.Table.from_arrays([columns[name] for name in REJECT_SCHEMA.names], schema=REJECT_SCHEMA)

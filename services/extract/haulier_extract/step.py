@@ -23,6 +23,7 @@ from haulier.parts import PartWriter
 from haulier.rows import REJECT_SCHEMA
 from haulier.sealing import digest_of, read_manifest, seal
 from haulier.task import Outcome, Task
+from haulier_extract.ahead import ahead
 from haulier_extract.reading import Reader
 from haulier_extract.reserving import reserved
 
@@ -115,7 +116,7 @@ def _read(
         blocks = records_of(exchange, delivery, csv)
         reader = Reader(blocks, csv, name=delivery.uri, position=position, wanted=wanted)
         rows = PartWriter(exchange, keys, "extract", task.attempt, reader.schema)
-        for batch in reader.batches(settings.batch_rows, settings.batch_bytes):
+        for batch in ahead(reader.batches(settings.batch_rows, settings.batch_bytes)):
             if batch.rows is not None:
                 rows.write(batch.rows)
             if batch.rejects is not None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from haulier_transform import kernels as pc
 
 #: An Arrow array; pyarrow carries no types.
 Array = Any
@@ -58,14 +59,27 @@ def numbers_of(array: Array, missing: int = 0) -> NDArray[Any]:
         return np.zeros(0, dtype=dtype)
     _, data = array.buffers()
     values = np.frombuffer(data, dtype=dtype)[array.offset : array.offset + len(array)]
-    return np.where(mask_of(array.is_valid()), values, dtype.type(missing)) if array.null_count else values
+    return np.where(valid_of(array), values, dtype.type(missing)) if array.null_count else values
 
 
 def mask_of(array: Array) -> Mask:
     """A boolean Arrow array as numpy; null is false."""
     valid, data = array.buffers()
     mask = _bits(data, array)
-    return mask & _bits(valid, array) if array.null_count else mask
+    return mask if valid is None else mask & _bits(valid, array)
+
+
+def valid_of(array: Array) -> Mask:
+    """Which values are not null."""
+    valid = array.buffers()[0]
+    return np.ones(len(array), dtype=bool) if valid is None else _bits(valid, array)
+
+
+def beside(count: int, at: Positions) -> Positions:
+    """All positions below ``count`` but some."""
+    rest = np.ones(count, dtype=bool)
+    rest[at] = False
+    return positions(rest)
 
 
 def _bits(data: Any, array: Array) -> Mask:

@@ -16,7 +16,8 @@ from haulier.contracts import Contract
 from haulier.definitions import Instance
 from haulier.errors import DefinitionError
 from haulier.manifest import Delivery
-from haulier_transform.arrays import Array, Mask, Positions, numbers_of, of_numbers, of_texts
+from haulier_transform import kernels as pc
+from haulier_transform.arrays import Array, Mask, Positions, beside, numbers_of, of_numbers, of_texts
 from haulier_transform.header import Header, match
 from haulier_transform.judging import Finding, Judge
 from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
@@ -37,11 +38,11 @@ class Outputs:
 
     def taken(self, at: Positions) -> Outputs:
         places = of_numbers(at)
-        columns = {name: array.take(places) for name, array in self.columns.items()}
+        columns = {name: pc.take(array, places) for name, array in self.columns.items()}
         return Outputs(source=self.source[at], output=self.output[at], columns=columns)
 
     def without(self, at: Positions) -> Outputs:
-        return self.taken(np.setdiff1d(np.arange(len(self.source)), at)) if len(at) else self
+        return self.taken(beside(len(self.source), at)) if len(at) else self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,7 @@ class Canonical:
         )
 
     def _header(self, text: pa.Table, delivery: NDArray[np.int32]) -> tuple[Header, list[str]]:
-        names = [self._deliveries[place].logical_name for place in np.unique(delivery)]
+        names = [self._deliveries[place].logical_name for place in np.flatnonzero(np.bincount(delivery)).tolist()]
         key = tuple(text.column_names)
         if key not in self._headers:
             try:
@@ -152,7 +153,7 @@ class Canonical:
             judged[name] = judge.missing(count) if place is None else judge.cells(text.column(place))
             problems += judged[name].problems
             flags.add(judged[name].flags, everything, whole)
-        keep = np.setdiff1d(everything, rejects.add(problems, everything, whole))
+        keep = beside(count, rejects.add(problems, everything, whole))
         if self._unpivot is None:
             source = keep
             output = np.zeros(len(keep), dtype=np.int64) if self._reshapes else whole[: len(keep)]
@@ -163,14 +164,14 @@ class Canonical:
             cells = values.cells(unpivoted.cells)
             bad = rejects.add(cells.problems, source, output)
             flags.add(cells.flags, source, output)
-            if empty := len(keep) - len(np.unique(source)):
+            if empty := len(keep) - int(np.count_nonzero(np.bincount(source, minlength=count))):
                 filtered["no value in any unpivoted column"] += empty
         columns = {}
         for name, judge in self._judges.items():
             if name in judged:
                 columns[name] = judged[name].take(source)
             elif name in self._labels:
-                columns[name] = self._labels[name].take(of_numbers(output))
+                columns[name] = pc.take(self._labels[name], of_numbers(output))
             elif self._is_unpivoted(name):
                 columns[name] = cells.take(np.arange(len(source), dtype=np.int64))
             else:

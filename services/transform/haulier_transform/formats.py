@@ -13,12 +13,21 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from haulier.errors import DefinitionError
 from haulier.formats import ISO, problem_for
-from haulier_transform.arrays import Array, Mask, mask_of, matches, numbers_of, of_mask, of_texts
+from haulier_transform import kernels as pc
+from haulier_transform.arrays import (
+    Array,
+    Mask,
+    mask_of,
+    matches,
+    numbers_of,
+    of_mask,
+    of_texts,
+    valid_of,
+)
 
 _ISO_DATE = "(?P<Y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"
 # A fraction may go on with zeros: they say nothing that microseconds lose.
@@ -85,8 +94,8 @@ class Format:
 
     def read(self, texts: Array) -> Fields:
         groups = pc.extract_regex(texts, self.pattern)
-        matched = mask_of(groups.is_valid())
-        fields = _Groups(groups.filter(of_mask(matched)))
+        matched = valid_of(groups)
+        fields = _Groups(pc.filter_(groups, of_mask(matched)))
         days, right = fields.days()
         of_day, right_time = fields.of_day()
         offset, has_offset, right_offset = fields.offset()
@@ -127,12 +136,12 @@ class _Groups:
     def _whole(self, name: str, default: int) -> NDArray[np.int64]:
         if name not in self._names:
             return np.full(len(self._groups), default, dtype=np.int64)
-        text = pc.utf8_ltrim_whitespace(pc.struct_field(self._groups, name))
+        text = pc.utf8_trim_whitespace(pc.struct_field(self._groups, name))
         numbers = pc.cast(pc.replace_substring_regex(text, r"\A\z", str(default)), pa.int64())
         return numbers_of(numbers)
 
     def _name(self, name: str, names: tuple[str, ...]) -> NDArray[np.int64]:
-        found = pc.index_in(self._text(name), value_set=of_texts(names))
+        found = pc.index_in(self._text(name), of_texts(names))
         return numbers_of(found, missing=-1).astype(np.int64)
 
     def days(self) -> tuple[NDArray[np.int64], Mask]:
@@ -178,7 +187,7 @@ class _Groups:
         text = pc.struct_field(self._groups, "z")
         has = ~matches(text, "")
         text = pc.replace_substring_regex(text, r"\A(?:[Zz]|)\z", "+0000")
-        digits = pc.utf8_rpad(pc.replace_substring(pc.utf8_slice_codeunits(text, 1), ":", ""), 4, "0")
+        digits = pc.utf8_rpad(pc.replace_substring(pc.utf8_slice(text, 1), ":", ""), 4, "0")
         number = numbers_of(pc.cast(digits, pa.int64()))
         hour, minute = number // 100, number % 100
         sign = np.where(mask_of(pc.starts_with(text, "-")), -1, 1)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from haulier import rows
 from haulier.contracts import Column
 from haulier.definitions import Transform
+from haulier_transform import kernels as pc
 from haulier_transform.arrays import (
     Array,
     Mask,
@@ -26,6 +26,7 @@ from haulier_transform.arrays import (
     of_texts,
     positions,
     quoted,
+    valid_of,
 )
 from haulier_transform.parsing import is_textual, parser_of
 from haulier_transform.rules import REQUIRED, Rules
@@ -60,7 +61,7 @@ class Judged:
         """The values of some rows."""
         if self.codes is None and np.array_equal(at, np.arange(len(self.values))):
             return self.values
-        return self.values.take(of_numbers(at if self.codes is None else self.codes[at]))
+        return pc.take(self.values, of_numbers(at if self.codes is None else self.codes[at]))
 
 
 class Judge:
@@ -83,11 +84,9 @@ class Judge:
         if not self._textual:
             texts = pc.utf8_trim_whitespace(texts)
         if len(self._markers):
-            texts = pc.if_else(pc.is_in(texts, value_set=self._markers), null(pa.string()), texts)
+            texts = pc.if_else(pc.is_in(texts, self._markers), null(pa.string()), texts)
         parsed = self._parse(texts)
-        empty = Wrong(
-            rule=REQUIRED, at=positions(mask_of(texts.is_null())), says=f"is no value; {self._wanted}"
-        )
+        empty = Wrong(rule=REQUIRED, at=positions(~valid_of(texts)), says=f"is no value; {self._wanted}")
         wrong = [*([empty] if self.is_required else []), *parsed.wrong, *self.rules.broken(parsed.values)]
         return Judged(
             values=parsed.values,
@@ -101,7 +100,7 @@ class Judge:
     def holds(self, cells: Array) -> Mask:
         """Which source texts are a value to unpivot, not an empty cell or a mark for none."""
         texts = cells if self._textual else pc.utf8_trim_whitespace(cells)
-        return mask_of(texts.is_valid()) & ~mask_of(pc.is_in(texts, value_set=self._or_empty))
+        return valid_of(texts) & ~mask_of(pc.is_in(texts, self._or_empty))
 
     def missing(self, count: int) -> Judged:
         """A column that the header does not have."""
@@ -123,7 +122,7 @@ class Judge:
         """What typed values, one per row, break."""
         wrong = list(self.rules.broken(values))
         if self.is_required and values.null_count:
-            empty = positions(mask_of(values.is_null()))
+            empty = positions(~valid_of(values))
             wrong.insert(0, Wrong(rule=REQUIRED, at=empty, says=f"is no value; {self._wanted}"))
         return self.findings(wrong, values)
 
@@ -144,7 +143,7 @@ class Judge:
     ) -> Finding:
         messages = [
             _message(f"{'an empty cell' if value is None else quoted(value)} {wrong.says}", how_to_fix)
-            for value in shown.take(of_numbers(wrong.at)).to_pylist()
+            for value in pc.take(shown, of_numbers(wrong.at)).to_pylist()
         ]
         if codes is None:
             at, which = wrong.at, np.arange(len(wrong.at), dtype=np.int64)
@@ -165,9 +164,9 @@ def _distinct(cells: Any, *, by_row: bool) -> tuple[Array, NDArray[np.int64] | N
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
     if pa.types.is_dictionary(cells.type):
-        cells = cells.cast(pa.string())
+        cells = pc.cast(cells, pa.string())
     head = cells.slice(0, _SAMPLE)
-    if by_row or (len(cells) > _SAMPLE and pc.count_distinct(head).as_py() > _DISTINCT * len(head)):
+    if by_row or (len(cells) > _SAMPLE and pc.count_distinct(head) > _DISTINCT * len(head)):
         return cells, None
-    encoded = pc.dictionary_encode(cells, null_encoding="encode")
+    encoded = pc.dictionary_encode(cells)
     return encoded.dictionary, numbers_of(encoded.indices).astype(np.int64)

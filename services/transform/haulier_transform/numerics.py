@@ -7,14 +7,13 @@ from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from haulier_transform import kernels as pc
 from haulier_transform.arrays import (
     Array,
     Parsed,
     Parser,
     Wrong,
-    mask_of,
     matches,
     numbers_of,
     of_decimals,
@@ -22,6 +21,7 @@ from haulier_transform.arrays import (
     only,
     patched,
     positions,
+    valid_of,
 )
 
 #: pg_type -> lowest and highest value.
@@ -152,7 +152,7 @@ def _number_shape(mark: str) -> str:
 
 
 def _missed(texts: Array, shape: np.ndarray) -> np.ndarray:
-    return positions(mask_of(texts.is_valid()) & ~shape)
+    return positions(valid_of(texts) & ~shape)
 
 
 def _integer(text: str) -> int | None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from haulier import rows
 from haulier.contracts import Column
 from haulier.definitions import Transform
+from haulier_transform import kernels as pc
 from haulier_transform.arrays import (
     Array,
     Parsed,
@@ -26,6 +26,7 @@ from haulier_transform.arrays import (
     of_texts,
     only,
     positions,
+    valid_of,
 )
 from haulier_transform.numerics import WHOLE_RANGES, double, number, whole
 
@@ -79,9 +80,9 @@ def text(texts: Array) -> Parsed:
 
 def boolean(texts: Array) -> Parsed:
     lowered = pc.utf8_lower(texts)
-    yes = mask_of(pc.is_in(lowered, value_set=of_texts(_TRUE)))
-    known = yes | mask_of(pc.is_in(lowered, value_set=of_texts(_FALSE)))
-    missed = mask_of(texts.is_valid()) & ~known
+    yes = mask_of(pc.is_in(lowered, of_texts(_TRUE)))
+    known = yes | mask_of(pc.is_in(lowered, of_texts(_FALSE)))
+    missed = valid_of(texts) & ~known
     says = "is neither true (t, yes, y, 1) nor false (f, no, n, 0)"
     return Parsed(
         values=only(of_mask(yes), known), wrong=[Wrong(rule="type", at=positions(missed), says=says)]
@@ -91,11 +92,11 @@ def boolean(texts: Array) -> Parsed:
 def uuid(texts: Array) -> Parsed:
     """Five groups of hexadecimal digits, or the 32 digits alone."""
     shape = matches(texts, _UUID)
-    digits = pc.replace_substring(texts.filter(of_mask(shape)), "-", "").to_pylist()
+    digits = pc.replace_substring(pc.filter_(texts, of_mask(shape)), "-", "").to_pylist()
     data = pa.py_buffer(bytes.fromhex("".join(digits)))
     found = pa.Array.from_buffers(pa.binary(16), len(digits), [None, data])
-    storage = found.take(of_numbers(np.cumsum(shape) - 1, shape))
-    missed = mask_of(texts.is_valid()) & ~shape
+    storage = pc.take(found, of_numbers(np.cumsum(shape) - 1, shape))
+    missed = valid_of(texts) & ~shape
     says = "is not a UUID such as 123e4567-e89b-12d3-a456-426614174000"
     return Parsed(
         values=pa.ExtensionArray.from_storage(pa.uuid(), storage),

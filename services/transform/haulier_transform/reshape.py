@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from haulier_transform import kernels as pc
 from haulier_transform.arrays import Array, Positions, of_numbers, of_texts
 from haulier_transform.header import Header
 from haulier_transform.judging import Judge
@@ -31,17 +32,17 @@ def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> 
         return Unpivoted(source=nowhere, output=nowhere, cells=of_texts([]))
     ordinals = np.array(sorted(header.unpivoted), dtype=np.int64)
     taken = of_numbers(rows)
-    cells = [_texts(table.column(header.unpivoted[int(ordinal)])).take(taken) for ordinal in ordinals]
+    cells = [pc.take(_texts(table.column(header.unpivoted[int(ordinal)])), taken) for ordinal in ordinals]
     # Row by row, not column by column: the order must not depend on where a batch ends.
     held = np.stack([values.holds(column) for column in cells], axis=1)
     row, column = np.nonzero(held)
     return Unpivoted(
         source=rows[row],
         output=ordinals[column],
-        cells=pa.concat_arrays(cells).take(of_numbers(column * len(rows) + row)),
+        cells=pc.take(pa.concat_arrays(cells), of_numbers(column * len(rows) + row)),
     )
 
 
 def _texts(column: pa.ChunkedArray) -> Array:
     cells = column.combine_chunks()
-    return cells.cast(pa.string()) if pa.types.is_dictionary(cells.type) else cells
+    return pc.cast(cells, pa.string()) if pa.types.is_dictionary(cells.type) else cells

@@ -10,22 +10,27 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from haulier import rows
 from haulier.contracts import Column
 from haulier.definitions import Transform
 from haulier.errors import DefinitionError
 from haulier.formats import ISO
+from haulier_transform import kernels as pc
 from haulier_transform.arrays import (
     Array,
+    Mask,
     Wrong,
     mask_of,
+    matches,
+    numbers_of,
     of_decimals,
     of_numbers,
     of_texts,
     positions,
     quoted,
+    valid_of,
 )
 from haulier_transform.parsing import is_textual, parser_of
 
@@ -50,8 +55,8 @@ _LIMITS: dict[str, tuple[str, str, str]] = {
 class _Rule:
     name: str
     says: str
-    #: Typed values -> which of them break it; null where a value is null.
-    breaks: Callable[[Array], Array]
+    #: Typed values -> which of them break it; null breaks none.
+    breaks: Callable[[Array], Mask]
 
 
 class Rules:
@@ -76,7 +81,7 @@ class Rules:
 
 def _applied(some: tuple[_Rule, ...], values: Array) -> Iterator[Wrong]:
     for rule in some:
-        mask = mask_of(rule.breaks(values))
+        mask = rule.breaks(values)
         if mask.any():
             yield Wrong(rule=rule.name, at=positions(mask), says=rule.says)
 
@@ -89,7 +94,7 @@ def _hard(column: Column) -> Iterator[_Rule]:
         yield _Rule(
             name="enum",
             says=f"is not one of {shown}{more}",
-            breaks=lambda values: pc.and_not(pc.is_valid(values), _is_in(values, allowed)),
+            breaks=lambda values: valid_of(values) & ~_is_in(values, allowed),
         )
     for name, (breaks, words, rounding) in _LIMITS.items():
         text = getattr(column, name)
@@ -100,12 +105,12 @@ def _hard(column: Column) -> Iterator[_Rule]:
     if column.min_length is not None:
         least = column.min_length
         says = f"has fewer than {least} characters"
-        yield _length(column, "min_length", says, lambda length: pc.less(length, _whole(least)))
+        yield _length(column, "min_length", says, lambda length: length < least)
     longest = [length for length in (column.max_length, _varchar(column.pg_type)) if length is not None]
     if longest:
         most = min(longest)
         says = f"has more than {most} characters"
-        yield _length(column, "max_length", says, lambda length: pc.greater(length, _whole(most)))
+        yield _length(column, "max_length", says, lambda length: length > most)
 
 
 def _soft(column: Column) -> Iterator[_Rule]:
@@ -122,8 +127,8 @@ def _limit(column: Column, name: str, text: str, breaks: str, words: str, roundi
     if isinstance(bound, bool):
         above = bound
         always = above if breaks.startswith("less") else not above
-        return _Rule(name=name, says=says, breaks=lambda values: _each(values, always))
-    return _Rule(name=name, says=says, breaks=lambda values: pc.call_function(breaks, [values, bound]))
+        return _Rule(name=name, says=says, breaks=lambda values: valid_of(values) & always)
+    return _Rule(name=name, says=says, breaks=lambda values: mask_of(pc.compared(breaks, values, bound)))
 
 
 def _bound(column: Column, text: str, rounding: str) -> Any:
@@ -158,10 +163,9 @@ def _typed(column: Column, texts: list[str], what: str) -> Array:
 
 
 def _pattern(column: Column, pattern: str) -> _Rule:
-    whole = rf"\A(?:{pattern})\z"
     _require_text(column, "pattern")
     try:
-        pc.match_substring_regex(of_texts([""]), whole)
+        matches(of_texts([""]), pattern)
     except pa.ArrowInvalid as exc:
         raise DefinitionError(
             f"{column.name}: pattern {pattern!r} is not one RE2 reads: it has no look-around and no "
@@ -170,28 +174,23 @@ def _pattern(column: Column, pattern: str) -> _Rule:
     return _Rule(
         name="pattern",
         says=f"does not match the pattern {pattern}",
-        breaks=lambda values: pc.invert(pc.match_substring_regex(values, whole)),
+        breaks=lambda values: valid_of(values) & ~matches(values, pattern),
     )
 
 
-def _length(column: Column, name: str, says: str, breaks: Callable[[Array], Array]) -> _Rule:
+def _length(column: Column, name: str, says: str, breaks: Callable[[NDArray[Any]], Mask]) -> _Rule:
     _require_text(column, name)
-    return _Rule(name=name, says=says, breaks=lambda values: breaks(pc.utf8_length(values)))
+    return _Rule(
+        name=name,
+        says=says,
+        breaks=lambda values: valid_of(values) & breaks(numbers_of(pc.utf8_length(values))),
+    )
 
 
-def _each(values: Array, breaks: bool) -> Array:
-    valid = values.is_valid()
-    return valid if breaks else pc.and_not(valid, valid)
-
-
-def _whole(number: int) -> Any:
-    return of_numbers(np.array([number], dtype=np.int32))[0]
-
-
-def _is_in(values: Array, allowed: Array) -> Array:
+def _is_in(values: Array, allowed: Array) -> Mask:
     if isinstance(values, pa.ExtensionArray):  # uuid
         values, allowed = values.storage, allowed.storage
-    return pc.is_in(values, value_set=allowed)
+    return mask_of(pc.is_in(values, allowed))
 
 
 def _require_text(column: Column, what: str) -> None:

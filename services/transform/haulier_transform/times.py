@@ -7,20 +7,20 @@ from datetime import tzinfo
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from haulier.formats import ISO
+from haulier_transform import kernels as pc
 from haulier_transform.arrays import (
     Array,
     Parsed,
     Parser,
     Wrong,
-    mask_of,
     matches,
     numbers_of,
     of_mask,
     of_numbers,
     positions,
+    valid_of,
 )
 from haulier_transform.formats import DAY, compiled
 from haulier_transform.zones import instants
@@ -51,16 +51,16 @@ def moments(pg_type: str, forms: Sequence[str], zone: tzinfo, where: str) -> Par
         count = len(texts)
         local, offset = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         found, has_offset = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
-        valid = mask_of(texts.is_valid())
+        valid = valid_of(texts)
         if fast:
             found = matches(texts, _PLAIN)
-            plain = pc.cast(texts.filter(of_mask(found)), pa.timestamp("us"))
+            plain = pc.cast(pc.filter_(texts, of_mask(found)), pa.timestamp("us"))
             local[found] = numbers_of(plain)
         for form in formats:
             open_ = positions(valid & ~found)
             if not len(open_):
                 break
-            fields = form.read(texts.take(of_numbers(open_)))
+            fields = form.read(pc.take(texts, of_numbers(open_)))
             at = open_[fields.found]
             local[at] = fields.days * DAY + fields.of_day
             offset[at], has_offset[at] = fields.offset, fields.has_offset

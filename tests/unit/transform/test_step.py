@@ -347,7 +347,7 @@ def test_without_functions_pandas_is_not_imported(bench: Bench, tmp_path: Path) 
         import sys
         from haulier_transform.__main__ import cli
         code = cli()
-        heavy = [name for name in ("pandas", "boto3", "psycopg2", "sqlalchemy", "pyarrow.parquet") if name in sys.modules]
+        heavy = [name for name in ("pandas", "boto3", "psycopg2", "sqlalchemy", "pyarrow.parquet", "pyarrow.compute", "numpy.ma") if name in sys.modules]
         print(heavy, file=sys.stderr)
         sys.exit(code)
         """
