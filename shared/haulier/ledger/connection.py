@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
 from haulier.errors import DataError, DefinitionError, HaulierError, TransientError
@@ -89,12 +90,11 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _require_schema(cursor: Cursor) -> None:
-    cursor.execute("SELECT to_regclass('haulier.alembic_version') IS NOT NULL")
-    (migrated,) = cursor.fetchone() or (False,)
-    found = None
-    if migrated:
+    try:
         cursor.execute("SELECT version_num FROM haulier.alembic_version")
         found = (cursor.fetchone() or (None,))[0]
+    except psycopg2.errors.UndefinedTable:
+        found = None
     if found != SCHEMA_VERSION:
         state = f"is at version {found}" if found else "does not exist"
         raise DefinitionError(

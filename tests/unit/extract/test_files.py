@@ -18,7 +18,6 @@ from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.interval import Interval
 from haulier.settings import Settings
 from haulier_extract.sources import SOURCES
-from haulier_extract.sources import files as module
 from haulier_extract.sources.files import Found
 
 DAY = Interval(start=datetime(2026, 1, 5, tzinfo=UTC), end=datetime(2026, 1, 6, tzinfo=UTC))
@@ -143,7 +142,7 @@ class TestSelection:
 
     def test_a_source_folder_that_is_not_there_is_no_empty_day(self, folder: Path) -> None:
         with pytest.raises(
-            DefinitionError, match="HAULIER_SOURCE_ROOT: .*missing is not a folder; is it mounted"
+            DefinitionError, match=r"HAULIER_SOURCE_ROOT: .*missing is not a folder; is it mounted"
         ):
             look(folder / "missing")
 
@@ -158,7 +157,7 @@ class TestSelection:
         def refuse(_: Path) -> Any:
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr(module, "file_chunks", refuse)
+        monkeypatch.setattr("haulier_extract.sources.files.file_chunks", refuse)
 
         with pytest.raises(TransientError, match=f"{path} cannot be read: Input/output error"):
             look(folder)
@@ -209,13 +208,15 @@ class TestReadiness:
             yield path.read_bytes()
             path.write_bytes(ROWS + b"3,4\n")
 
-        monkeypatch.setattr(module, "file_chunks", grow)
+        monkeypatch.setattr("haulier_extract.sources.files.file_chunks", grow)
 
         assert look(folder).waiting == (f"file://{path.name} waits: it was written to while it was read",)
 
     def test_a_file_that_vanishes_waits(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         put(folder / "labs.csv")
-        monkeypatch.setattr(module, "file_chunks", lambda path: (path.unlink(), path.read_bytes()))
+        monkeypatch.setattr(
+            "haulier_extract.sources.files.file_chunks", lambda path: (path.unlink(), path.read_bytes())
+        )
 
         assert look(folder).waiting == ("file://labs.csv waits: it vanished while it was looked at",)
 

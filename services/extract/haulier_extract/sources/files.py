@@ -48,7 +48,7 @@ class Found:
     waiting: tuple[str, ...] = ()
 
 
-def files(instance: Instance, interval: Interval, settings: Settings) -> Found:
+def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     """The complete files of an interval, oldest first.
 
     Each is read to its end every time: a digest is what a file is, and time and size are not (a
