@@ -51,12 +51,12 @@ demo-down: $(STAMP) ## stop what the demo started and remove it
 
 .PHONY: test
 test: $(STAMP) ## every test that can run here
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: coverage
 coverage: $(STAMP) ## every test, and the lines none of them reached
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n 2
+	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
@@ -142,3 +142,15 @@ def _now(text: str | None) -> datetime:
 
 def _lane(instance: Instance) -> tuple[str, str]:
     return instance.pipeline, instance.instance
+
+
+def positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or text.strip("0") == "":
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from haulier.errors import DefinitionError
 from haulier.interval import Interval
 from haulier.ledger.queries import queries
+from haulier_command.choice import positive
 from haulier_command.ledger import Row, reading, rows
 from haulier_command.output import Facts, Lines, Screen, Table, add_output_option, columns
 from haulier_command.sealed import Sealed, text_of
@@ -39,10 +40,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     listed = verbs.add_parser("list", help="counts by rule, and the rows", allow_abbrev=False)
     _add_filters(listed)
     listed.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="how many rows to show; default: 20"
+        "--limit", type=positive, default=20, metavar="N", help="how many rows to show; default: 20"
     )
     shown = verbs.add_parser("show", help="all there is to know of one, its row verbatim", allow_abbrev=False)
-    shown.add_argument("reject", type=int, metavar="ID")
+    shown.add_argument("reject", type=positive, metavar="ID")
     exported = verbs.add_parser("export", help="a CSV for whoever sent the files", allow_abbrev=False)
     _add_filters(exported)
     exported.add_argument("--to", type=Path, metavar="FILE", help="default: stdout")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from haulier.errors import DefinitionError
 from haulier.ledger.queries import queries
-from haulier_command.choice import add_instance_options
+from haulier_command.choice import add_instance_options, positive
 from haulier_command.codes import worst
 from haulier_command.hauling import Hauled, Run
 from haulier_command.ledger import Row, reading, rows
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_instance_options(parser, required=True)
     parser.add_argument("--rule", metavar="R", help="only rejects that break this rule first")
     parser.add_argument(
-        "--reject", type=int, action="append", metavar="ID", help="only this one; may be given again"
+        "--reject", type=positive, action="append", metavar="ID", help="only this one; may be given again"
     )
     parser.add_argument(
         "--reason", required=True, metavar="TEXT", help="what was fixed; recorded in the ledger"

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from haulier.errors import HaulierError
-from haulier_command.choice import add_instance_options, add_interval_options, add_range_options, chosen_runs
+from haulier_command.choice import (
+    add_instance_options,
+    add_interval_options,
+    add_range_options,
+    chosen_runs,
+    natural,
+    positive,
+)
 from haulier_command.codes import meaning, worst
 from haulier_command.hauling import Hauled, Hauling, Run
 from haulier_command.output import Block, Lines, Screen
@@ -41,10 +48,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def add_hauling_options(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--jobs", type=_positive, metavar="N", help="instances side by side; default: processors, at most 4"
+        "--jobs", type=positive, metavar="N", help="instances side by side; default: processors, at most 4"
     )
     parser.add_argument(
-        "--retries", type=_natural, default=2, metavar="N", help="tries again where that can help; default: 2"
+        "--retries", type=natural, default=2, metavar="N", help="tries again where that can help; default: 2"
     )
     parser.add_argument("--in-process", action="store_true", help="no process per step, to debug with")
 
@@ -127,15 +134,3 @@ def failures(hauled: Sequence[Hauled]) -> list[Block]:
         lines += [f"{those[0].run}{others}, {step}, exit {code} ({meaning(code)}):", f"    {error}"]
         lines += [f"    log: {near(log)}" for log in [those[0].log] if log]
     return [Lines(title=f"{counted(len(failed), 'run')} did not load", lines=lines, commands=True)]
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or text.strip("0") == "":
-        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from haulier.errors import DefinitionError
 from haulier.interval import Interval, parse_instant
 from haulier.ledger.queries import queries
-from haulier_command.choice import add_instance_options, chosen_instances, due_intervals
+from haulier_command.choice import add_instance_options, chosen_instances, due_intervals, positive
 from haulier_command.ledger import Row, corrected_runs, reading, rows
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.surroundings import Surroundings, me
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_instance_options(parser)
     parser.add_argument("--runs", action="store_true", help="list the runs")
     parser.add_argument(
-        "--limit", type=int, default=50, metavar="N", help="with --runs: how many; default: 50"
+        "--limit", type=positive, default=50, metavar="N", help="with --runs: how many; default: 50"
     )
     parser.add_argument("--now", metavar="TIME", help="judge lateness as if it were this time")
 

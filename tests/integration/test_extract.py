@@ -1,0 +1,485 @@
+"""Extract against a real ledger and a real object store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.databases import Database
+from support.steps import haul, run_cold
+
+from haulier.errors import DataError, DefinitionError, FencedError
+from haulier.exchange import Exchange, open_exchange
+from haulier.interval import Interval
+from haulier.ledger.connection import connect
+from haulier.ledger.reservations import request_replays
+from haulier.manifest import Manifest
+from haulier.parts import read_part, row_groups
+from haulier.rows import DELIVERY, ROW
+from haulier.sealing import read_manifest
+from haulier.settings import Settings
+from haulier.task import Outcome, Task
+from haulier_extract import step
+from haulier_extract.check import check
+from haulier_extract.reserving import reserved
+from haulier_extract.step import extract, plan
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+ROWS = b"thing,price\none,1\ntwo,2\n"
+
+
+def day(number: int) -> Interval:
+    return Interval(start=START + timedelta(days=number), end=START + timedelta(days=number + 1))
+
+
+@dataclass
+class Site:
+    """A landing folder, definitions, a ledger and an exchange of one's own."""
+
+    database: Database
+    environment: dict[str, str] = field(repr=False)
+    definitions: Path
+    landing: Path
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_env(self.environment)
+
+    @property
+    def exchange(self) -> Exchange:
+        return open_exchange(self.settings)
+
+    def define(
+        self, *, csv: dict[str, Any] | None = None, load: dict[str, Any] | None = None, **files: Any
+    ) -> None:
+        source = {"files": {"path": "{instance}/*", **files}, "csv": csv or {}}
+        pipeline = {"pipeline": "things", "contract": "../contracts/things.yaml", "source": source}
+        self._write("pipelines/things.yaml", {**pipeline, "load": load or {}, "instances": {"one": {}}})
+        columns = [
+            {
+                "name": "thing",
+                "logicalType": "string",
+                "physicalType": "text",
+                "primaryKey": True,
+                "required": True,
+            },
+            {"name": "price", "logicalType": "number", "physicalType": "numeric"},
+        ]
+        table = {
+            "name": "things",
+            "physicalName": "shop.things",
+            "logicalType": "object",
+            "properties": columns,
+        }
+        contract = {"apiVersion": "v3.0.2", "kind": "DataContract", "id": "things", "version": "1.0.0"}
+        self._write("contracts/things.yaml", {**contract, "status": "active", "schema": [table]})
+
+    def _write(self, name: str, document: dict[str, Any]) -> None:
+        path = self.definitions / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document))
+
+    def send(self, name: str, data: bytes = ROWS, number: int = 0, hour: float = 12) -> Path:
+        path = self.landing / "one" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        at = (day(number).start + timedelta(hours=hour)).timestamp()
+        os.utime(path, (at, at))
+        return path
+
+    def task(self, number: int = 0, **asked: Any) -> Task:
+        settings = replace(self.settings, **asked.pop("settings", {}))
+        asked = {"verb": "run", **asked}
+        return Task(
+            step="extract",
+            pipeline="things",
+            instance="one",
+            interval=day(number),
+            settings=settings,
+            **asked,
+        )
+
+    def extract(self, number: int = 0, **asked: Any) -> Outcome:
+        return extract(self.task(number, **asked))
+
+    def manifest(self, content: str = "g1", number: int = 0) -> Manifest:
+        return read_manifest(self.exchange, self.task(number).keys(content), "extract")
+
+    def rows(self, content: str = "g1", number: int = 0) -> list[tuple[Any, ...]]:
+        """(delivery, row, cells…) of what was sealed."""
+        tables = row_groups(self.exchange, self.manifest(content, number).parts)
+        return [tuple(row.values()) for table in tables for row in table.to_pylist()]
+
+    def count(self, table: str) -> int:
+        return int(self.database.rows(f"SELECT count(*) FROM haulier.{table}")[0][0])
+
+
+@pytest.fixture
+def site(database: Database, exchange_environment: dict[str, str], tmp_path: Path) -> Site:
+    definitions, landing = tmp_path / "definitions", tmp_path / "landing"
+    landing.mkdir()
+    environment = {
+        **database.environment,
+        **exchange_environment,
+        "HAULIER_DEFINITIONS": str(definitions),
+        "HAULIER_SOURCE_ROOT": str(landing),
+        "HAULIER_ACTOR": "tester",
+    }
+    made = Site(database, environment, definitions, landing)
+    made.define()
+    return made
+
+
+def test_a_file_is_kept_reserved_and_handed_on_as_text(site: Site) -> None:
+    site.send("a.csv", b"thing,price\nNA,01.50\n,\nragged\n\n")
+
+    outcome = site.extract()
+
+    assert (outcome.outcome, outcome.exit_code, outcome.generation, outcome.content) == ("sealed", 0, 1, "g1")
+    manifest = site.manifest()
+    (delivery,) = manifest.deliveries
+    assert site.exchange.get(delivery.original) == b"thing,price\nNA,01.50\n,\nragged\n\n"
+    assert site.database.rows(
+        "SELECT logical_name, sequence, sha256, uri, disposition FROM haulier.delivery"
+    ) == [
+        (
+            "a.csv",
+            1,
+            hashlib.sha256(b"thing,price\nNA,01.50\n,\nragged\n\n").hexdigest(),
+            "file://one/a.csv",
+            "reserved",
+        )
+    ]
+    assert site.rows() == [(0, 2, "NA", "01.50"), (0, 3, None, None)]
+    (account,) = manifest.accounts
+    assert (account.read, account.accepted, account.rejected, account.stripped) == (4, 2, 1, 1)
+    assert manifest.rules == {"ragged": 1}
+    (reject,) = [row for table in row_groups(site.exchange, manifest.rejects) for row in table.to_pylist()]
+    assert (reject[DELIVERY], reject[ROW], reject["verbatim"]) == (0, 4, b"ragged")
+    assert (manifest.definition.pipeline, manifest.contract.target) == ("things", "shop.things")
+    assert outcome.counts["rejected"] == 1
+    assert outcome.manifest == "things/one/20260105T000000Z-20260106T000000Z/g1/extract/manifest.json"
+
+
+def test_another_attempt_adopts_what_was_sealed_and_reads_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.send("a.csv")
+    site.extract()
+    sealed = site.manifest()
+    monkeypatch.setattr(step, "records_of", lambda *_: pytest.fail("it was read again"))
+
+    outcome = site.extract()
+
+    assert (outcome.outcome, outcome.exit_code, outcome.generation) == ("already done", 0, 1)
+    assert site.manifest() == sealed
+    assert site.count("delivery") == 1
+
+
+def test_every_attempt_reads_what_was_reserved_whatever_became_of_the_file(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.send("a.csv")
+    with monkeypatch.context() as broken:
+        broken.setattr(step, "seal", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            site.extract()
+    path.unlink()
+
+    outcome = site.extract()
+
+    assert (outcome.outcome, outcome.generation) == ("sealed", 1)
+    assert [row[2] for row in site.rows()] == ["one", "two"]
+
+
+def test_an_empty_day_is_recorded_and_says_what_waits(site: Site) -> None:
+    site.send("half.csv", b"thing,pri")
+
+    outcome = site.extract()
+
+    assert (outcome.outcome, outcome.exit_code, outcome.counts["waiting"]) == ("empty", 99, 1)
+    assert outcome.notes[0].startswith("file://one/half.csv waits: its last line has no end")
+    assert site.database.rows("SELECT status FROM haulier.run") == [("empty",)]
+    assert site.count("delivery") == 0
+
+
+def test_a_day_that_was_empty_takes_what_comes_later(site: Site) -> None:
+    site.extract()
+    site.send("a.csv")
+
+    assert site.extract().generation == 1
+
+
+def test_a_new_version_of_a_file_is_a_new_generation_with_that_version_alone(site: Site) -> None:
+    site.send("a.csv")
+    site.send("b.csv", b"thing,price\nthree,3\n", hour=13)
+    site.extract()
+    site.send("a.csv", ROWS.replace(b"2", b"20"))
+
+    outcome = site.extract()
+
+    assert outcome.generation == 2
+    assert [(d.logical_name, d.sequence) for d in site.manifest("g2").deliveries] == [
+        ("b.csv", 1),
+        ("a.csv", 2),
+    ]
+    assert sorted(row[3] for row in site.rows("g2")) == ["1", "20", "3"]
+
+
+def test_back_to_an_earlier_version_is_a_third_delivery(site: Site) -> None:
+    for number, data in enumerate((ROWS, ROWS.replace(b"2", b"3"), ROWS)):
+        site.send("a.csv", data, number)
+        assert site.extract(number).outcome == "sealed"
+
+    assert site.database.rows("SELECT sequence, run_id FROM haulier.delivery ORDER BY 1") == [
+        (1, 1),
+        (2, 2),
+        (3, 3),
+    ]
+    assert len({row for (row,) in site.database.rows("SELECT original FROM haulier.delivery")}) == 2
+
+
+def test_the_same_bytes_with_another_time_are_nothing_new(site: Site) -> None:
+    site.send("a.csv")
+    site.extract()
+    site.send("a.csv", number=1)
+
+    assert site.extract(1).exit_code == 99
+
+
+def test_a_copy_under_another_name_is_noted_and_not_loaded(site: Site) -> None:
+    site.send("a.csv")
+    site.send("b.csv", hour=13)
+
+    outcome = site.extract()
+
+    assert [d.logical_name for d in site.manifest().deliveries] == ["a.csv"]
+    assert any("b.csv" in note and "copy" in note for note in outcome.notes)
+
+
+def test_copies_are_loaded_where_they_count(site: Site) -> None:
+    site.define(copies="load")
+    site.send("a.csv")
+    site.send("b.csv", hour=13)
+    site.extract()
+
+    assert [row[:3] for row in site.rows()] == [(0, 2, "one"), (0, 3, "two"), (1, 2, "one"), (1, 3, "two")]
+
+
+def test_deliveries_may_have_headers_of_their_own(site: Site) -> None:
+    site.send("a.csv")
+    site.send("b.csv", b"price,colour,thing\n3,red,three\n", hour=13)
+    site.send("c.csv", b"", hour=14)
+
+    outcome = site.extract()
+
+    schemas = [read_part(site.exchange, part).schema.names[2:] for part in site.manifest().parts]
+    assert schemas == [["thing", "price"], ["price", "colour", "thing"]]
+    assert len(site.manifest().accounts) == 3
+    assert "file://one/c.csv is empty: it has no header" in outcome.notes
+
+
+def test_row_groups_are_bounded_by_the_settings_and_rows_do_not_change(site: Site) -> None:
+    lines = [f"thing {n},{n}" for n in range(1000)]
+    site.send("a.csv", "\n".join(["thing,price", *lines, ""]).encode())
+
+    site.extract(settings={"batch_rows": 300})
+
+    groups = list(row_groups(site.exchange, site.manifest().parts))
+    assert [group.num_rows for group in groups] == [300, 300, 300, 100]
+    assert [row[2] for row in site.rows()] == [line.partition(",")[0] for line in lines]
+
+
+def test_a_wrong_definition_touches_nothing(site: Site) -> None:
+    site.send("a.csv")
+    site.define(csv={"delimeter": ";"})
+
+    with pytest.raises(DefinitionError, match="delimeter"):
+        site.extract()
+
+    assert site.count("run") == 0
+
+
+def test_a_footer_that_contradicts_the_file_seals_nothing(site: Site) -> None:
+    site.define(csv={"footer": {"pattern": r"Total: (\d+)"}})
+    site.send("a.csv", ROWS + b"Total: 3\n")
+
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"footer of file://one/a\.csv claims 3 rows, 2 were found"):
+            site.extract()
+
+    site.send("a.csv", ROWS + b"three,3\nTotal: 3\n")
+    assert site.extract().generation == 2
+    assert len(site.rows("g2")) == 3
+
+
+def test_an_original_that_was_tampered_with_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.send("a.csv")
+
+    def tamper(*arguments: Any) -> Any:
+        reservation, waiting = reserved(*arguments)
+        site.exchange.put(reservation.deliveries[0].original, ROWS.replace(b"2", b"3"))
+        return reservation, waiting
+
+    monkeypatch.setattr("haulier_extract.step.reserved", tamper)
+
+    with pytest.raises(DataError, match=r"is not the file that arrived as file://one/a\.csv"):
+        site.extract()
+
+
+def test_a_file_that_changes_between_look_and_keep_waits(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.send("a.csv")
+    monkeypatch.setattr("haulier_extract.reserving.keep", lambda *_, **__: False)
+
+    outcome = site.extract()
+
+    assert (outcome.exit_code, outcome.counts["waiting"]) == (99, 1)
+    assert site.count("delivery") == 0
+
+
+def test_a_generation_that_is_not_the_runs_is_refused(site: Site) -> None:
+    site.send("a.csv")
+    assert site.extract(generation=1).generation == 1
+
+    with pytest.raises(FencedError, match="is at generation 1, not 2"):
+        site.extract(generation=2)
+
+
+def test_a_loaded_run_is_done(site: Site) -> None:
+    site.send("a.csv")
+    haul(site.settings, "things", "one", day(0))
+
+    outcome = site.extract()
+
+    assert (outcome.outcome, outcome.exit_code, outcome.generation) == ("already done", 0, 1)
+    assert outcome.manifest is not None
+
+
+def test_a_loaded_run_is_done_though_its_manifest_was_swept(site: Site) -> None:
+    site.send("a.csv")
+    haul(site.settings, "things", "one", day(0))
+    site.exchange.delete(site.task().keys("g1").manifest("extract"))
+
+    outcome = site.extract()
+
+    assert (outcome.outcome, outcome.content, outcome.manifest) == ("already done", "g1", None)
+
+
+def test_reprocessing_opens_the_next_generation_of_the_same_files(site: Site) -> None:
+    site.send("a.csv")
+    haul(site.settings, "things", "one", day(0))
+
+    assert site.extract(reprocess="units were wrong").generation == 2
+    assert site.rows("g2") == site.rows("g1")
+
+
+def test_a_quarantined_run_says_so_and_what_to_do(site: Site) -> None:
+    site.send("a.csv", b"thing,price\none,much\n")
+    assert haul(site.settings, "things", "one", day(0))["load"].exit_code == 65
+
+    with pytest.raises(DataError, match=r"is already quarantined.*See them with haulier rejects") as raised:
+        site.extract()
+    assert raised.value.exit_code == 65
+
+
+def test_a_replay_reads_the_rejected_rows_alone_under_the_definition_of_today(site: Site) -> None:
+    site.define(load={"reject_threshold": 1})
+    site.send("a.csv", b'thing,price\none,1\n"two,2\nthree,3\n')
+    haul(site.settings, "things", "one", day(0))
+    site.define(csv={"quote": ""}, load={"reject_threshold": 1})
+    with connect(site.settings, "test") as connection:
+        (asked,) = request_replays(
+            connection, site.settings, "things", "one", reason="no quotes there", definition_digest="d" * 64
+        )
+
+    outcome = site.extract(replay=asked.replay_id)
+
+    content = f"r{asked.replay_id}"
+    assert (outcome.content, outcome.replay, outcome.generation) == (content, asked.replay_id, 1)
+    assert site.rows(content) == [(0, 3, '"two', "2")]
+    manifest = site.manifest(content)
+    assert [(a.read, a.accepted) for a in manifest.accounts] == [(1, 1)]
+    assert manifest.definition.source.csv.quote == ""
+
+
+def test_a_plan_reserves_nothing_and_writes_below_its_folder_only(site: Site, tmp_path: Path) -> None:
+    site.send("a.csv")
+    site.send("b.csv", b"thing,price\nthree,3\n", hour=13)
+    into = {"exchange": f"file://{tmp_path / 'plan'}"}
+
+    outcome = plan(site.task(verb="plan", settings=into))
+
+    assert (outcome.outcome, outcome.content, outcome.generation) == ("planned", "plan", 1)
+    planned = open_exchange(replace(site.settings, exchange=into["exchange"]))
+    manifest = read_manifest(planned, site.task().keys("plan"), "extract")
+    assert [part.rows for part in manifest.parts] == [2, 1]
+    assert [site.count(table) for table in ("run", "generation", "delivery")] == [0, 0, 0]
+    assert site.exchange.size(manifest.deliveries[0].original) is None
+
+
+def test_a_plan_after_a_first_generation_counts_what_the_next_would_haul(site: Site, tmp_path: Path) -> None:
+    gone = site.send("a.csv")
+    site.extract()
+    gone.unlink()
+    site.send("b.csv", b"thing,price\nthree,3\n", hour=13)
+
+    outcome = plan(site.task(verb="plan", settings={"exchange": f"file://{tmp_path / 'plan'}"}))
+
+    assert (outcome.generation, outcome.counts["read"]) == (2, 1)
+    assert "file://one/a.csv is not at its source any more: not planned" in outcome.notes
+    assert site.count("generation") == 1
+
+
+def test_as_a_process_it_says_one_line_and_exits_with_its_code(site: Site) -> None:
+    site.send("a.csv", b"thing,price\nsecret-value,1\nragged-secret\n")
+
+    code, result, log = run_cold(site.environment, "extract", "things", "one", day(0))
+
+    assert (code, result["outcome"], result["generation"], result["shards"]) == (0, "sealed", 1, 1)
+    assert "secret" not in log
+    assert run_cold(site.environment, "extract", "things", "one", day(9))[0] == 99
+
+
+class TestCheck:
+    def test_all_is_well(self, site: Site) -> None:
+        assert check(None, None, site.settings) == []
+        assert check("things", "one", site.settings) == []
+
+    def test_everything_that_is_wrong_is_said_at_once(self, site: Site, tmp_path: Path) -> None:
+        site.define(csv={"delimeter": ";"})
+        settings = replace(
+            site.settings,
+            source_root=tmp_path / "unmounted",
+            exchange="ftp://elsewhere",
+            postgres={**site.settings.postgres, "PGDATABASE": "nowhere"},
+        )
+
+        assert [subject for subject, _ in check(None, None, settings)] == [
+            "things",
+            "HAULIER_SOURCE_ROOT",
+            "exchange",
+            "ledger",
+        ]
+
+    def test_a_store_that_lets_two_win_is_found_out(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exchange = site.exchange
+
+        def careless(key: str, data: bytes) -> bool:
+            exchange.put(key, data)
+            return True
+
+        monkeypatch.setattr(exchange, "create", careless)
+        monkeypatch.setattr("haulier_extract.check.open_exchange", lambda _: exchange)
+
+        assert [problem.partition(" does ")[2] for _, problem in check(None, None, site.settings)] == [
+            "not keep If-None-Match: two attempts could both win",
+            "not give back what was written",
+        ]
