@@ -26,11 +26,16 @@ _MARKS = (
 _LONGEST_MARK = 4
 
 
-@cache
 def cell_encoding(encoding: str) -> str:
     """The encoding of the cells once the text is `framable`."""
+    return "utf-8" if is_carried_over(encoding) else _name(encoding)
+
+
+@cache
+def is_carried_over(encoding: str) -> bool:
+    """Whether `framable` text is other bytes than the file's."""
     name = _name(encoding)
-    return name if name == "utf-8" or _one_byte(name) else "utf-8"
+    return name != "utf-8" and not _one_byte(name)
 
 
 def framable(chunks: Iterable[bytes], encoding: str, name: str = "the file") -> Iterator[bytes]:
@@ -57,7 +62,7 @@ def framable(chunks: Iterable[bytes], encoding: str, name: str = "the file") -> 
             head, declared = head[len(mark) :], marked
             break
     text = chain([head], text)
-    if cell_encoding(declared) == declared:
+    if not is_carried_over(declared):
         yield from text
         return
     decoder = codecs.getincrementaldecoder(_byte_order(declared))(errors="haulier.mark")

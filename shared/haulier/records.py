@@ -44,8 +44,6 @@ class Block:
     stop: int
     #: Number of the first record.
     first: int
-    #: Records with a quote where none should stand; ``None``: there is none.
-    odd: BoolArray | None = None
     #: Why this block's only record cannot be read, and its whole length: ``data`` may hold its beginning.
     rule: Rule | None = None
     length: int | None = None
@@ -71,7 +69,6 @@ class Block:
             ends=self.ends[start:stop],
             stop=int(self.starts[stop]) if stop < len(self) else self.stop,
             first=self.first + start,
-            odd=None if self.odd is None else self.odd[start:stop],
             rule=self.rule,
             length=self.length,
         )
@@ -146,24 +143,19 @@ class _Framer:
         """The records that are whole in ``data``, which begins with one; ``None``: not one is."""
         text = np.frombuffer(data, dtype=np.uint8)
         ends, nexts = _line_ends(data, text, self._final)
-        odd: BoolArray | None = None
-        irregular = False
         if quote and quote in data:
             quotes = np.flatnonzero(text == quote[0])
             before = np.searchsorted(quotes, ends)
             outside = before % 2 == 0
             # The parity of the quotes before it says whether a line end is inside quotes, as long as
             # every quote stands beside a delimiter, a line end or its double.
-            irregular = not self._all_beside(text, quotes)
-            if irregular:
+            if not self._all_beside(text, quotes):
                 outside = self._walk(data, ends, nexts)[0]
             ends, nexts = ends[outside], nexts[outside]
         if not len(ends):
             return None
         starts = np.concatenate(([0], nexts[:-1]))
-        if irregular:
-            odd = self._odd(text, starts, quotes[: np.searchsorted(quotes, nexts[-1])])
-        return Block(data=data, starts=starts, ends=ends, stop=int(nexts[-1]), first=self._number, odd=odd)
+        return Block(data=data, starts=starts, ends=ends, stop=int(nexts[-1]), first=self._number)
 
     def _all_beside(self, text: npt.NDArray[np.uint8], quotes: IntArray) -> bool:
         opening, closing = quotes[::2], quotes[1::2]
@@ -172,16 +164,6 @@ class _Framer:
         if len(closing) and closing[-1] + 1 == len(text):
             closing = closing[:-1]
         return bool(self._beside[text[opening - 1]].all() and self._beside[text[closing + 1]].all())
-
-    def _odd(self, text: npt.NDArray[np.uint8], starts: IntArray, quotes: IntArray) -> BoolArray:
-        """Which records hold a quote that parity would misread."""
-        record = np.searchsorted(starts, quotes, side="right") - 1
-        opening = (np.arange(len(quotes)) - np.searchsorted(quotes, starts)[record]) % 2 == 0
-        # At either end of the text a quote is taken for its own neighbour, which is fine.
-        neighbour = np.clip(np.where(opening, quotes - 1, quotes + 1), 0, len(text) - 1)
-        odd = np.zeros(len(starts), dtype=np.bool_)
-        odd[record[~self._beside[text[neighbour]]]] = True
-        return odd
 
     def _walk(self, data: bytes, ends: IntArray, nexts: IntArray) -> tuple[BoolArray, int]:
         """Quote by quote: which line ends are outside quotes, and where one is left open (-1: none is)."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from haulier.definitions import Csv
-from haulier.encodings import cell_encoding
+from haulier.encodings import cell_encoding, is_carried_over
 from haulier.records import Block, BoolArray, IntArray
 from haulier_extract import arrays
 from haulier_extract.fields import Fields
@@ -57,8 +57,8 @@ class Parsed:
 class Parser:
     """Reads records of known columns: a cell without text is null, a quoted one is the empty text.
 
-    pyarrow reads what it can be trusted with. A record with a quote where none should stand is read
-    by itself, and so is every record of a block whose count pyarrow does not confirm.
+    pyarrow reads them, by the same rules as `haulier.records` cuts them. Should it ever count
+    otherwise, a block is read record by record.
     """
 
     def __init__(self, names: Sequence[str], csv: Csv) -> None:
@@ -89,26 +89,16 @@ class Parser:
             for at in _with_nul(block, left)
         ]
         left = _without(left, bad)
-        odd = left & (block.odd if block.odd is not None else False)
-        text = self._text(block, left & ~odd)
+        text = self._text(block, left)
         if text is None:
-            undecodable = self._undecodable(block, left & ~odd)
+            undecodable = self._undecodable(block, left)
             bad += undecodable
             left = _without(left, undecodable)
-            text = self._text(block, left & ~odd) or b""
-        table, places, ragged = self._by_arrow(text, np.flatnonzero(left & ~odd))
+            text = self._text(block, left) or b""
+        table, places, ragged = self._by_arrow(text, np.flatnonzero(left))
         if table.num_rows != len(places):
-            table, places, ragged, odd = table[:0], _NOWHERE, [], left
-        if odd.any():
-            more, spots, others = self._one_by_one(block, np.flatnonzero(odd))
-            ragged += others
-            spots = np.concatenate((places, spots))
-            order = np.argsort(spots)
-            table, places = (
-                pa.concat_tables([table, more]).take(arrays.numbers(order, pa.int64())),
-                spots[order],
-            )
-        white = {one.index for one in ragged if one.rule == _RAGGED and self._is_white(block, one.index)}
+            table, places, ragged = self._one_by_one(block, np.flatnonzero(left))
+        white = {one.index for one in ragged if not block.record(one.index).strip(self._white)}
         bad += [one for one in ragged if one.index not in white]
         return Parsed(
             columns=table,
@@ -129,23 +119,18 @@ class Parser:
         return text if self._encoding == "utf-8" else cells.encode()
 
     def _undecodable(self, block: Block, chosen: BoolArray) -> list[Bad]:
-        suspects = np.flatnonzero(_holding(block, _bytes(block) >= _HIGH) & chosen)
-        problems = ((index, self._decoded(block, index)) for index in suspects.tolist())
-        return [problem for _, problem in problems if isinstance(problem, Bad)]
-
-    def _decoded(self, block: Block, index: int) -> str | Bad:
-        record = block.record(index)
-        try:
-            return record.decode(self._encoding)
-        except UnicodeDecodeError as exc:
-            where = f"byte {exc.start + 1} of the row (0x{record[exc.start]:02x})"
-            if self._encoding == "utf-8" != self._csv.encoding.lower():
-                where = "a byte of the row"
-            return Bad(
-                index=index,
-                rule="encoding",
-                message=f"{where} is not {self._csv.encoding}; send it in that encoding",
-            )
+        bad = []
+        for index in np.flatnonzero(_holding(block, _bytes(block) >= _HIGH) & chosen).tolist():
+            record = block.record(index)
+            try:
+                record.decode(self._encoding)
+            except UnicodeDecodeError as exc:
+                where = f"byte {exc.start + 1} of the row (0x{record[exc.start]:02x})"
+                # Of text that was carried over into UTF-8 the place says nothing to its sender.
+                where = "a byte of the row" if is_carried_over(self._csv.encoding) else where
+                problem = f"{where} is not {self._csv.encoding}; send it in that encoding"
+                bad.append(Bad(index=index, rule="encoding", message=problem))
+        return bad
 
     def _by_arrow(self, text: bytes, places: IntArray) -> tuple[pa.Table, IntArray, list[Bad]]:
         """What pyarrow makes of whole records, the places of its rows, and the records of another width."""
@@ -167,7 +152,6 @@ class Parser:
                 delimiter=self._csv.delimiter,
                 quote_char=self._csv.quote or False,
                 newlines_in_values=True,
-                ignore_empty_lines=False,
                 invalid_row_handler=note,
             ),
             convert_options=self._convert,
@@ -181,11 +165,7 @@ class Parser:
         good: list[int] = []
         bad: list[Bad] = []
         for index in places.tolist():
-            record = self._decoded(block, index)
-            if isinstance(record, Bad):
-                bad.append(record)
-                continue
-            cells = self._fields.split(record)
+            cells = self._fields.split(block.record(index).decode(self._encoding))
             if len(cells) == len(self.schema):
                 rows.append(cells)
                 good.append(index)
@@ -206,9 +186,6 @@ class Parser:
         return Bad(
             index=index, rule=_RAGGED, message=f"the row has {width} field{'s' * (width > 1)}, {problem}"
         )
-
-    def _is_white(self, block: Block, index: int) -> bool:
-        return not block.record(index).strip(self._white)
 
     def _too_long(self, block: Block) -> str:
         most = self._csv.record_bytes

@@ -128,3 +128,26 @@ LEFT JOIN LATERAL (SELECT link, hash FROM haulier.chain WHERE target = %(target)
 -- DDL that this project ran.
 INSERT INTO haulier.schema_change (target, kind, ddl, run_id, actor)
 VALUES (%(target)s, %(kind)s, %(ddl)s, %(run_id)s, %(actor)s)
+
+-- name: create_staged
+-- Where rejects and flags of the earlier steps wait for the lock.
+CREATE TEMP TABLE haulier_sealed_reject (delivery_id bigint, row_number bigint, output integer, step text, rule text,
+    column_name text, message text, problems jsonb, verbatim bytea, verbatim_bytes bigint) ON COMMIT DROP;
+CREATE TEMP TABLE haulier_sealed_flag (delivery_id bigint, row_number bigint, output integer, rule text,
+    column_name text, message text) ON COMMIT DROP
+
+-- name: keep_rejects
+-- Rejects of the earlier steps, in the files' order.
+INSERT INTO haulier.reject (load_id, delivery_id, row_number, output, step, rule, column_name, message, problems, verbatim,
+    verbatim_bytes)
+SELECT %(load_id)s, s.* FROM pg_temp.haulier_sealed_reject s ORDER BY delivery_id, row_number, output
+
+-- name: keep_flags
+-- Flags of the earlier steps, in the files' order.
+INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, column_name, message)
+SELECT %(load_id)s, s.* FROM pg_temp.haulier_sealed_flag s ORDER BY delivery_id, row_number, output
+
+-- name: insert_rejects
+-- Rejects of load itself.
+INSERT INTO haulier.reject (load_id, delivery_id, row_number, output, step, rule, column_name, message, problems, verbatim,
+    verbatim_bytes) VALUES %s

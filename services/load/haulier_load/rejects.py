@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg2 import sql
+from psycopg2.extras import execute_values
 
 from haulier.exchange import Exchange
 from haulier.ledger.connection import Cursor
+from haulier.ledger.queries import queries
 from haulier.manifest import Manifest
 from haulier.originals import VerbatimRows
 from haulier.parts import row_groups
@@ -23,8 +25,14 @@ from haulier_load.staging import copy_binary
 #: (delivery, row, output)
 Place = tuple[int, int, int | None]
 
-_REJECT = sql.Identifier("haulier", "reject")
-_FLAG = sql.Identifier("haulier", "flag")
+_SQL = queries("haulier_load", "load.sql")
+_STAGED_REJECT = sql.Identifier("pg_temp", "haulier_sealed_reject")
+_STAGED_FLAG = sql.Identifier("pg_temp", "haulier_sealed_flag")
+_REJECT_NAMES = [
+    *("delivery_id", "row_number", "output", "step", "rule", "column_name", "message", "problems"),
+    *("verbatim", "verbatim_bytes"),
+]
+_FLAG_NAMES = ["delivery_id", "row_number", "output", "rule", "column_name", "message"]
 # PostgreSQL's text and jsonb take no NUL; the verbatim bytes keep it.
 _NUL_PICTURE = "␀"
 
@@ -34,7 +42,9 @@ def sealed_rejects(exchange: Exchange, manifest: Manifest) -> Iterator[pa.Table]
     return _with_ids(row_groups(exchange, manifest.rejects), manifest)
 
 
-def own_rejects(exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejected]) -> pa.Table:
+def own_rejects(
+    cursor: Cursor, exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejected]
+) -> pa.Table:
     """Rows that load itself rejects, verbatim from the kept originals."""
     by_delivery: dict[int, list[Rejected]] = defaultdict(list)
     for item in rejected:
@@ -45,7 +55,9 @@ def own_rejects(exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejec
         if not items:
             continue
         numbers = sorted({row for _, row, *_ in items})
-        rows = VerbatimRows(exchange, delivery, manifest.definition.source.csv)
+        rows = VerbatimRows(
+            cast("Exchange", _Alive(exchange, cursor)), delivery, manifest.definition.source.csv
+        )
         verbatim = dict(zip(numbers, rows.take(numbers), strict=True))
         for _, row, output, rule, column, message in items:
             lines.append(
@@ -65,29 +77,31 @@ def own_rejects(exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejec
     return pa.Table.from_pylist(lines, schema=_ledger_schema(REJECT_SCHEMA))
 
 
-def copy_rejects(cursor: Cursor, load_id: int, tables: Iterable[pa.Table]) -> int:
-    """Into ``haulier.reject``; return how many."""
-    names = [
-        "load_id",
-        "delivery_id",
-        "row_number",
-        "output",
-        "step",
-        "rule",
-        "column_name",
-        "message",
-        "problems",
-        "verbatim",
-        "verbatim_bytes",
-    ]
-    return copy_binary(cursor, _REJECT, names, _for_ledger(tables, load_id, names), jsonb=["problems"])
+def stage_sealed(cursor: Cursor, exchange: Exchange, manifest: Manifest) -> None:
+    """Rejects and flags of the earlier steps into TEMP tables, while nobody waits for a lock.
+
+    A COPY counts as active, so an attempt that froze in one would hold its locks past the idle
+    timeout: none is run once the target is locked.
+    """
+    cursor.execute(_SQL["create_staged"])
+    rejects = _for_ledger(sealed_rejects(exchange, manifest), _REJECT_NAMES)
+    copy_binary(cursor, _STAGED_REJECT, _REJECT_NAMES, rejects, jsonb=["problems"])
+    flags = _with_ids(row_groups(exchange, manifest.flags), manifest)
+    copy_binary(cursor, _STAGED_FLAG, _FLAG_NAMES, _for_ledger(flags, _FLAG_NAMES))
 
 
-def copy_flags(cursor: Cursor, load_id: int, exchange: Exchange, manifest: Manifest) -> int:
-    """Into ``haulier.flag``; return how many."""
-    names = ["load_id", "delivery_id", "row_number", "output", "rule", "column_name", "message"]
-    tables = _with_ids(row_groups(exchange, manifest.flags), manifest)
-    return copy_binary(cursor, _FLAG, names, _for_ledger(tables, load_id, names))
+def keep_sealed(cursor: Cursor, load_id: int, *, flags: bool) -> None:
+    """What was staged becomes this load's."""
+    cursor.execute(_SQL["keep_rejects"], {"load_id": load_id})
+    if flags:
+        cursor.execute(_SQL["keep_flags"], {"load_id": load_id})
+
+
+def insert_rejects(cursor: Cursor, load_id: int, tables: Iterable[pa.Table]) -> None:
+    """A few rejects, by short statements: the target is locked meanwhile."""
+    for table in _for_ledger(tables, _REJECT_NAMES):
+        rows = [(load_id, *line.values()) for line in table.to_pylist()]
+        execute_values(cursor, _SQL["insert_rejects"], rows, page_size=200)
 
 
 def places(table: pa.Table) -> list[Place]:
@@ -102,15 +116,27 @@ def _with_ids(tables: Iterable[pa.Table], manifest: Manifest) -> Iterator[pa.Tab
         yield table.set_column(position, DELIVERY, pc.take(ids, table[DELIVERY]))
 
 
-def _for_ledger(tables: Iterable[pa.Table], load_id: int, names: list[str]) -> Iterator[pa.Table]:
+def _for_ledger(tables: Iterable[pa.Table], names: list[str]) -> Iterator[pa.Table]:
     for table in tables:
         for name in ("message", "problems"):
             if name in table.column_names:
                 text = pc.replace_substring(table[name], "\x00", _NUL_PICTURE)
                 text = pc.replace_substring(text, "\\u0000", _NUL_PICTURE)
                 table = table.set_column(table.schema.get_field_index(name), name, text)
-        load = pa.repeat(pa.scalar(load_id, pa.int64()), table.num_rows)
-        yield table.add_column(0, "load_id", load).rename_columns(names)
+        yield table.rename_columns(names)
+
+
+class _Alive:
+    """An exchange whose streams keep an open transaction alive: a live attempt that reads a large original
+    is not idle, a frozen one is."""
+
+    def __init__(self, exchange: Exchange, cursor: Cursor) -> None:
+        self._exchange, self._cursor = exchange, cursor
+
+    def stream(self, key: str, chunk_bytes: int = 8 * 1024 * 1024) -> Iterator[bytes]:
+        for chunk in self._exchange.stream(key, chunk_bytes):
+            self._cursor.execute("SELECT 1")
+            yield chunk
 
 
 def _ledger_schema(schema: pa.Schema) -> pa.Schema:

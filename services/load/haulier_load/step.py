@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -24,7 +23,7 @@ from haulier.sealing import read_manifest
 from haulier.task import Outcome, Task
 from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded
 from haulier_load.merge import Account, Merge
-from haulier_load.rejects import copy_flags, copy_rejects, own_rejects, sealed_rejects
+from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, sealed_rejects, stage_sealed
 from haulier_load.replays import Replayed
 from haulier_load.staging import copy_rows, create_stage
 from haulier_load.table import check_live, create, ddl, live_columns
@@ -140,7 +139,9 @@ class _Load:
         self._contract = manifest.contract
         self._attempt = attempt
         self._replayed = Replayed()
+        #: Rejects of a replay as the earlier steps sealed them, and those that are rejects of their own.
         self._sealed: list[pa.Table] = []
+        self._again: list[pa.Table] = []
         self._started_at = datetime.now(UTC)
 
     def commit(self, connection: Connection) -> Outcome:
@@ -181,6 +182,10 @@ class _Load:
         )
         if copied != manifest.rows:
             raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {copied}")
+        if manifest.replay_id is None:
+            stage_sealed(cursor, self._exchange, manifest)
+        else:
+            self._sealed = list(sealed_rejects(self._exchange, manifest))
         merge = Merge(
             cursor=cursor,
             contract=self._contract,
@@ -251,8 +256,6 @@ class _Load:
         if outcome == "loaded":
             merge.apply(load_id, self._contract.target)
         self._record_rejects(cursor, merge, values)
-        if outcome == "loaded":
-            copy_flags(cursor, load_id, self._exchange, manifest)
         cursor.execute(_SQL["insert_link"], values)
         if manifest.replay_id is None:
             cursor.execute(_SQL["mark_run"], values)
@@ -261,17 +264,17 @@ class _Load:
     def _record_rejects(self, cursor: Cursor, merge: Merge, values: dict[str, object]) -> None:
         load_id = values["load_id"]
         assert isinstance(load_id, int)
-        own = own_rejects(self._exchange, self._manifest, merge.rejected)
-        sealed: Iterable[pa.Table]
+        own = own_rejects(cursor, self._exchange, self._manifest, merge.rejected)
         if self._manifest.replay_id is None:
-            sealed = sealed_rejects(self._exchange, self._manifest)
             cursor.execute(_SQL["close_older_generations"], values)
             if values["outcome"] == "loaded":
                 cursor.execute(_SQL["close_corrected"], values)
+            keep_sealed(cursor, load_id, flags=values["outcome"] == "loaded")
+            insert_rejects(cursor, load_id, [own])
         else:
-            own, sealed = self._replayed.failing(own), self._sealed
+            own = self._replayed.failing(own)
             self._replayed.record(cursor, load_id)
-        copy_rejects(cursor, load_id, (table for source in (sealed, [own]) for table in source))
+            insert_rejects(cursor, load_id, [*self._again, own])
 
     def _outcome(self, outcome: str, exit_code: int, load_id: int, account: Account) -> Outcome:
         counts: dict[str, object] = {"load": load_id, **asdict(account)}

@@ -259,6 +259,7 @@ def test_other_encodings_arrive_as_the_same_text() -> None:
 
 def test_nul_bytes_are_rejected() -> None:
     assert read(b"a,b\n1,\0\n2,x\n").rejects == [(2, "nul-byte", b"1,\0")]
+    assert read(b"\0 Report\na,b\n1,2\n", preamble_rows=1).rejects == []
 
 
 def test_an_open_quote_costs_its_line_only() -> None:

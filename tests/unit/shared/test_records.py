@@ -27,21 +27,17 @@ def cut(data: bytes | list[bytes], block_bytes: int = 1 << 20, **options: Any) -
     return list(frame(chunks, Csv(**options), block_bytes=block_bytes))
 
 
-def told(blocks: list[Block]) -> list[tuple[int, bytes, int, str | None, bool]]:
-    """Number, kept bytes, whole length, rule and oddity of every record."""
-    return [
-        (b.first + i, *b.verbatim(i), b.rule, b.odd is not None and bool(b.odd[i]))
-        for b in blocks
-        for i in range(len(b))
-    ]
+def told(blocks: list[Block]) -> list[tuple[int, bytes, int, str | None]]:
+    """Number, kept bytes, whole length and rule of every record."""
+    return [(b.first + i, *b.verbatim(i), b.rule) for b in blocks for i in range(len(b))]
 
 
 def records(data: bytes | list[bytes], **options: Any) -> list[bytes]:
-    return [record for _, record, _, _, _ in told(cut(data, **options))]
+    return [record for _, record, _, _ in told(cut(data, **options))]
 
 
 def rules(data: bytes, **options: Any) -> list[tuple[bytes, str | None]]:
-    return [(record, rule) for _, record, _, rule, _ in told(cut(data, **options))]
+    return [(record, rule) for _, record, _, rule in told(cut(data, **options))]
 
 
 def row(record: bytes) -> list[str]:
@@ -90,7 +86,6 @@ def test_what_the_csv_module_writes_is_cut_into_its_rows(
     found = cut(stream.getvalue().encode())
 
     assert [row(block.record(i)) for block in found for i in range(len(block))] == cells
-    assert all(block.odd is None for block in found)
 
 
 @given(text=TEXT)
@@ -183,7 +178,7 @@ def test_of_an_endless_line_only_the_beginning_is_kept_and_its_length() -> None:
     endless, after = told(blocks)
 
     assert len(blocks[0].data) == VERBATIM_BYTES
-    assert endless == (1, b"x" * VERBATIM_BYTES, 300_000_001, "record-too-long", False)
+    assert endless == (1, b"x" * VERBATIM_BYTES, 300_000_001, "record-too-long")
     assert after[:3] == (2, b"next", 4)
 
 
@@ -199,12 +194,6 @@ def test_an_endless_quote_is_cut_at_its_first_line_end() -> None:
 
 def test_preamble_lines_may_hold_stray_quotes() -> None:
     assert records(b'"Site 7\n"\na,b\n"1\n2",3\n', preamble_rows=2) == [b'"Site 7', b'"', b"a,b", b'"1\n2",3']
-
-
-def test_odd_quotes_are_told_record_by_record() -> None:
-    data = b'1,"a ""b"" c"\n2,5" tall\n3,"x"y\n4,"z"\n'
-
-    assert [odd for *_, odd in told(cut(data))] == [False, True, True, False]
 
 
 def test_without_a_quote_character_quotes_mean_nothing() -> None:
