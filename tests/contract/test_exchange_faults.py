@@ -39,12 +39,16 @@ def proxy(exchange_environment: Mapping[str, str]) -> Iterator[HttpProxy]:
 
 @pytest.fixture
 def settings(
-    exchange_environment: Mapping[str, str], proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    exchange_environment: Mapping[str, str],
+    proxy: HttpProxy,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     monkeypatch.setattr(s3, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(s3, "LONGEST_PAUSE_SECONDS", 0.05)
+    timeout = getattr(request.cls, "TIMEOUT_SECONDS", "1")
     return Settings.from_env(
-        {**exchange_environment, "AWS_ENDPOINT_URL": proxy.url, "HAULIER_S3_TIMEOUT_SECONDS": "1"}
+        {**exchange_environment, "AWS_ENDPOINT_URL": proxy.url, "HAULIER_S3_TIMEOUT_SECONDS": timeout}
     )
 
 
@@ -282,6 +286,8 @@ class TestPutAndGet:
 
 
 class TestUpload:
+    #: Pieces of eight megabytes go through a proxy here: a busy machine needs more than a second for one.
+    TIMEOUT_SECONDS = "6"
     CHUNKS = 3 * UPLOAD_BYTES // MiB + 1
 
     @pytest.fixture

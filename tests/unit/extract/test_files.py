@@ -76,6 +76,7 @@ def test_the_place_is_the_same_wherever_the_folder_is_mounted(
     roots = [tmp_path / "here", tmp_path / "there", Path("here")]
     assert {look(root).files[0].uri for root in roots} == {"file://labs.csv"}
     assert look(tmp_path, f"{tmp_path}/here/*.csv").files[0].uri == "file://here/labs.csv"
+    assert look(Path("here"), f"{tmp_path}/here/*.csv").files[0].uri == "file://labs.csv"
     assert (
         look(tmp_path / "there", f"{tmp_path}/here/*.csv").files[0].uri == f"file://{tmp_path}/here/labs.csv"
     )
@@ -130,6 +131,7 @@ class TestSelection:
 
     def test_folders_are_no_files(self, folder: Path) -> None:
         put(folder / "labs.csv" / "inner.txt")
+        os.utime(folder / "labs.csv", (NOON.timestamp(), NOON.timestamp()))
 
         assert look(folder) == Found(files=())
 
@@ -228,9 +230,15 @@ class TestReadiness:
         )
 
         put(folder / "labs.csv.done", b"")
+        put(folder / "taken away.csv.done", b"")
 
         assert names(look(folder, ready=ready)) == ["labs.csv"]
         assert look(folder, ready=ready).waiting == ()
+
+    def test_a_file_that_is_its_own_marker_is_delivered(self, folder: Path) -> None:
+        put(folder / "labs.csv")
+
+        assert names(look(folder, ready=Ready(marker="{name}"))) == ["labs.csv"]
 
     def test_one_marker_for_a_whole_folder(self, folder: Path) -> None:
         for name in ("a.csv", "b.csv", "complete.csv"):

@@ -15,6 +15,7 @@ TREE = [
     "labs_2026-1-6.csv",
     "labs_2026-01-05.csv.gz",
     "labs_20260105.csv",
+    "labs_2026115.csv",
     "labs_2026-13-40.csv",
     "labs_final.csv",
     ".labs_2026-01-05.csv.rsync",
@@ -60,6 +61,10 @@ def found(tree: Path, pattern: str) -> list[str]:
         (".labs*rsync", [".labs_2026-01-05.csv.rsync"]),
         ("70?/labs*.csv", ["701/labs_2026-01-05.csv", "702/labs_2026-01-05.csv"]),
         ("701/**/*.csv", ["701/labs_2026-01-05.csv", "701/old/labs_2026-01-04.csv"]),
+        (
+            "**/labs_2026-01-05.csv",
+            ["labs_2026-01-05.csv", "701/labs_2026-01-05.csv", "702/labs_2026-01-05.csv"],
+        ),
         ("**/labs_2026-01-04.csv", ["701/old/labs_2026-01-04.csv"]),
     ],
 )

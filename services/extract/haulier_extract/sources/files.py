@@ -113,14 +113,12 @@ class _Looking:
         return path.with_name(fill(marker, {"name": path.name})) if marker else None
 
     def _is_marker(self, path: Path) -> bool:
-        """Whether the path's wildcards also reached the marker of a file."""
-        marker = self.source.ready.marker or ""
-        before, placeholder, after = marker.partition("{name}")
+        """Whether the path's wildcards also reached a marker, be its file there or not."""
+        before, placeholder, after = (self.source.ready.marker or "").partition("{name}")
         if not placeholder:
-            return path.name == marker
-        name = path.name
-        owner = name[len(before) : len(name) - len(after)]
-        return f"{before}{owner}{after}" == name and bool(owner) and path.with_name(owner).exists()
+            return path.name == before
+        beside = bool(before or after)
+        return beside and path.name.startswith(before) and path.name.endswith(after)
 
     def _arrival(self, path: Path, status: os.stat_result) -> datetime:
         """When the file was there: with its marker, however long before that it was written."""
