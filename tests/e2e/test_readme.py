@@ -26,13 +26,17 @@ def folder(tmp_path):
 
 
 def environment():
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "AWS", "HAULIER"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PG", "AWS", "HAULIER"))
+    }
     return kept | {"PATH": f"{Path(sys.prefix) / 'bin'}:{kept['PATH']}"}
 
 
 def test_a_file_of_ones_own_goes_from_inbox_to_table(folder):
     script = "\n".join(["set -euo pipefail", "VIRTUAL_ENV_DISABLE_PROMPT=1", *blocks("Haul your own file")])
-    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"1002 *\| Grace *\| *5\.00", done.stdout)
@@ -42,7 +46,12 @@ def test_a_file_of_ones_own_goes_from_inbox_to_table(folder):
     assert done.stdout.rstrip().endswith("Nothing fell off.")
     rows = 'psql -qAt -c "SELECT count(*), sum(amount) FROM shop.orders"'
     counted = subprocess.run(
-        ["bash", "-c", f". .haulier/env.sh && {rows}"], cwd=folder, env=environment(), capture_output=True, text=True, check=True
+        ["bash", "-c", f". .haulier/env.sh && {rows}"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert counted.stdout.strip() == "3|32.40"
 

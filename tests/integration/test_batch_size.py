@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from support.steps import haul
 from support.things import day, place, snapshot
+
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
 
 
 @pytest.mark.parametrize("bytes_at_a_time", ["33554432", "4096"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import psycopg2
 import pytest
+from support.databases import administer
+
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.ledger.connection import connect, driver_errors, transaction
 from haulier.settings import Settings
-from support.databases import administer
 
 
 @pytest.fixture
@@ -24,7 +25,10 @@ def test_a_ledger_that_is_not_there_names_the_command_that_makes_it(tier):
     administer(tier, "CREATE DATABASE {}", "bare")
     try:
         settings = Settings.from_env({**tier.environment, "PGDATABASE": "bare"})
-        with pytest.raises(DefinitionError, match="does not exist.*haulier migrate"), connect(settings, "test"):
+        with (
+            pytest.raises(DefinitionError, match=r"does not exist.*haulier migrate"),
+            connect(settings, "test"),
+        ):
             pass
     finally:
         administer(tier, "DROP DATABASE {}", "bare")
@@ -33,7 +37,10 @@ def test_a_ledger_that_is_not_there_names_the_command_that_makes_it(tier):
 def test_a_ledger_of_another_version_is_refused(database, settings):
     database.rows("UPDATE haulier.alembic_version SET version_num = '0000'")
 
-    with pytest.raises(DefinitionError, match="is at version 0000, this program needs 0001"), connect(settings, "test"):
+    with (
+        pytest.raises(DefinitionError, match="is at version 0000, this program needs 0001"),
+        connect(settings, "test"),
+    ):
         pass
 
 
@@ -69,7 +76,10 @@ def test_a_sqlstate_says_what_to_do(database, statement, error):
 
 def test_row_values_are_never_passed_on(database):
     with pytest.raises(DataError) as caught:
-        broken(database, "CREATE TEMP TABLE one (secret text UNIQUE); INSERT INTO one VALUES ('Mrs Smith'), ('Mrs Smith')")
+        broken(
+            database,
+            "CREATE TEMP TABLE one (secret text UNIQUE); INSERT INTO one VALUES ('Mrs Smith'), ('Mrs Smith')",
+        )
 
     assert "Smith" not in str(caught.value)
     assert "23505" in str(caught.value)
@@ -86,8 +96,12 @@ def test_every_transaction_runs_under_our_limits(settings):
 
 
 def test_a_transaction_that_raises_leaves_nothing(settings, database):
-    with connect(settings, "test") as connection:
-        with pytest.raises(psycopg2.errors.DivisionByZero), transaction(connection, settings) as cursor:
+    def half(connection):
+        with transaction(connection, settings) as cursor:
             cursor.execute("CREATE TABLE public.left_over ()")
             cursor.execute("SELECT 1/0")
-        assert database.rows("SELECT to_regclass('public.left_over')") == [(None,)]
+
+    with connect(settings, "test") as connection, pytest.raises(psycopg2.errors.DivisionByZero):
+        half(connection)
+
+    assert database.rows("SELECT to_regclass('public.left_over')") == [(None,)]

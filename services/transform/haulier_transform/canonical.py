@@ -128,7 +128,9 @@ class Canonical:
         )
 
     def _header(self, text: pa.Table, delivery: NDArray[np.int32]) -> tuple[Header, list[str]]:
-        names = [self._deliveries[place].logical_name for place in np.flatnonzero(np.bincount(delivery)).tolist()]
+        names = [
+            self._deliveries[place].logical_name for place in np.flatnonzero(np.bincount(delivery)).tolist()
+        ]
         key = tuple(text.column_names)
         if key not in self._headers:
             try:

@@ -119,7 +119,7 @@ def told_slowly(data: bytes, **options: Any) -> Told:
     text=TEXT,
     limit=st.integers(min_value=12, max_value=60),
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_any_text_becomes_the_rows_and_rejects_that_the_csv_module_finds(
     header: str, text: str, limit: int
 ) -> None:
@@ -141,8 +141,10 @@ def test_any_text_becomes_the_rows_and_rejects_that_the_csv_module_finds(
     lines=st.integers(min_value=0, max_value=2),
     pattern=st.sampled_from([None, "b+", r"a;(\d)"]),
     encoding=st.sampled_from(["utf-8", "cp1252", "utf-16"]),
+    preamble=st.integers(min_value=0, max_value=3),
+    headers=st.integers(min_value=1, max_value=3),
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_batches_blocks_and_chunks_make_no_difference(
     text: str,
     sizes: list[int],
@@ -152,10 +154,14 @@ def test_batches_blocks_and_chunks_make_no_difference(
     lines: int,
     pattern: str | None,
     encoding: str,
+    preamble: int,
+    headers: int,
 ) -> None:
-    data = f"a,b\n{text}\n".encode(encoding)
+    data = ("one,two,three\n" * preamble + f"a,b\n{text}\n").encode(encoding)
     options: dict[str, Any] = {
         "record_bytes": 30,
+        "preamble_rows": preamble,
+        "header_rows": headers,
         "encoding": encoding,
         "footer": Footer(rows=lines, pattern=pattern),
     }
@@ -175,6 +181,7 @@ def test_batches_blocks_and_chunks_make_no_difference(
         return
     assert (batched.rows, batched.rejects, batched.messages) == (whole.rows, whole.rejects, whole.messages)
     assert (batched.account, batched.notes) == (whole.account, whole.notes)
+    assert batched.columns == whole.columns
     assert all(1 <= group.num_rows <= rows for group in batched.groups)
 
 
@@ -302,8 +309,22 @@ def test_a_block_that_pyarrow_counts_otherwise_is_read_record_by_record(
     assert len(found.rows) == 2
 
 
-def test_rejects_are_handed_on_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "REJECTS", 10)
+def test_row_groups_are_bounded_by_the_bytes_they_were_made_of() -> None:
+    lines = [f"{number:04},{number:04}\n".encode() for number in range(100)]
+
+    told = read([b"a,b\n", *lines], size=100, block_bytes=20)
+
+    assert sum(group.num_rows for group in told.groups) == 100
+    assert len(told.groups) > 9
+    assert {group.num_rows for group in told.groups[:-1]} <= {8, 9, 10}
+
+
+@pytest.mark.parametrize("limits", [{"REJECTS": 10}, {"REJECTED_BYTES": 10}])
+def test_rejects_are_handed_on_before_they_fill_the_memory(
+    limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, limit in limits.items():
+        monkeypatch.setattr(reading, name, limit)
     dialect = Csv()
     reader = Reader(
         frame([b"a,b\n", *[b"1\n"] * 100], dialect, block_bytes=20), dialect, name="labs.csv", position=0
@@ -317,11 +338,11 @@ def test_rejects_are_handed_on_before_they_fill_the_memory(monkeypatch: pytest.M
 
 class TestHeader:
     def test_names_are_stripped_and_made_unique(self) -> None:
-        told = read("\ufeff id , name,,name,_haulier_row,name#2\n".encode())
+        told = read("\ufeff id , name,,name,_haulier_row,name#2,name\n".encode())
 
-        assert told.columns == ("id", "name", "column_3", "name#2", "_haulier_row#2", "name#2#2")
+        assert told.columns == ("id", "name", "column_3", "name#2", "_haulier_row#2", "name#2#2", "name#3")
         assert [note.split(" of labs.csv ")[0] for note in told.notes] == [
-            f"column {n}" for n in (3, 4, 5, 6)
+            f"column {number}" for number in (3, 4, 5, 6, 7)
         ]
 
     def test_an_empty_file_has_no_rows_and_says_so(self) -> None:

@@ -98,7 +98,7 @@ def test_any_text_is_cut_where_the_csv_module_cuts_it(text: str) -> None:
 
 
 @given(text=TEXT, limit=st.integers(min_value=2, max_value=15))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_any_text_is_cut_as_letter_by_letter(text: str, limit: int) -> None:
     assert rules(text.encode(), record_bytes=limit) == letter_by_letter(text.encode(), limit)
 
@@ -112,7 +112,7 @@ def test_any_text_is_cut_as_letter_by_letter(text: str, limit: int) -> None:
     limit=st.integers(min_value=2, max_value=15),
     encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-be", "cp1252", "shift_jis"]),
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_chunks_and_blocks_make_no_difference(
     text: str, sizes: list[int], block_bytes: int, preamble: int, quote: str, limit: int, encoding: str
 ) -> None:

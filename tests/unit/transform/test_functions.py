@@ -143,6 +143,23 @@ def test_too_many_decimals_are_rejected_and_never_rounded(write: Any) -> None:
     assert "round it" in result.rejects.reasons[0].message
 
 
+def test_a_message_that_postgresql_could_not_keep_is_made_storable(write: Any) -> None:
+    functions = write(
+        r"""
+        def run(batch):
+            batch = batch.flag(batch.rows["subject"] == "S1", rule="f", message="a\0b")
+            return batch.reject(batch.rows["subject"] == "S0", rule="r", message="a\0b\ud800c")
+        """
+    )
+
+    result = applied(functions, ROWS[:2])
+
+    (reason,) = result.rejects.reasons
+    assert reason.message == r"a\0b\ud800c"
+    assert "\\u0000" not in reason.problems
+    assert result.flags.message == [r"a\0b"]
+
+
 def test_filtered_rows_are_counted_with_their_reason(write: Any) -> None:
     result = applied(
         write('def run(batch): return batch.filter(batch.rows["subject"] == "S1", reason="screening")')

@@ -54,6 +54,23 @@ def test_a_limit_compares_as_exact_numbers_do(
     assert broken(limited, typed) == [[name] if breaks(value) else [] for value in values]
 
 
+@pytest.mark.parametrize("limit", ["1.25", "-1.25", "1.2"])
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_finer_than_the_column_parts_the_values_around_it(name: str, limit: str) -> None:
+    around = [Decimal(n) / 10 for n in (-14, -13, -12, -11, 11, 12, 13, 14)]
+    bound = Decimal(limit)
+    breaks = {
+        "minimum": lambda value: value < bound,
+        "exclusive_minimum": lambda value: value <= bound,
+        "maximum": lambda value: value > bound,
+        "exclusive_maximum": lambda value: value >= bound,
+    }[name]
+
+    found = broken(column("x", "numeric(5,1)", **{name: limit}), around)
+
+    assert found == [[name] if breaks(value) else [] for value in around]
+
+
 @pytest.mark.parametrize(
     ("pg_type", "limit", "below", "above"),
     [

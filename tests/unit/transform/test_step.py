@@ -213,19 +213,23 @@ class TestDoneOnce:
         assert bench.table(second.rejects).equals(bench.table(first.rejects))
         assert (second.accounts, second.rules, second.notes) == (first.accounts, first.rules, first.notes)
 
-    @pytest.mark.parametrize("changed", ["definition", "contract", "content"])
-    def test_whatever_decides_the_rows_is_in_the_digest(self, bench: Bench, changed: str) -> None:
-        bench.extract()
-        first = bench.run()
-        other = "g2"
+    @pytest.mark.parametrize("changed", ["definition", "contract", "content", "input", "nothing"])
+    def test_whatever_decides_the_rows_is_in_the_digest(self, tmp_path: Path, changed: str) -> None:
+        one, other = Bench(tmp_path / "one"), Bench(tmp_path / "other")
+        one.extract(input_digest="d")
         if changed == "definition":
-            bench.definition = msgspec.structs.replace(
-                bench.definition, transform=definition(null_values=["-"]).transform
-            )
+            other.definition = definition(null_values=["-"])
         tightened = msgspec.structs.replace(LABS, version="2")
-        bench.extract(content=other, contract=tightened if changed == "contract" else LABS)
+        content = "g2" if changed == "content" else "g1"
+        other.extract(
+            content=content,
+            contract=tightened if changed == "contract" else LABS,
+            input_digest="e" if changed == "input" else "d",
+        )
 
-        assert bench.run(other).input_digest != first.input_digest
+        same = one.run().input_digest == other.run(content).input_digest
+
+        assert same is (changed == "nothing")
 
 
 def test_transform_waits_for_extract(bench: Bench) -> None:
