@@ -11,8 +11,10 @@ import pyarrow as pa
 from haulier_transform import kernels as pc
 from haulier_transform.arrays import (
     Array,
+    Mask,
     Parsed,
     Parser,
+    Positions,
     Wrong,
     matches,
     numbers_of,
@@ -38,12 +40,11 @@ def whole(pg_type: str, arrow_type: pa.DataType) -> Parser:
     low, high = WHOLE_RANGES[pg_type]
 
     def parse(texts: Array) -> Parsed:
-        shape = matches(texts, "[+-]?[0-9]+")
-        plain = matches(texts, "-?[0-9]{1,18}")
+        plain, odd, missed = _parted(texts, "-?[0-9]{1,18}", "[+-]?[0-9]+")
         values = pc.cast(only(texts, plain), pa.int64())
         at, found = [], []
         outside = np.zeros(len(texts), dtype=bool)
-        for position in positions(shape & ~plain).tolist():
+        for position in odd.tolist():
             value = _integer(texts[position].as_py())
             if value is None or not low <= value <= high:
                 outside[position] = True
@@ -56,7 +57,7 @@ def whole(pg_type: str, arrow_type: pa.DataType) -> Parser:
             outside |= (numbers < low) | (numbers > high)
             values = pc.cast(only(values, ~outside), arrow_type)
         wrong = [
-            Wrong(rule="type", at=_missed(texts, shape), says="is not a whole number such as 42"),
+            Wrong(rule="type", at=missed, says="is not a whole number such as 42"),
             Wrong(rule="range", at=positions(outside), says=f"is outside {low} to {high}"),
         ]
         return Parsed(values=values, wrong=wrong)
@@ -80,14 +81,13 @@ def number(precision: int, scale: int, mark: str, *, declared: bool = True) -> P
     example = f"12{mark}5"
 
     def parse(texts: Array) -> Parsed:
-        shape = matches(texts, _number_shape(escaped))
-        plain = matches(texts, plain_shape)
+        plain, odd, missed = _parted(texts, plain_shape, _number_shape(escaped))
         pointed = texts if mark == "." else pc.replace_substring(texts, mark, ".")
         values = pc.cast(only(pointed, plain), pa.decimal128(precision, scale))
         at: list[int] = []
         found: list[Decimal] = []
         refused: dict[str, list[int]] = {"range": [], "scale": []}
-        for position in positions(shape & ~plain).tolist():
+        for position in odd.tolist():
             value = _decimal(pointed[position].as_py(), precision, scale)
             if isinstance(value, str):
                 refused[value].append(position)
@@ -95,7 +95,7 @@ def number(precision: int, scale: int, mark: str, *, declared: bool = True) -> P
                 at.append(position)
                 found.append(value)
         wrong = [
-            Wrong(rule="type", at=_missed(texts, shape), says=f"is not a number such as {example}"),
+            Wrong(rule="type", at=missed, says=f"is not a number such as {example}"),
             Wrong(rule="range", at=np.array(refused["range"], dtype=np.int64), says=room),
             Wrong(rule="scale", at=np.array(refused["scale"], dtype=np.int64), says=decimals),
         ]
@@ -107,17 +107,16 @@ def number(precision: int, scale: int, mark: str, *, declared: bool = True) -> P
 def double(mark: str) -> Parser:
     """Finite binary floating point numbers, the nearest one to what is written."""
     escaped = "[.]" if mark == "." else ","
-
+    # Short enough that it can be neither infinite nor vanish.
+    plain_shape = f"-?[0-9]{{1,100}}(?:{escaped}[0-9]{{1,100}})?"
     extreme = "is too large or too small for double precision"
 
     def parse(texts: Array) -> Parsed:
-        shape = matches(texts, _number_shape(escaped))
-        # Short enough that it can be neither infinite nor vanish.
-        plain = matches(texts, f"-?[0-9]{{1,100}}(?:{escaped}[0-9]{{1,100}})?")
+        plain, odd, missed = _parted(texts, plain_shape, _number_shape(escaped))
         pointed = texts if mark == "." else pc.replace_substring(texts, mark, ".")
         values = pc.cast(only(pointed, plain), pa.float64())
         at, found, outside = [], [], []
-        for position in positions(shape & ~plain).tolist():
+        for position in odd.tolist():
             text = pointed[position].as_py()
             value = float(text)
             if math.isinf(value) or (value == 0 and _NON_ZERO_DIGIT & set(_mantissa(text))):
@@ -126,7 +125,7 @@ def double(mark: str) -> Parser:
                 at.append(position)
                 found.append(value)
         wrong = [
-            Wrong(rule="type", at=_missed(texts, shape), says=f"is not a finite number such as 12{mark}5"),
+            Wrong(rule="type", at=missed, says=f"is not a finite number such as 12{mark}5"),
             Wrong(rule="range", at=np.array(outside, dtype=np.int64), says=extreme),
         ]
         return Parsed(values=patched(values, at, of_numbers(np.array(found, dtype=np.float64))), wrong=wrong)
@@ -151,8 +150,12 @@ def _number_shape(mark: str) -> str:
     return f"[+-]?(?:[0-9]+(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
-def _missed(texts: Array, shape: np.ndarray) -> np.ndarray:
-    return positions(valid_of(texts) & ~shape)
+def _parted(texts: Array, plain_shape: str, shape: str) -> tuple[Mask, Positions, Positions]:
+    """Which texts Arrow may cast; where those are that Python must read; where what is no number is."""
+    plain = matches(texts, plain_shape)
+    rest = positions(valid_of(texts) & ~plain)
+    shaped = matches(pc.take(texts, of_numbers(rest)), shape)
+    return plain, rest[shaped], rest[~shaped]
 
 
 def _integer(text: str) -> int | None:

@@ -39,9 +39,12 @@ def outcome(parsed: Parsed, texts: list[str]) -> list[Any]:
 
 def by_strptime(text: str, form: str) -> date | str:
     try:
-        return datetime.strptime(text, form).date() if text.isascii() else "type"
+        found = datetime.strptime(text, form).date() if text.isascii() else "type"
     except ValueError:
         return "type"
+    # Python takes day 366 of a common year for the next year's first.
+    rolled = isinstance(found, date) and "%j" in form and f"{found.year:04d}" != text[:4]
+    return "type" if rolled else found
 
 
 @st.composite
@@ -84,6 +87,12 @@ def test_every_day_of_four_centuries_is_read_back() -> None:
     for form in ("%d/%m/%Y", "%Y %j"):
         assert read("date", [day.strftime(form) for day in days], form).values.to_pylist() == days
     assert read("date", [day.isoformat() for day in days]).values.to_pylist() == days
+
+
+def test_day_366_is_of_leap_years_only() -> None:
+    texts = ["2023 366", "2024 366", "2023 365"]
+
+    assert outcome(read("date", texts, "%Y %j"), texts) == ["type", date(2024, 12, 31), date(2023, 12, 31)]
 
 
 def test_31_february_is_no_day() -> None:
