@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from haulier import checks, documents, odcs
+from haulier import checks, documents
 from haulier.contracts import Contract
 from haulier.definitions import Instance, Pipeline, Source, Transform
 from haulier.errors import DefinitionError
 from haulier.keys import check_name
+from haulier.odcs.contract import load_contract
 from haulier.placeholders import fill
 from haulier.problems import Problem, quoted, reaches, suggestion
 
@@ -56,7 +57,7 @@ class PipelineFile:
         """Read when first asked for. Raises `DefinitionError`."""
         if not self.contract_path.is_file():
             raise DefinitionError(f"{self.shown}: {Problem(('contract',), self._contract_hint()).words()}")
-        return odcs.load_contract(self.contract_path, _shown(self.contract_path, self.folder))
+        return load_contract(self.contract_path, _shown(self.contract_path, self.folder))
 
     def _contract_hint(self) -> str:
         given = self.pipeline.contract

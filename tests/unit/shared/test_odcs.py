@@ -13,11 +13,12 @@ import pydantic
 import pytest
 import yaml
 
-from haulier import odcs, rows
+from haulier import rows
 from haulier.contracts import Column
 from haulier.errors import DefinitionError
 from haulier.odcs import pgtypes, standard
 from haulier.odcs.columns import CUSTOM_PROPERTIES, OPTIONS
+from haulier.odcs.contract import load_contract
 
 EXAMPLES = sorted(Path("examples").glob("*/contracts/*.yaml"))
 SCHEMA = json.loads(
@@ -132,7 +133,7 @@ def test_a_document_that_uses_the_whole_standard_is_the_standards_and_is_read(tm
     jsonschema.validate(FULL, SCHEMA)
     published.OpenDataContractStandard(**FULL)
 
-    contract = odcs.load_contract(Path(__file__).with_name("full.odcs.yaml"), "full.odcs.yaml")
+    contract = load_contract(Path(__file__).with_name("full.odcs.yaml"), "full.odcs.yaml")
 
     assert contract.target == "sales.orders"
     assert [column.name for column in contract.columns] == ["order_no", "placed_at", "lines", "state"]
@@ -144,7 +145,7 @@ def test_the_example_contracts_are_contracts_of_the_standard(path):
 
     jsonschema.validate(document, SCHEMA)
     published.OpenDataContractStandard.from_file(str(path))
-    odcs.load_contract(path, path.name)
+    load_contract(path, path.name)
 
 
 def test_there_are_example_contracts():
@@ -179,7 +180,7 @@ def load(tmp_path):
         written = {key: value for key, value in written.items() if value is not ...}
         path = tmp_path / "things.odcs.yaml"
         path.write_text(yaml.safe_dump(written, sort_keys=False))
-        return odcs.load_contract(path, "contracts/things.odcs.yaml")
+        return load_contract(path, "contracts/things.odcs.yaml")
 
     return load
 
@@ -425,7 +426,7 @@ def test_a_limit_keeps_every_digit(tmp_path):
         )
     )
 
-    assert odcs.load_contract(path, "a").columns[0].maximum == "12345678901234567.89"
+    assert load_contract(path, "a").columns[0].maximum == "12345678901234567.89"
 
 
 @pytest.mark.parametrize(
