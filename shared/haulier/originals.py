@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from haulier import framing
 from haulier.compression import decompressed
 from haulier.definitions import Csv
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery
-from haulier.records import Block, frame
+
+if TYPE_CHECKING:
+    from haulier.records import Block
 
 CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -78,6 +83,8 @@ def text_chunks(exchange: Exchange, delivery: Delivery) -> Iterator[bytes]:
 
 def records_of(exchange: Exchange, delivery: Delivery, csv: Csv) -> Iterator[Block]:
     """The kept file's records, as `haulier.records.frame` cuts them."""
+    from haulier.records import frame
+
     return frame(text_chunks(exchange, delivery), csv, delivery.uri)
 
 
@@ -90,8 +97,8 @@ class VerbatimRows:
 
     def __init__(self, exchange: Exchange, delivery: Delivery, csv: Csv) -> None:
         self._uri = delivery.uri
-        self._blocks = records_of(exchange, delivery, csv)
-        self._block: Block | None = None
+        self._blocks = _blocks(exchange, delivery, csv)
+        self._block: framing.Block[Any] | None = None
 
     def take(self, rows: Sequence[int]) -> list[bytes]:
         """The rows with these numbers, in ascending order, also from one call to the next.
@@ -110,3 +117,10 @@ class VerbatimRows:
                 raise ValueError(f"row {row} lies behind: rows are taken in ascending order")
             found.append(self._block.record(row - self._block.first))
         return found
+
+
+def _blocks(exchange: Exchange, delivery: Delivery, csv: Csv) -> Iterator[framing.Block[Any]]:
+    """Cut with NumPy where it is installed; load's image has none."""
+    if find_spec("numpy"):
+        return records_of(exchange, delivery, csv)
+    return framing.frame(text_chunks(exchange, delivery), csv, delivery.uri)

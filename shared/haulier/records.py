@@ -1,143 +1,36 @@
-"""Cutting delimited text into records: exact, vectorised, and bounded whatever the text holds.
-
-A record ends at the first line end (``\\n``, ``\\r\\n`` or a lone ``\\r``) outside quotes. A quote opens
-at the beginning of a field only and is closed by the next one that is not doubled; anywhere else it
-is a character like any other. That is what Python's csv module and pyarrow read, too.
-
-Records are numbered from 1 as a spreadsheet shows them: preamble, header and blank lines count.
-"""
+"""Records of whole files, vectorised: where `haulier.framing` says they are."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from haulier import framing
 from haulier.definitions import Csv
 from haulier.encodings import framable
-from haulier.rows import VERBATIM_BYTES
+from haulier.framing import BLOCK_BYTES
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-#: How much text is looked at together. 1 to 8 MiB cut and parse equally fast here; the index arrays
-#: of a block full of quotes take ten times its bytes.
-BLOCK_BYTES = 4 * 1024 * 1024
+Block = framing.Block[IntArray]
 
 _LF, _CR = 10, 13
-
-Rule = Literal["quote-not-closed", "record-too-long"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """Whole records in order: record ``i`` is ``data[starts[i]:ends[i]]``, its line end follows."""
-
-    data: bytes
-    starts: IntArray
-    ends: IntArray
-    #: Where the last record's line end stops.
-    stop: int
-    #: Number of the first record.
-    first: int
-    #: Why this block's only record cannot be read, and its whole length: ``data`` may hold its beginning.
-    rule: Rule | None = None
-    length: int | None = None
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def record(self, index: int) -> bytes:
-        """The bytes of one record without its line end."""
-        return self.data[self.starts[index] : self.ends[index]]
-
-    def verbatim(self, index: int) -> tuple[bytes, int]:
-        """What is kept of a record, and how long it is as a whole."""
-        record = self.record(index)
-        return record[:VERBATIM_BYTES], len(record) if self.length is None else self.length
-
-    def slice(self, start: int, stop: int) -> Block:
-        """The records ``start`` up to ``stop``."""
-        stop = min(stop, len(self))
-        return Block(
-            data=self.data,
-            starts=self.starts[start:stop],
-            ends=self.ends[start:stop],
-            stop=int(self.starts[stop]) if stop < len(self) else self.stop,
-            first=self.first + start,
-            rule=self.rule,
-            length=self.length,
-        )
 
 
 def frame(
     chunks: Iterable[bytes], csv: Csv, name: str = "the file", *, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Block]:
-    """Cut text into records; how it is chunked makes no difference to them.
-
-    A record longer than ``csv.record_bytes`` becomes a block of its own with a rule. When that is
-    for want of a closing quote, here or until the text ends, it is cut at the first line end after
-    the open quote, so that the rest of the file is still read. Raises `DataError` as
-    `haulier.encodings.framable` does.
-    """
-    return _Framer(framable(chunks, csv.encoding, name), csv, block_bytes).blocks()
+    """As `haulier.framing.frame`."""
+    return _ArrayFramer(framable(chunks, csv.encoding, name), csv, block_bytes).blocks()
 
 
-class _Framer:
+class _ArrayFramer(framing.Framer[IntArray]):
     def __init__(self, chunks: Iterator[bytes], csv: Csv, block_bytes: int) -> None:
-        self._chunks = chunks
-        self._delimiter = ord(csv.delimiter)
-        self._quote = csv.quote.encode()
-        self._limit = csv.record_bytes
-        self._preamble = csv.preamble_rows
-        self._block_bytes = block_bytes
-        self._final = False
-        self._number = 1
+        super().__init__(chunks, csv, block_bytes)
         self._beside = np.zeros(256, dtype=np.bool_)
         self._beside[[self._delimiter, _CR, _LF, *self._quote]] = True
-
-    def blocks(self) -> Iterator[Block]:
-        data, want = b"", self._block_bytes
-        while data := self._fill(data, want):
-            # Lines before the header are no records yet: a quote in them means nothing.
-            quote = b"" if self._preamble else self._quote
-            block = self._cut(data, quote)
-            if block is not None:
-                if self._preamble:
-                    block = block.slice(0, self._preamble)
-                too_long = block.ends - block.starts > self._limit
-                if too_long.any():
-                    block = block.slice(0, int(too_long.argmax()))
-            if block is not None and len(block):
-                yield self._counted(block)
-                data, want = data[block.stop :], self._block_bytes
-            elif self._final or len(data) > self._limit + 1:
-                block, data = self._cut_long(data, quote)
-                yield self._counted(block)
-                want = self._block_bytes
-            else:
-                want = 2 * len(data)
-
-    def _counted(self, block: Block) -> Block:
-        self._number += len(block)
-        self._preamble = max(self._preamble - len(block), 0)
-        return block
-
-    def _fill(self, data: bytes, want: int) -> bytes:
-        """``data`` with more behind it, until there are ``want`` bytes or no more to be had."""
-        pieces, size = [data] if data else [], len(data)
-        while size < want and not self._final:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                self._final = True
-            elif chunk:
-                pieces.append(chunk)
-                size += len(chunk)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _cut(self, data: bytes, quote: bytes) -> Block | None:
         """The records that are whole in ``data``, which begins with one; ``None``: not one is."""
@@ -150,7 +43,8 @@ class _Framer:
             # The parity of the quotes before it says whether a line end is inside quotes, as long as
             # every quote stands beside a delimiter, a line end or its double.
             if not self._all_beside(text, quotes):
-                outside = self._walk(data, ends, nexts)[0]
+                walked = self._walk(data, ends.tolist(), nexts.tolist())[0]
+                outside = np.frombuffer(walked, dtype=np.bool_)
             ends, nexts = ends[outside], nexts[outside]
         if not len(ends):
             return None
@@ -165,71 +59,12 @@ class _Framer:
             closing = closing[:-1]
         return bool(self._beside[text[opening - 1]].all() and self._beside[text[closing + 1]].all())
 
-    def _walk(self, data: bytes, ends: IntArray, nexts: IntArray) -> tuple[BoolArray, int]:
-        """Quote by quote: which line ends are outside quotes, and where one is left open (-1: none is)."""
-        outside = np.zeros(len(ends), dtype=np.bool_)
-        lines, quote = ends.tolist(), self._quote
-        line = start = look = 0
-        while (at := data.find(quote, look)) >= 0:
-            reached = bisect_left(lines, at, line)
-            if reached > line:
-                outside[line:reached] = True
-                line, start = reached, int(nexts[reached - 1])
-            if at != start and data[at - 1] != self._delimiter:
-                look = at + 1
-                continue
-            look = at + 1
-            while (look := data.find(quote, look)) >= 0 and data[look + 1 : look + 2] == quote:
-                look += 2
-            if look < 0:
-                return outside, at
-            look += 1
-            line = bisect_left(lines, look, line)
-        outside[line:] = True
-        return outside, -1
+    def _whole(self, block: Block) -> int:
+        too_long = block.ends - block.starts > self._limit
+        return int(too_long.argmax()) if too_long.any() else len(block)
 
-    def _cut_long(self, data: bytes, quote: bytes) -> tuple[Block, bytes]:
-        """The record at the beginning of ``data`` that has no end where it should; and what follows it."""
-        head = data[: self._limit + 1]
-        opened = self._open_quote(head) if quote else -1
-        rule: Rule = "record-too-long" if opened < 0 else "quote-not-closed"
-        kept, dropped, look = b"", 0, self._limit if opened < 0 else opened
-        while True:
-            end, following = self._line_end(data, look)
-            if end >= 0 or self._final:
-                break
-            # Nothing but the beginning is kept of a line without an end.
-            gone = len(data) - data.endswith(b"\r")
-            kept += data[: min(gone, VERBATIM_BYTES - len(kept))]
-            dropped, look = dropped + gone, 0
-            data = self._fill(data[gone:], self._block_bytes + 1)
-        if end < 0:
-            end = following = len(data)
-        kept += data[: min(end, VERBATIM_BYTES - len(kept))]
-        block = Block(
-            data=kept,
-            starts=np.array([0]),
-            ends=np.array([len(kept)]),
-            stop=len(kept),
-            first=self._number,
-            rule=rule,
-            length=dropped + end,
-        )
-        return block, data[following:]
-
-    def _open_quote(self, head: bytes) -> int:
-        ends, nexts = _line_ends(head, np.frombuffer(head, dtype=np.uint8), True)
-        return self._walk(head, ends, nexts)[1]
-
-    def _line_end(self, data: bytes, look: int) -> tuple[int, int]:
-        """Where the first line end at or after ``look`` begins and stops; -1: it is not there yet."""
-        found = [at for at in (data.find(b"\n", look), data.find(b"\r", look)) if at >= 0]
-        if not found:
-            return -1, -1
-        end = min(found)
-        if data[end] == _CR and end + 1 == len(data) and not self._final:
-            return -1, -1
-        return end, end + (2 if data[end : end + 2] == b"\r\n" else 1)
+    def _positions(self, values: list[int]) -> IntArray:
+        return np.array(values)
 
 
 def _line_ends(data: bytes, text: npt.NDArray[np.uint8], final: bool) -> tuple[IntArray, IntArray]:

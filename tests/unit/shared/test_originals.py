@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +137,14 @@ def test_rows_are_found_across_blocks_and_read_no_further_than_asked(monkeypatch
         b"0200000",
     ]
     assert pieces[-1] < len(data) * 0.9
+
+
+def test_rows_are_shown_where_numpy_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange, file = kept(b'a,b\r\n1,"x\r\ny"\r\n2,z\r\n')
+    monkeypatch.setattr(originals, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "haulier.records", None)
+
+    assert VerbatimRows(exchange, file, Csv()).take([2, 3]) == [b'1,"x\r\ny"', b"2,z"]
 
 
 def test_a_row_the_file_does_not_have_is_an_error_with_a_cause() -> None:

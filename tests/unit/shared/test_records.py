@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from haulier import framing
 from haulier.definitions import Csv
 from haulier.errors import DataError
 from haulier.records import Block, frame
@@ -24,10 +26,13 @@ WELL_FORMED = st.lists(
 
 def cut(data: bytes | list[bytes], block_bytes: int = 1 << 20, **options: Any) -> list[Block]:
     chunks = [data] if isinstance(data, bytes) else data
-    return list(frame(chunks, Csv(**options), block_bytes=block_bytes))
+    found = list(frame(chunks, Csv(**options), block_bytes=block_bytes))
+    by_line = framing.frame(chunks, Csv(**options), block_bytes=block_bytes)
+    assert told(list(by_line)) == told(found), "with and without NumPy"
+    return found
 
 
-def told(blocks: list[Block]) -> list[tuple[int, bytes, int, str | None]]:
+def told(blocks: Sequence[framing.Block[Any]]) -> list[tuple[int, bytes, int, str | None]]:
     """Number, kept bytes, whole length and rule of every record."""
     return [(b.first + i, *b.verbatim(i), b.rule) for b in blocks for i in range(len(b))]
 
