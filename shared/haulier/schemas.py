@@ -140,7 +140,7 @@ def _schema(root: type[msgspec.Struct], title: str) -> Schema:
 
 def _describe(schema: Schema, struct: type[msgspec.Struct], ours: bool) -> None:
     texts = comments(struct)
-    names = {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
+    names = dict(zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True))
     for name, member in schema["properties"].items():
         if names[name] in texts:
             member["description"] = texts[names[name]]
