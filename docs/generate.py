@@ -45,6 +45,7 @@ _CONTRACT_PARTS: tuple[tuple[type[msgspec.Struct], str], ...] = (
     (standard.Synonym, "`synonyms[…]`"),
     (standard.CustomProperty, "`customProperties[…]`"),
     (standard.Server, "`servers[…]`"),
+    (standard.ServiceLevel, "`slaProperties[…]`"),
 )
 
 #: What only `haulier_command` reads; the steps do not know it.
@@ -142,7 +143,7 @@ _CONTRACT_RULES = """\
   makes it no value there, too.
 - **Limits** of numbers are numbers, of dates and times text in ISO 8601.
 - **Promises Haulier would not keep are refused**: `multipleOf`, `uniqueItems` and the like. `quality`,
-  `relationships`, `slaProperties` and all else that is not named above is documentation.
+  `relationships` and all else that is not named above is documentation.
 - **Custom properties** of other tools are left alone. One that is spelled almost like ours is refused, unless it
   names its `vendor`.
 """

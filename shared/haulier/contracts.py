@@ -82,6 +82,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     columns: tuple[Column, ...]
     #: Column whose greater value is the newer row; none: the run's interval end decides.
     ordering: str | None = None
+    #: Longest time from a run's end to its rows in the table, in seconds.
+    latency_seconds: float | None = None
 
     @property
     def target(self) -> str:

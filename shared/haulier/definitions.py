@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 Natural = Annotated[int, Meta(ge=0)]
+Name = Annotated[str, Meta(min_length=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -55,6 +56,8 @@ class Ready(_Section, frozen=True, kw_only=True):
     last_line: Literal["complete", "any"] = "complete"
     #: A file that must exist beside it, such as `{name}.done`.
     marker: str | None = None
+    #: How long a scheduled run waits for its first file before it goes on without; `select: name` only.
+    wait_minutes: Natural = 0
 
 
 class Files(_Section, frozen=True, kw_only=True):
@@ -134,6 +137,8 @@ class InstanceOverride(_Section, frozen=True, kw_only=True):
 
     #: What this instance is, in place of the pipeline's description.
     description: str | None = None
+    #: Airflow roles that see its DAG and start it, beside the pipeline's.
+    operators: tuple[Name, ...] = ()
     #: Values of its own placeholders (`{folder}` in a path is the parameter `folder`); functions see them too.
     parameters: dict[str, str] = {}
     #: Laid over the pipeline's `source`, key by key (RFC 7396): mappings merge, lists are replaced, and null
@@ -154,6 +159,8 @@ class Pipeline(_Section, frozen=True, kw_only=True):
     owner: str = ""
     #: Words to find it by; Airflow shows them.
     tags: tuple[str, ...] = ()
+    #: Airflow roles that see its DAGs and start them, beside administrators.
+    operators: tuple[Name, ...] = ()
     #: Path of the contract, from this file.
     contract: str
     #: `@daily`, `@hourly`, `@weekly`, `@monthly`, a five-field cron line, or none: only by hand.
@@ -185,6 +192,8 @@ class Instance(_Section, frozen=True, kw_only=True):
     owner: str = ""
     #: Words to find it by; Airflow shows them.
     tags: tuple[str, ...] = ()
+    #: Airflow roles that see its DAG and start it.
+    operators: tuple[Name, ...] = ()
     #: When it runs, as the pipeline says.
     schedule: str | None = None
     #: First day of the first interval (UTC).

@@ -139,6 +139,7 @@ def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instanc
         description=(override and override.description) or pipeline.description,
         owner=pipeline.owner,
         tags=pipeline.tags,
+        operators=tuple(dict.fromkeys((*pipeline.operators, *(override.operators if override else ())))),
         schedule=pipeline.schedule,
         start=pipeline.start,
         catchup=pipeline.catchup,
@@ -158,9 +159,11 @@ def definition_digest(instance: Instance, contract: Contract) -> str:
     """SHA-256 over what an instance and its contract mean.
 
     The same for a setting left out and one written out with its default, so a release that adds a
-    setting changes no digest.
+    setting changes no digest. When a run is due or late, and who may start it, is no part of that.
     """
-    canonical = {"definition": _without_defaults(instance), "contract": _without_defaults(contract)}
+    meant = msgspec.structs.replace(contract, latency_seconds=None)
+    hauled = msgspec.structs.replace(instance, operators=())
+    canonical = {"definition": _without_defaults(hauled), "contract": _without_defaults(meant)}
     return hashlib.sha256(msgspec.json.encode(canonical, order="sorted")).hexdigest()
 
 

@@ -30,6 +30,19 @@ _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 _OURS = "_haulier_"
 #: PostgreSQL's own schemas, and the ledger.
 _OTHERS_SCHEMAS = frozenset({"information_schema", "haulier"})
+#: The standard's two spellings of one service level.
+_LATENCY = frozenset({"latency", "ly"})
+#: Seconds in the units people write; the standard itself names days and years.
+_UNITS = {
+    name: seconds
+    for names, seconds in (
+        ("d day days", 86_400),
+        ("h hour hours", 3_600),
+        ("m min minute minutes", 60),
+        ("s second seconds", 1),
+    )
+    for name in names.split()
+}
 _UNORDERED = ("jsonb", "boolean", "uuid")
 
 
@@ -63,6 +76,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
     columns = _columns(table, here, problems)
     given = custom_properties(table.custom_properties, "table", here, problems)
     ordering = _ordering(given.get("ordering"), columns, problems)
+    latency = _latency(document, problems)
     if problems:
         return None, problems
     purpose = document.description.purpose if document.description else None
@@ -74,6 +88,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
         description=table.description or purpose or "",
         columns=tuple(columns),
         ordering=ordering,
+        latency_seconds=latency,
     )
     return contract, []
 
@@ -91,6 +106,25 @@ def _of_document(document: Document) -> Iterator[Problem]:
     for name in ("id", "version"):
         if not getattr(document, name):
             yield Problem((name,), "is empty", " ")
+
+
+def _latency(document: Document, problems: list[Problem]) -> float | None:
+    """The `latency` among the service levels, in seconds."""
+    for position, level in enumerate(document.sla_properties or ()):
+        if level.property.lower() not in _LATENCY:
+            continue
+        trail: Trail = ("slaProperties", position)
+        unit = _UNITS.get((level.unit or "d").lower())
+        if unit is None:
+            problems.append(
+                Problem((*trail, "unit"), f"{quoted(level.unit)} is not a unit of time; use d, h, min or s")
+            )
+        elif isinstance(level.value, bool) or not isinstance(level.value, int | float) or level.value <= 0:
+            problems.append(Problem((*trail, "value"), f"{quoted(level.value)} is not a number above 0"))
+        else:
+            return float(level.value) * unit
+        return None
+    return None
 
 
 def _target(document: Document, table: SchemaObject, here: Trail, problems: list[Problem]) -> tuple[str, str]:

@@ -147,9 +147,13 @@ class ServiceLevel(_Object, frozen=True, kw_only=True):
     """A promise about the service: freshness, retention and so on."""
 
     id: str | None = None
+    #: `latency`: the longest time from a run's end to its rows in the table; past it a run is late. Others are
+    #: documentation.
     property: str
+    #: How long, for `latency`.
     value: Scalar | None
     value_ext: Scalar | None = None
+    #: `d`, `h`, `min` or `s`, for `latency`.
     unit: str | None = None
     element: str | None = None
     driver: str | None = None

@@ -220,7 +220,7 @@ STRUCTURE = [
     (
         {"source.files.ready": {"zzz": 1}},
         'source.files.ready.zzz is not a setting of source.files.ready; its settings are "quiet_seconds", '
-        '"last_line" and "marker"',
+        '"last_line", "marker" and "wait_minutes"',
     ),
     ({"sorce": {}}, 'sorce is not a setting of a pipeline; did you mean "source"?'),
     ({"schedul": "x", "schedule": ...}, 'schedul is not a setting of a pipeline; did you mean "schedule"?'),
@@ -629,6 +629,10 @@ def test_the_digest_follows_the_meaning_and_not_the_writing(write):
     assert (
         digest({"instances.north.transform.columns": {"No": "number"}}) == plain
     )  # an override that says the same
+    assert digest({"operators": ["north-desk"]}) == plain  # who may start it
+    assert (
+        digest(contract={"slaProperties": [{"property": "latency", "value": 1}]}) == plain
+    )  # when it is late
     assert digest({"source.csv.encoding": "cp1252"}) != plain
     assert digest({"load.reject_threshold": 0.2}) != plain
     assert digest(contract={"schema.0.properties.3.required": True}) != plain

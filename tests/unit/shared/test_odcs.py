@@ -723,3 +723,36 @@ def test_every_problem_of_a_contract_is_named_at_once(load):
         )
 
     assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("level", "seconds"),
+    [
+        ({"property": "latency", "value": 6, "unit": "h"}, 6 * 3600),
+        ({"property": "ly", "value": 2, "unit": "d"}, 2 * 86_400),
+        ({"property": "latency", "value": 1.5}, 1.5 * 86_400),
+        ({"property": "latency", "value": 90, "unit": "min"}, 5_400),
+        ({"property": "retention", "value": "7", "unit": "y"}, None),
+    ],
+)
+def test_latency_is_the_longest_time_to_the_table(load, level, seconds):
+    assert load(slaProperties=[level]).latency_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("level", "message"),
+    [
+        ({"value": "soon", "unit": "h"}, 'slaProperties[latency].value: "soon" is not a number above 0'),
+        ({"value": True, "unit": "h"}, "slaProperties[latency].value: true is not a number above 0"),
+        ({"value": 0, "unit": "h"}, "slaProperties[latency].value: 0 is not a number above 0"),
+        (
+            {"value": 1, "unit": "y"},
+            'slaProperties[latency].unit: "y" is not a unit of time; use d, h, min or s',
+        ),
+    ],
+)
+def test_a_latency_nobody_can_measure_is_refused(load, level, message):
+    with pytest.raises(DefinitionError) as refused:
+        load(slaProperties=[{"property": "latency", **level}])
+
+    assert message in str(refused.value)

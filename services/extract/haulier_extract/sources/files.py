@@ -18,10 +18,10 @@ from haulier.encodings import cell_encoding, framable
 from haulier.errors import DefinitionError, TransientError
 from haulier.interval import Interval
 from haulier.originals import file_chunks
+from haulier.paths import PathPattern
 from haulier.placeholders import fill
 from haulier.settings import Settings
 from haulier_extract.footer import Footer
-from haulier_extract.sources.patterns import PathPattern
 
 #: So much of a text's end is looked at for its last line and its footer.
 TAIL_BYTES = 64 * 1024

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier_extract.sources.patterns import PathPattern
+from haulier.paths import PathPattern
 
 TREE = [
     "labs_2026-01-05.csv",
