@@ -250,7 +250,7 @@ STRUCTURE = [
     ),
     (
         {"instances.north.load": {}},
-        'instances.north.load is not a setting of instances.north; its settings are "description", '
+        'instances.north.load is not a setting of instances.north; its settings are "description", "operators", '
         '"parameters", "source" and "transform"',
     ),
     ({"instances.north.sourc": {}}, 'sourc is not a setting of instances.north; did you mean "source"?'),
