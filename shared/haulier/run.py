@@ -32,6 +32,8 @@ class Program(NamedTuple):
     check: Callable[[str | None, str | None, Settings], list[tuple[str, str]]]
     #: JSON Schema of what the step accepts.
     spec: Callable[[], dict[str, Any]]
+    #: Violations of the ledger's promises, as (invariant, subject, problem); load alone knows the tables.
+    verify: Callable[[bool, Settings], list[tuple[str, str, str]]] | None = None
 
 
 def main(program: Program, argv: Sequence[str] | None = None) -> int:
@@ -44,6 +46,8 @@ def main(program: Program, argv: Sequence[str] | None = None) -> int:
             return 0
         if arguments.verb == "check":
             return _check(program, arguments, os.environ)
+        if arguments.verb == "verify":
+            return _verify(program, arguments.deep, os.environ)
         return _task(program, arguments, os.environ)
     except HaulierError as exc:
         from haulier.logs import log
@@ -102,9 +106,7 @@ def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str,
     logs.log.info(
         f"step {outcome.outcome}", extra={"facts": {"exit_code": outcome.exit_code, **outcome.counts}}
     )
-    print(line, flush=True)  # noqa: T201 - the one result line
-    if settings.result_file:
-        settings.result_file.write_text(line + "\n", encoding="utf-8")
+    _answer(line, settings)
     return outcome.exit_code
 
 
@@ -119,8 +121,30 @@ def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str
     for subject, problem in findings:
         logs.log.error(problem, extra={"facts": {"checked": subject}})
     answer = {"step": program.name, "ok": not findings, "findings": [list(f) for f in findings]}
-    print(json.dumps(answer), flush=True)  # noqa: T201 - the answer itself
+    _answer(json.dumps(answer), settings)
     return DefinitionError.exit_code if findings else 0
+
+
+def _verify(program: Program, deep: bool, environ: Mapping[str, str]) -> int:
+    from haulier import logs
+    from haulier.errors import DataError
+    from haulier.settings import Settings
+
+    settings = Settings.from_env(environ)
+    logs.configure({"step": program.name}, settings.log_level)
+    findings = program.verify(deep, settings) if program.verify else []
+    for invariant, subject, problem in findings:
+        logs.log.error(problem, extra={"facts": {"invariant": invariant, "subject": subject}})
+    answer = {"step": program.name, "ok": not findings, "findings": [list(one) for one in findings]}
+    _answer(json.dumps(answer), settings)
+    return DataError.exit_code if findings else 0
+
+
+def _answer(line: str, settings: Settings) -> None:
+    """The one result line."""
+    print(line, flush=True)  # noqa: T201 - the answer itself
+    if settings.result_file:
+        settings.result_file.write_text(line + "\n", encoding="utf-8")
 
 
 def _parser(program: Program) -> argparse.ArgumentParser:
@@ -137,6 +161,9 @@ def _parser(program: Program) -> argparse.ArgumentParser:
     )
     check.add_argument("--pipeline")
     check.add_argument("--instance")
+    if program.verify:
+        verify = verbs.add_parser("verify", help="prove the ledger's promises", allow_abbrev=False)
+        verify.add_argument("--deep", action="store_true", help="read every part and target row again")
     for verb, text in (
         ("plan", "say what a run would do; write nothing outside a folder"),
         ("run", "do the work"),

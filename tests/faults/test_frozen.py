@@ -116,7 +116,8 @@ def test_frozen_while_copying(here):
         _, log = frozen.communicate(timeout=60)
 
     assert waited < MARGIN_SECONDS
-    assert frozen.returncode in (75, 77), log.decode()
+    # It finds what the other attempt recorded of the same content.
+    assert frozen.returncode == 0, log.decode()
     haul(here.settings, "things", "one", day(1))
     with connect(here.settings, "test") as connection:
         assert verify(connection, here.settings, exchange=open_exchange(here.settings)) == []

@@ -5,16 +5,23 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import psycopg2
 import pytest
 from support.steps import STEPS, command, environ, haul, run_cold
 from support.things import day, place, snapshot
 
+from haulier.errors import FencedError
 from haulier.exchange import open_exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
+from haulier_load import attempts
+from haulier_load import step as load_step
+from haulier_load.rejects import insert_rejects
 
 ROWS = 8_000
 MOMENTS = 20
@@ -75,16 +82,16 @@ def test_killed_at_random_moments_then_run_again(undisturbed, tier, tmp_path, st
     assert killed == MOMENTS, "too many processes ended before they were killed"
 
 
-def _haul_one(here, step):
+def _haul_one(here, step, interval=None):
     from haulier.task import Task
 
-    STEPS[step](
+    return STEPS[step](
         Task(
             step=step,
             verb="run",
             pipeline="things",
             instance="one",
-            interval=day(1),
+            interval=interval or day(1),
             settings=here.settings,
             generation=None if step == "extract" else 1,
         )
@@ -120,3 +127,50 @@ def test_five_at_once_one_loads(tier, tmp_path):
         assert here.database.rows("SELECT count(*) FROM haulier.load") == [(1,)]
         with connect(here.settings, "test") as connection:
             assert verify(connection, here.settings, exchange=open_exchange(here.settings), deep=True) == []
+
+
+def test_who_is_ended_by_a_newer_attempt_knows_that_it_is_not_the_owner(tier, tmp_path, monkeypatch):
+    """However long the newer one takes from ending the older one's backend to taking its fence."""
+    with place(tier, tmp_path) as here:
+        here.write("one", 0, 1_000)
+        for step in ("extract", "transform"):
+            _haul_one(here, step, day(0))
+        merging, go_on = threading.Event(), threading.Event()
+
+        def held(*arguments):
+            if not merging.is_set():
+                merging.set()
+                go_on.wait(30)
+            return insert_rejects(*arguments)
+
+        monkeypatch.setattr(load_step, "insert_rejects", held)
+        with ThreadPoolExecutor() as pool:
+            older = pool.submit(_haul_one, here, "load", day(0))
+            assert merging.wait(30)
+            slowly = attempts._SQL["end_older_attempt"] + "; SELECT pg_sleep(1)"
+            monkeypatch.setattr(attempts, "_SQL", {**attempts._SQL, "end_older_attempt": slowly})
+            threading.Timer(0.3, go_on.set).start()
+            newer = _haul_one(here, "load", day(0))
+
+            with pytest.raises(FencedError):
+                older.result()
+        assert newer.outcome == "loaded"
+
+
+def test_a_commit_whose_answer_was_lost_is_looked_up(tier, tmp_path, monkeypatch):
+    with place(tier, tmp_path) as here:
+        here.write("one", 0, 1_000)
+        for step in ("extract", "transform"):
+            _haul_one(here, step, day(0))
+
+        class Lost(load_step._Load):
+            def commit(self, connection):
+                super().commit(connection)
+                connection.close()
+                raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+        monkeypatch.setattr(load_step, "_Load", Lost)
+        loaded = _haul_one(here, "load", day(0))
+
+        assert (loaded.outcome, loaded.exit_code) == ("already done", 0)
+        assert here.database.rows("SELECT count(*) FROM haulier.load") == [(1,)]

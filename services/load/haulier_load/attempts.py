@@ -60,6 +60,7 @@ def acquire(connection: Connection, task: Task, manifest: Manifest) -> Attempt:
             contextlib.suppress(psycopg2.errors.LockNotAvailable),
             transaction(connection, task.settings) as cursor,
         ):
+            cursor.execute(_SQL["queue_for_run"], {"run_id": manifest.run_id})
             cursor.execute(_SQL["find_run"], values)
             found = cursor.fetchone()
             if found is None or found[0] != manifest.run_id:
@@ -85,6 +86,12 @@ def acquire(connection: Connection, task: Task, manifest: Manifest) -> Attempt:
                 content=manifest.content,
             )
     raise TransientError(f"run {manifest.run_id} is held by another attempt that does not end")
+
+
+def still_own_or_stop(cursor: Cursor, attempt: Attempt) -> None:
+    """As `own_or_stop`, after whoever is taking the run over has done so: it ends our backend first."""
+    cursor.execute(_SQL["queue_for_run"], {"run_id": attempt.run_id})
+    own_or_stop(cursor, attempt)
 
 
 def own_or_stop(cursor: Cursor, attempt: Attempt) -> None:

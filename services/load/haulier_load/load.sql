@@ -19,6 +19,10 @@ SELECT run_id, generation, fence FROM haulier.run
 WHERE pipeline = %(pipeline)s AND instance = %(instance)s
   AND interval_start = %(interval_start)s AND interval_end = %(interval_end)s
 
+-- name: queue_for_run
+-- One attempt at a time takes a run over. Who was ended for it asks here, too, and so never finds itself the owner still.
+SELECT pg_advisory_xact_lock(hashtextextended('haulier.acquire/' || %(run_id)s::text, 0))
+
 -- name: end_older_attempt
 -- Ends the backend that loads under a fence, if there is one.
 SELECT pg_terminate_backend(l.pid, 5000)

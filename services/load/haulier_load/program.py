@@ -35,6 +35,16 @@ def _spec() -> dict[str, Any]:
     return spec("load")
 
 
+def _verify(deep: bool, settings: Settings) -> list[tuple[str, str, str]]:
+    from haulier.exchange import open_exchange
+    from haulier.ledger.connection import connect, driver_errors
+    from haulier.ledger.verify import verify
+
+    with driver_errors(), connect(settings, "haulier verify") as connection:
+        found = verify(connection, settings, exchange=open_exchange(settings), deep=deep)
+    return [(one.invariant, one.subject, one.problem) for one in found]
+
+
 LOAD = Program(
     name="load",
     summary="Put canonical rows into PostgreSQL by COPY, in one transaction with the ledger.",
@@ -42,4 +52,5 @@ LOAD = Program(
     plan=_plan,
     check=_check,
     spec=_spec,
+    verify=_verify,
 )

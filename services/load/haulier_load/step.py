@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
-from haulier.ledger.connection import Connection, Cursor, connect, transaction
+from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
 from haulier.loading import definition_digest
@@ -21,7 +21,7 @@ from haulier.parts import row_groups
 from haulier.run import on_cancel
 from haulier.sealing import read_manifest
 from haulier.task import Outcome, Task
-from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded
+from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
 from haulier_load.merge import Account, Merge
 from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, sealed_rejects, stage_sealed
 from haulier_load.replays import Replayed
@@ -52,7 +52,8 @@ def load(task: Task) -> Outcome:
         attempt = acquire(connection, task, manifest)
         _ensure_target(connection, task, manifest)
         try:
-            return _Load(task, exchange, manifest, attempt).commit(connection)
+            with driver_errors():
+                return _Load(task, exchange, manifest, attempt).commit(connection)
         except TransientError as exc:
             return _settle(task, manifest, attempt, exc)
 
@@ -118,7 +119,7 @@ def _settle(task: Task, manifest: Manifest, attempt: Attempt, lost: TransientErr
                 with transaction(connection, task.settings) as cursor:
                     found = recorded(cursor, attempt, manifest)
                     if found is None:
-                        own_or_stop(cursor, attempt)
+                        still_own_or_stop(cursor, attempt)
                 if found is not None:
                     return found
                 raise lost
