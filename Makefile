@@ -12,6 +12,8 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
+# Airflow beside it, which the demo does without: 190 packages.
+AIRFLOW_STAMP := $(VENV)/.setup-airflow
 PACKAGES := shared services/extract services/transform services/load orchestration
 # Certificates as the machine trusts them: uv's own list does not know a company's proxy.
 export UV_SYSTEM_CERTS ?= 1
@@ -41,6 +43,11 @@ $(STAMP): requirements/uv.txt requirements/dev.txt $(PACKAGES:%=%/pyproject.toml
 	$(call stage,bytecode,env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q -j0 -x '$(NOT_COMPILED)' $(VENV)/lib $(PACKAGES))
 	@touch $@
 
+$(AIRFLOW_STAMP): $(STAMP) requirements/airflow.txt
+	$(call stage,Airflow$(comma) by version and hash,$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/airflow.txt)
+	$(call stage,its bytecode,env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q -j0 -x '$(NOT_COMPILED)' $(VENV)/lib orchestration)
+	@touch $@
+
 .PHONY: demo
 demo: $(STAMP) ## see Haulier at work on this machine, without Docker
 	@$(BIN)/haulier demo
@@ -50,11 +57,11 @@ demo-down: $(STAMP) ## stop what the demo started and remove it
 	@$(BIN)/haulier demo --down
 
 .PHONY: test
-test: $(STAMP) ## every test that can run here
+test: $(AIRFLOW_STAMP) ## every test that can run here
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: coverage
-coverage: $(STAMP) ## every test, and the lines none of them reached
+coverage: $(AIRFLOW_STAMP) ## every test, and the lines none of them reached
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile
 	@$(BIN)/python -m coverage combine --quiet
@@ -65,7 +72,7 @@ bench: $(STAMP) ## how fast it is here, measured
 	@PYTHONPATH=tests $(BIN)/python tests/bench/start_up.py
 
 .PHONY: lint
-lint: $(STAMP) ## style, format and types
+lint: $(AIRFLOW_STAMP) ## style, format and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -76,7 +83,7 @@ lock: $(STAMP) ## choose versions anew from requirements/*.in (UPGRADE=1: the ne
 	compile() { ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade) "$$@"; }; \
 	compile uv.in -o uv.txt; \
 	compile dev.in -o dev.txt; \
-	for image in extract transform load; do compile "$$image.in" -c dev.txt -o "$$image.txt"; done
+	for image in extract transform load airflow; do compile "$$image.in" -c dev.txt -o "$$image.txt"; done
 
 .PHONY: clean
 clean: ## remove what can be made again

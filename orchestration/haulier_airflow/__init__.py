@@ -1,0 +1,1 @@
+"""Haulier in Airflow: one DAG per instance, every step a hardened container."""

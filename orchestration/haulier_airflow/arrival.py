@@ -1,0 +1,90 @@
+"""Waiting for a run's first file, without holding a worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from haulier.interval import Interval, parse_instant
+from haulier.paths import PathPattern
+from haulier_airflow.orders import interval_of
+from haulier_command.words import utc
+
+_LOOK_EVERY_SECONDS = 10.0
+
+
+def arrived(root: str, path: str, interval: Interval) -> bool:
+    """Whether a file whose name's date lies in the interval is there."""
+    pattern = PathPattern(path)
+    base = Path("/") if path.startswith("/") else Path(root)
+    dates = (pattern.date(text) for _, text in pattern.paths(base))
+    return any(date is not None and interval.start <= date < interval.end for date in dates)
+
+
+class Arrival(BaseOperator):
+    """Succeeds when a file is there, or when waiting is over: extract then records the empty run."""
+
+    def __init__(
+        self, *, path: str, source_root: Path, wait_minutes: int, schedule: str | None, **options: Any
+    ) -> None:
+        # A deferred task can be lost between its trigger and its next start (apache/airflow#67287).
+        super().__init__(**{"retries": 3, **options})
+        self.path = path
+        self.source_root = str(source_root)
+        self.wait_minutes = wait_minutes
+        self.schedule = schedule
+
+    def execute(self, context: Context) -> None:
+        interval = interval_of(context, self.schedule)
+        # Most files are there when their run begins, and a deferral takes seconds.
+        if arrived(self.source_root, self.path, interval):
+            self.log.info("a file of %s is there", interval)
+            return
+        self.defer(
+            trigger=ArrivalTrigger(
+                root=self.source_root,
+                path=self.path,
+                start=utc(interval.start),
+                end=utc(interval.end),
+                seconds=self.wait_minutes * 60,
+            ),
+            method_name="resume",
+            timeout=timedelta(minutes=self.wait_minutes + 5),
+        )
+
+    def resume(self, context: Context, event: dict[str, Any]) -> None:
+        if event["arrived"]:
+            self.log.info("a file arrived")
+        else:
+            self.log.warning(
+                "no file came within %d minutes; the run goes on without and a later one finds it",
+                self.wait_minutes,
+            )
+
+
+class ArrivalTrigger(BaseTrigger):
+    """Looks every few seconds until a file is there or the time is over."""
+
+    def __init__(self, *, root: str, path: str, start: str, end: str, seconds: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.asked = {"root": root, "path": path, "start": start, "end": end, "seconds": seconds}
+        self.root, self.path, self.seconds = root, path, seconds
+        self.interval = Interval(start=parse_instant(start, "start"), end=parse_instant(end, "end"))
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.{type(self).__name__}", self.asked
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        left = self.seconds
+        while (
+            not (found := await asyncio.to_thread(arrived, self.root, self.path, self.interval)) and left > 0
+        ):
+            await asyncio.sleep(min(_LOOK_EVERY_SECONDS, left))
+            left -= _LOOK_EVERY_SECONDS
+        yield TriggerEvent({"arrived": found})  # type: ignore[no-untyped-call]

@@ -1,0 +1,56 @@
+"""Exit codes as Airflow acts on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Context, RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+
+from haulier.errors import EXIT_CODES
+
+_NOTHING_NEW = 99
+
+
+class StepFailed(AirflowException):
+    """A step ended with an exit code that is no success."""
+
+    def __init__(self, step: str, code: int) -> None:
+        name, meaning, _ = EXIT_CODES.get(code, ("killed", _killed(code), "retry"))
+        super().__init__(f"{step} ended with exit code {code}, {name}: {meaning}")
+        self.exit_code = code
+
+
+def judged(step: str, code: int) -> None:
+    """Raise what Airflow should make of an exit code; 0 passes."""
+    if code == _NOTHING_NEW:
+        raise AirflowSkipException(f"{step}: there was nothing new; the empty run is recorded")
+    if code:
+        raise StepFailed(step, code)
+
+
+class ByExitCode(RetryPolicy):
+    """Fail at once where trying again cannot help; all else by the task's own retries."""
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        code = getattr(exception, "exit_code", None)
+        name, meaning, action = EXIT_CODES.get(code or 1, EXIT_CODES[1])
+        if code is not None and action == "fail at once":
+            return RetryDecision.fail(f"exit code {code}, {name}: {meaning}")
+        return RetryDecision.default()
+
+    def serialize(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> ByExitCode:
+        return cls()
+
+
+def _killed(code: int) -> str:
+    if code == 137:
+        return "SIGKILL, as when its memory limit is reached (HAULIER_STEP_MEMORY)."
+    signal = code - 128 if code > 128 else -code
+    return f"Signal {signal} ended it." if 0 < signal < 65 else "Not one of Haulier's codes."

@@ -1,0 +1,212 @@
+"""One DAG per instance, made from its definition; nothing of it depends on when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param, chain
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.exceptions import AirflowFailException
+
+from haulier import loading
+from haulier.contracts import Contract
+from haulier.definitions import Instance
+from haulier.errors import DefinitionError
+from haulier_airflow import alerts
+from haulier_airflow.arrival import Arrival
+from haulier_airflow.settings import AirflowSettings
+from haulier_command.schedule import NAMED
+from haulier_command.steps import STEPS, StepName
+
+#: Loads of all instances side by side; `init` makes the pool, and its size bounds the database.
+LOAD_POOL = "haulier_load"
+#: Before any pipeline's first day: for one that names none and catches nothing up.
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_TRIES_AGAIN = 4
+_FIRST_PAUSE = timedelta(seconds=15)
+_LONGEST_PAUSE = timedelta(minutes=10)
+#: Longer than a load transaction may take.
+_LONGEST_STEP = timedelta(hours=3)
+_MAY = {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_create", "can_read"}}
+
+
+def all_dags(settings: AirflowSettings) -> Iterator[DAG]:
+    """Every instance's DAG. What cannot be read becomes a DAG that says why, and harms no other."""
+    try:
+        names = loading.pipeline_names(settings.definitions)
+    except DefinitionError as exc:
+        yield broken_dag("haulier.definitions", str(exc))
+        return
+    for name in names:
+        try:
+            file = loading.load_pipeline(settings.definitions, name)
+        except DefinitionError as exc:
+            yield broken_dag(name, str(exc))
+            continue
+        for instance_name in loading.instances(file):
+            dag_id = f"{name}.{instance_name}"
+            try:
+                instance, contract = loading.resolve(file, instance_name)
+            except DefinitionError as exc:
+                yield broken_dag(dag_id, str(exc))
+            else:
+                yield instance_dag(dag_id, instance, contract, settings)
+
+
+def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: AirflowSettings) -> DAG:
+    """arrival → extract → transform → load."""
+    start = datetime.combine(instance.start, time(), UTC) if instance.start else _LONG_AGO
+    with DAG(
+        dag_id,
+        description=instance.description,
+        doc_md=described(instance, contract),
+        tags=[*instance.tags, instance.pipeline],
+        schedule=timetable(instance.schedule),
+        start_date=start,
+        catchup=instance.catchup and instance.start is not None,
+        max_active_runs=1,
+        params=_params(),
+        access_control=dict.fromkeys(instance.operators, _MAY) or None,
+        deadline=_deadline(instance, contract),
+        default_args=_default_arguments(instance.owner),
+    ) as dag:
+        tasks: list[BaseOperator] = []
+        if instance.source.files.ready.wait_minutes and instance.source.files.select == "name":
+            tasks.append(
+                Arrival(
+                    task_id="arrival",
+                    path=instance.source.files.path,
+                    source_root=settings.source_root,
+                    wait_minutes=instance.source.files.ready.wait_minutes,
+                    schedule=instance.schedule,
+                )
+            )
+        for step in STEPS:
+            options: dict[str, Any] = {"execution_timeout": _LONGEST_STEP}
+            if step == "load":
+                options |= {"pool": LOAD_POOL, "outlets": [Asset(contract.target, group="haulier")]}
+            tasks.append(step_operator(settings, step, instance, **options))
+        chain(*tasks)
+    return dag
+
+
+def step_operator(
+    settings: AirflowSettings, step: StepName, instance: Instance, **options: Any
+) -> BaseOperator:
+    """A step as this Airflow runs it: the one place that knows the runners."""
+    told: dict[str, Any] = {
+        "task_id": step,
+        "step": step,
+        "pipeline": instance.pipeline,
+        "instance": instance.instance,
+        "schedule": instance.schedule,
+        **options,
+    }
+    if settings.runner == "process":
+        from haulier_airflow.process import ProcessStep
+
+        return ProcessStep(environment=dict(settings.containers.environment or {}), **told)
+    if settings.runner == "kubernetes":
+        from haulier_airflow.kubernetes import KubernetesStep
+
+        return KubernetesStep(namespace=settings.namespace, containers=settings.containers, **told)
+    from haulier_airflow.docker import DockerStep
+
+    return DockerStep(containers=settings.containers, **told)
+
+
+def broken_dag(dag_id: str, reason: str) -> DAG:
+    """Stands where a DAG would, says what is wrong with its definition, and fails when it is started."""
+    with DAG(
+        dag_id,
+        description="This definition cannot be used.",
+        doc_md=f"**This definition cannot be used.**\n\n```\n{reason}\n```\n",
+        tags=["broken definition"],
+        schedule=None,
+    ) as dag:
+        _Broken(task_id="definition", reason=reason)
+    return dag
+
+
+class _Broken(BaseOperator):
+    def __init__(self, *, reason: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.reason = reason
+
+    def execute(self, context: Any) -> None:
+        raise AirflowFailException(self.reason)
+
+
+def timetable(schedule: str | None) -> CronDataIntervalTimetable | None:
+    """Runs with an interval each, in UTC; a bare cron line would give Airflow 3's runs none."""
+    if schedule is None:
+        return None
+    return CronDataIntervalTimetable(NAMED.get(schedule, schedule), timezone="UTC")
+
+
+def described(instance: Instance, contract: Contract) -> str:
+    """What the UI shows of a DAG: where its rows come from and what its table promises."""
+    lines = [
+        f"**{instance.description or instance.pipeline}** `{instance.source.files.path}` → `{contract.target}`",
+        "",
+        contract.description,
+        "",
+        f"Contract `{contract.id}` {contract.version}; owner: {instance.owner or 'nobody named'}.",
+        "",
+        "| column | type | must | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for column in contract.columns:
+        must = "key" if column.key_position else "yes" if column.required else ""
+        meaning = column.description.replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {column.name} | {column.pg_type} | {must} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _params() -> dict[str, Param]:
+    return {
+        "interval_start": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            description="One run: ISO 8601 with an offset or Z.",
+        ),
+        "interval_end": Param(
+            None, type=["null", "string"], format="date-time", description="Its end, not included."
+        ),
+        "reprocess": Param(
+            None, type=["null", "string"], description="Why to haul it anew though nothing changed."
+        ),
+        "dry_run": Param(False, type="boolean", description="Say what a run would do; write nothing."),
+    }
+
+
+def _default_arguments(owner: str) -> dict[str, Any]:
+    return {
+        "owner": owner or "haulier",
+        "retries": _TRIES_AGAIN,
+        "retry_delay": _FIRST_PAUSE,
+        "retry_exponential_backoff": True,
+        "max_retry_delay": _LONGEST_PAUSE,
+        "on_failure_callback": alerts.failed,
+    }
+
+
+def _deadline(instance: Instance, contract: Contract) -> DeadlineAlert | None:
+    if contract.latency_seconds is None:
+        return None
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(seconds=contract.latency_seconds),
+        callback=SyncCallback(
+            alerts.late,
+            kwargs={
+                "dag": f"{instance.pipeline}.{instance.instance}",
+                "target": contract.target,
+                "latency_seconds": contract.latency_seconds,
+            },
+        ),
+    )

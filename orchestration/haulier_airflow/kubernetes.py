@@ -1,0 +1,138 @@
+"""A step in a pod. Where several machines are needed, Kubernetes is the engine; there is none of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException
+from kubernetes.client import models as k8s
+
+from haulier.errors import DefinitionError
+from haulier_airflow.codes import ByExitCode, judged
+from haulier_airflow.orders import StepTask
+from haulier_command.containers import RESULT_FILE, STOP_SECONDS, TMP_BYTES, Containers, Mount
+from haulier_command.steps import StepName
+
+#: The user of the images, by number, so that `runAsNonRoot` can be checked before a pod starts.
+_USER = 10001
+_STARTUP_SECONDS = 300
+
+
+class KubernetesStep(StepTask, KubernetesPodOperator):
+    """One step of one instance. Mounts name claims, or `secret/NAME` and `configmap/NAME`."""
+
+    template_fields = ()
+
+    def __init__(
+        self,
+        *,
+        step: StepName,
+        pipeline: str,
+        instance: str,
+        schedule: str | None,
+        containers: Containers,
+        **options: Any,
+    ) -> None:
+        environment = {**(containers.environment or {}), "HAULIER_RESULT_FILE": RESULT_FILE}
+        volumes = [_volume(number, mount) for number, mount in enumerate(containers.mounts)]
+        memory = _quantity(containers.memory)
+        super().__init__(
+            **{
+                "name": f"haulier-{step}",
+                "image": containers.image(step),
+                "env_vars": environment,
+                "labels": {"app.kubernetes.io/part-of": "haulier", "app.kubernetes.io/component": step},
+                "do_xcom_push": True,
+                "startup_check_interval_seconds": 1,
+                "startup_timeout_seconds": _STARTUP_SECONDS,
+                "termination_grace_period": STOP_SECONDS,
+                "automount_service_account_token": False,
+                "on_finish_action": "delete_pod",
+                "security_context": k8s.V1PodSecurityContext(
+                    run_as_non_root=True,
+                    run_as_user=_USER,
+                    run_as_group=_USER,
+                    fs_group=_USER,
+                    seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+                ),
+                "container_security_context": k8s.V1SecurityContext(
+                    allow_privilege_escalation=False,
+                    read_only_root_filesystem=True,
+                    capabilities=k8s.V1Capabilities(drop=["ALL"]),
+                ),
+                "container_resources": k8s.V1ResourceRequirements(
+                    requests={"cpu": "250m", "memory": memory}, limits={"memory": memory}
+                ),
+                "volumes": [
+                    k8s.V1Volume(
+                        name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit=_quantity(TMP_BYTES))
+                    ),
+                    *(volume for volume, _ in volumes),
+                ],
+                "volume_mounts": [
+                    k8s.V1VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108 - a folder of the pod
+                    *(mounted for _, mounted in volumes),
+                ],
+                "retry_policy": ByExitCode(),
+                **options,
+            }
+        )
+        self.step = step
+        self.pipeline = pipeline
+        self.instance = instance
+        self.schedule = schedule
+
+    def execute(self, context: Context) -> Any:
+        order = self.order(context)
+        if order.verb == "plan":
+            raise DefinitionError(
+                "dry_run needs a folder that the three steps share, which pods have not; "
+                "plan where the definitions lie: haulier plan"
+            )
+        self.arguments = order.arguments
+        return self.answered(order, 0, super().execute(context))
+
+    def cleanup(
+        self,
+        pod: k8s.V1Pod,
+        remote_pod: k8s.V1Pod,
+        xcom_result: dict[str, Any] | None = None,
+        context: Context | None = None,
+    ) -> None:
+        """As the provider does; a failure then carries the step's exit code."""
+        try:
+            super().cleanup(pod, remote_pod, xcom_result, context)
+        except AirflowException:
+            code = _exit_code(remote_pod, self.base_container_name)
+            if code:
+                judged(self.step, code)
+            raise
+
+
+def _exit_code(pod: k8s.V1Pod | None, container: str) -> int | None:
+    statuses = (pod.status.container_statuses if pod and pod.status else None) or []
+    for status in statuses:
+        if status.name == container and status.state and status.state.terminated:
+            code: int = status.state.terminated.exit_code
+            return code
+    return None
+
+
+def _volume(number: int, mount: Mount) -> tuple[k8s.V1Volume, k8s.V1VolumeMount]:
+    name = f"mount-{number}"
+    kind, _, rest = mount.source.rpartition("/")
+    if kind == "secret":
+        volume = k8s.V1Volume(name=name, secret=k8s.V1SecretVolumeSource(secret_name=rest))
+    elif kind == "configmap":
+        volume = k8s.V1Volume(name=name, config_map=k8s.V1ConfigMapVolumeSource(name=rest))
+    else:
+        claim = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=mount.source, read_only=not mount.writable)
+        volume = k8s.V1Volume(name=name, persistent_volume_claim=claim)
+    return volume, k8s.V1VolumeMount(name=name, mount_path=mount.target, read_only=not mount.writable)
+
+
+def _quantity(size: str) -> str:
+    """Docker's `512m` is Kubernetes' `512Mi`; its own `m` would be a thousandth of a byte."""
+    return f"{size}i".replace("g", "G").replace("m", "M").replace("k", "K") if size[-1:] in "gmk" else size

@@ -1,0 +1,97 @@
+"""What an Airflow run asks of a step, and what becomes of its answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+
+from haulier.errors import DefinitionError
+from haulier.interval import Interval
+from haulier_airflow.codes import judged
+from haulier_command.schedule import latest
+from haulier_command.steps import Order, StepName
+
+#: Where the steps of a dry run hand over; nothing else is written.
+PLAN_FOLDER = "/plan"
+#: A run without schedule, interval or logical date is about the last whole day.
+_UNSCHEDULED = "@daily"
+#: What an orchestrator may know of a result: numbers and names, no values.
+_PASSED_ON = ("outcome", "generation", "replay", "content", "shards", "counts", "manifest", "attempt")
+_LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def interval_of(context: Context, schedule: str | None) -> Interval:
+    """The run's interval: as its parameters say, as it was scheduled, or the last one that had ended.
+
+    Runs that a person or an asset starts have no logical date in Airflow 3, and thus no interval.
+    """
+    params = context.get("params") or {}
+    start, end = params.get("interval_start"), params.get("interval_end")
+    if start or end:
+        if not (start and end):
+            raise DefinitionError("the parameters interval_start and interval_end go together")
+        return Interval.parse(start, end)
+    run = context["dag_run"]
+    if run.data_interval_start and run.data_interval_end and run.data_interval_start < run.data_interval_end:
+        return Interval(start=run.data_interval_start, end=run.data_interval_end)
+    return latest(schedule or _UNSCHEDULED, run.run_after)
+
+
+class StepTask(BaseOperator):
+    """What operators of all runners share: which step of which instance they are."""
+
+    step: StepName
+    pipeline: str
+    instance: str
+    schedule: str | None
+
+    def order(self, context: Context, into: str = PLAN_FOLDER) -> Order:
+        params = context.get("params") or {}
+        plan = bool(params.get("dry_run"))
+        extracted = (context["ti"].xcom_pull(task_ids="extract") or {}) if self.step != "extract" else {}
+        return Order(
+            step=self.step,
+            verb="plan" if plan else "run",
+            pipeline=self.pipeline,
+            instance=self.instance,
+            interval=interval_of(context, self.schedule),
+            generation=None if plan else extracted.get("generation"),
+            reprocess=params.get("reprocess") if self.step == "extract" and not plan else None,
+            into=Path(into) if plan else None,
+        )
+
+    def answered(self, order: Order, code: int, result: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The XCom, or the exception that an exit code deserves."""
+        judged(f"{self.step} {order.pipeline}/{order.instance}", code)
+        if result is None:
+            raise AirflowException(f"{self.step} ended with exit code 0 and left no result")
+        if order.verb == "plan" and result.get("outcome") == "already done":
+            raise AirflowSkipException("dry run: this run is done already; a run would find that and stop")
+        if order.verb == "plan" and self.step == "load":
+            counts = json.dumps(result.get("counts", {}), indent=2, default=str)
+            raise AirflowSkipException(f"dry run: nothing was written. A run would count:\n{counts}")
+        return {name: result[name] for name in _PASSED_ON if result.get(name) is not None}
+
+    def tell(self, line: str) -> None:
+        """One line of a step's stderr, at the level it says."""
+        try:
+            entry = json.loads(line)
+            event, level = str(entry.pop("event")), str(entry.pop("level", "info"))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            self.log.info("%s", line)
+            return
+        known = ("time", "timestamp", "step", "pipeline", "instance", "interval_start", "interval_end")
+        facts = " ".join(f"{name}={value}" for name, value in entry.items() if name not in known)
+        self.log.log(_LEVELS.get(level, logging.INFO), "%s", f"{event}  {facts}".rstrip())
+
+
+def task_key(context: Context) -> str:
+    """Names a task across its attempts."""
+    ti = context["ti"]
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"

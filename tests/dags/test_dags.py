@@ -1,0 +1,148 @@
+"""The real DAGs, run without a scheduler: each step a process, real PostgreSQL and S3."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from support.airflow import Airflow
+from support.steps import haul
+from support.things import day as interval
+from support.things import place, snapshot
+
+DAY = {"interval_start": "2026-01-05T00:00:00Z", "interval_end": "2026-01-06T00:00:00Z"}
+
+#: What a person sees of a DAG file, without running it.
+_PARSE = """
+import json, os, sys, time
+from airflow.sdk import DAG
+began = time.perf_counter()
+from haulier_airflow.dags import all_dags
+from haulier_airflow.settings import AirflowSettings
+dags = list(all_dags(AirflowSettings.from_env(os.environ)))
+took = time.perf_counter() - began
+from airflow.serialization.serialized_objects import DagSerialization
+print("ANSWER" + json.dumps({
+    "seconds": took,
+    "modules": [name for name in ("pandas", "pyarrow", "psycopg2", "obstore", "numpy") if name in sys.modules],
+    "dags": {dag.dag_id: DagSerialization.to_dict(dag) for dag in dags},
+}, default=str))
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory):
+    return Airflow.at(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture
+def here(tier, tmp_path):
+    with place(tier, tmp_path, HAULIER_RUNNER="process") as made:
+        yield made
+
+
+def parsed(airflow, environment, **more):
+    done = airflow.run([sys.executable, "-c", _PARSE], {**environment, **more})
+    answer = next(line for line in done.stdout.splitlines() if line.startswith("ANSWER"))
+    return json.loads(answer.removeprefix("ANSWER"))
+
+
+def test_a_run_hauls_and_a_rerun_changes_nothing(airflow, here, tier, tmp_path):
+    here.write("one", 0, 500)
+    with place(tier, tmp_path) as alone:
+        alone.write("one", 0, 500)
+        haul(alone.settings, "things", "one", interval(0))
+        expected = snapshot(alone.database)
+
+    ran, said = airflow.test("things.one", here.environment, conf=DAY)
+    assert ran == {"state": "success", "tasks": dict.fromkeys(("extract", "transform", "load"), "success")}
+    assert snapshot(here.database) == expected
+    assert "by hand: " in said
+
+    again, _ = airflow.test("things.one", here.environment, conf=DAY)
+    assert again["state"] == "success"
+    assert snapshot(here.database) == expected
+
+
+def test_a_dry_run_counts_and_writes_nothing(airflow, here):
+    here.write("one", 0, 500)
+    before = written(here)
+
+    ran, said = airflow.test("things.one", here.environment, conf={**DAY, "dry_run": True})
+
+    assert ran["tasks"] == {"extract": "success", "transform": "success", "load": "skipped"}
+    assert "dry run: nothing was written" in said
+    assert '"produced": ' in said
+    assert written(here) == before
+
+
+def written(here):
+    """The table does not exist before the first load."""
+    return here.database.rows("SELECT to_regclass('shop.things')"), here.database.rows(
+        "SELECT (SELECT count(*) FROM haulier.run), (SELECT count(*) FROM haulier.delivery)"
+    )
+
+
+def test_nothing_new_skips_what_follows(airflow, here):
+    ran, said = airflow.test("things.one", here.environment, conf=DAY)
+
+    assert ran["tasks"] == {"extract": "skipped", "transform": "skipped", "load": "skipped"}
+    assert "there was nothing new" in said
+
+
+def test_a_wrong_parameter_fails_at_once_and_is_told(airflow, here):
+    ran, said = airflow.test("things.one", here.environment, conf={"interval_start": "2026-01-05T00:00:00Z"})
+
+    assert ran["tasks"]["extract"] == "failed"
+    assert said.count("go together")
+    assert "up_for_retry" not in said
+    assert 'haulier alert: {"alert": "failed"' in said
+
+
+def test_a_broken_definition_says_so_and_harms_no_other(airflow, here, tmp_path):
+    definitions = tmp_path / "definitions"
+    for folder in ("pipelines", "contracts"):
+        (definitions / folder).mkdir(parents=True)
+    source = here.environment["HAULIER_DEFINITIONS"]
+    for name in ("pipelines/things.yaml", "contracts/things.odcs.yaml"):
+        (definitions / name).write_text((Path(source) / name).read_text())
+    text = (definitions / "pipelines/things.yaml").read_text()
+    (definitions / "pipelines/things.yaml").write_text(
+        text.replace("two: {}", "two: {source: {csv: {encodin: x}}}")
+    )
+    (definitions / "pipelines/other.yaml").write_text("pipeline: [\n")
+
+    found = parsed(airflow, here.environment, HAULIER_DEFINITIONS=str(definitions))["dags"]
+
+    assert sorted(found) == ["other", "things.one", "things.two"]
+    assert "encodin" in found["things.two"]["dag"]["doc_md"]
+    assert "broken definition" in found["things.two"]["dag"]["tags"]
+    assert [task["__var"]["task_id"] for task in found["things.one"]["dag"]["tasks"]] == [
+        "extract",
+        "transform",
+        "load",
+    ]
+
+
+def test_dags_are_light_and_the_same_each_time(airflow, here, tmp_path):
+    definitions = tmp_path / "many"
+    for folder in ("pipelines", "contracts"):
+        (definitions / folder).mkdir(parents=True)
+    source = Path(here.environment["HAULIER_DEFINITIONS"])
+    (definitions / "contracts/things.odcs.yaml").write_text(
+        (source / "contracts/things.odcs.yaml").read_text()
+    )
+    text = (
+        (source / "pipelines/things.yaml").read_text().replace("instances:", "schedule: '@daily'\ninstances:")
+    )
+    sites = "".join(f"  site-{number:03}: {{}}\n" for number in range(300))
+    (definitions / "pipelines/things.yaml").write_text(text.replace("  one: {}\n", sites))
+
+    first = parsed(airflow, here.environment, HAULIER_DEFINITIONS=str(definitions), HAULIER_RUNNER="docker")
+    second = parsed(airflow, here.environment, HAULIER_DEFINITIONS=str(definitions), HAULIER_RUNNER="docker")
+
+    assert len(first["dags"]) == 301
+    assert first["dags"] == second["dags"]
+    assert first["modules"] == []

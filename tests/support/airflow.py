@@ -1,0 +1,78 @@
+"""Airflow without a scheduler: a metadata database of one's own, and DAGs run by `dag.test()`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DAGS = Path(__file__).parents[2] / "orchestration" / "dags"
+
+#: Runs in a process of its own: Airflow reads its settings when it is imported.
+_RUN = """
+import json, os, sys
+from datetime import datetime
+asked = json.loads(sys.argv[1])
+from airflow.sdk import DAG
+from haulier_airflow.dags import all_dags
+from haulier_airflow.settings import AirflowSettings
+dags = {dag.dag_id: dag for dag in all_dags(AirflowSettings.from_env(os.environ))}
+when = datetime.fromisoformat(asked["logical_date"]) if asked["logical_date"] else None
+run = dags[asked["dag"]].test(logical_date=when, run_conf=asked["conf"])
+tasks = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+print("ANSWER" + json.dumps({"state": str(run.state), "tasks": tasks}))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Airflow:
+    """A home with a migrated SQLite database."""
+
+    home: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def at(cls, home: Path) -> Airflow:
+        environment = {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        }
+        made = cls(home=home, environment=environment)
+        made.run([sys.executable, "-m", "airflow", "db", "migrate"], {})
+        return made
+
+    def run(
+        self, command: list[str], environment: Mapping[str, str], *, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done
+
+    def test(
+        self,
+        dag: str,
+        environment: Mapping[str, str],
+        logical_date: str | None = None,
+        conf: Mapping[str, Any] | None = None,
+    ) -> tuple[dict[str, Any], str]:
+        """(state of the run and of its tasks, everything that was said)."""
+        asked = {"dag": dag, "logical_date": logical_date, "conf": dict(conf or {})}
+        done = self.run([sys.executable, "-c", _RUN, json.dumps(asked)], environment)
+        said = done.stdout + done.stderr
+        answers = [line for line in done.stdout.splitlines() if line.startswith("ANSWER")]
+        assert len(answers) == 1, said[-3000:]
+        return json.loads(answers[0].removeprefix("ANSWER")), said
