@@ -20,6 +20,10 @@ export UV_SYSTEM_CERTS ?= 1
 # Bytecode nobody imports costs two thirds of the compiling: 12.5 s without this, 4.9 s with it.
 NOT_COMPILED := /(tests|pip|setuptools|mypyc?|lexers)/
 
+# Which release of the images is built and run.
+TAG ?= latest
+DOCKER_BUILD = --quiet --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' shared/pyproject.toml) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)
+
 comma := ,
 # $(call stage,what happens,commands): one line when it works, the whole output when it does not.
 stage = @echo "$(1)"; said=$$({ $(2); } 2>&1) || { echo "$$said"; echo "make: this failed: $(1)"; exit 1; } >&2
@@ -66,6 +70,20 @@ coverage: $(AIRFLOW_STAMP) ## every test, and the lines none of them reached
 	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
+
+.PHONY: images
+images: ## the three steps' images, and Airflow's
+	@for step in extract transform load; do docker build $(DOCKER_BUILD) -f services/$$step/Dockerfile -t haulier/$$step:$(TAG) .; done
+	@docker build $(DOCKER_BUILD) -f orchestration/Dockerfile -t haulier/airflow:$(TAG) .
+	@docker images --filter reference='haulier/*:$(TAG)' --format 'table {{.Repository}}:{{.Tag}}\t{{.Size}}'
+
+.PHONY: up
+up: $(STAMP) images ## Airflow, PostgreSQL and S3 in containers, with sample data; prints where to look
+	@$(BIN)/python orchestration/compose.py up
+
+.PHONY: down
+down: $(STAMP) ## stop what `make up` started; with DATA=gone remove all it wrote
+	@$(BIN)/python orchestration/compose.py down $(if $(DATA),--data)
 
 .PHONY: bench
 bench: $(STAMP) ## how fast it is here, measured
