@@ -19,6 +19,7 @@ from haulier.odcs.columns import CUSTOM_PROPERTIES, OPTIONS
 from haulier.odcs.pgtypes import ALIASES, FITTING, REFUSED, USUAL
 from haulier.schemas import comments, contract_schema, pipeline_schema
 from haulier.settings import VARIABLES
+from haulier_airflow.settings import VARIABLES as AIRFLOW_VARIABLES
 
 HERE = Path(__file__).parent
 _NOTE = "<!-- Written by docs/generate.py; change what it reads, not this page. -->"
@@ -55,6 +56,21 @@ _OF_THE_COMMAND = (
         "`.haulier`",
         "Folder of the embedded tier: its database, its object store and their logs.",
     ],
+)
+
+_OF_COMPOSE = (
+    [
+        "`HAULIER_COMPOSE_HOME`",
+        "`.haulier/compose`",
+        "Folder of the secrets, settings and sample data it made.",
+    ],
+    ["`HAULIER_PROJECT`", "`haulier`", "Name of the Compose project: two of them live side by side."],
+    ["`HAULIER_LANDING`", "`landing` below that folder", "Folder of this machine where files arrive."],
+    ["`HAULIER_WEB_PORT`", "`8080`", "Airflow's port on this machine."],
+    ["`HAULIER_POSTGRES_PORT`", "`5433`", "PostgreSQL's port on this machine."],
+    ["`HAULIER_S3_PORT`", "`8333`", "The exchange's port on this machine."],
+    ["`HAULIER_LOAD_SLOTS`", "`4`", "Loads side by side, the size of Airflow's pool `haulier_load`."],
+    ["`TAG`, `SEAWEEDFS_TAG`", "`latest`", "Which releases of the images run."],
 )
 
 _DEFINITIONS = """\
@@ -209,6 +225,12 @@ def _spellings() -> Iterator[list[str]]:
         yield [_code([written for written, to in ALIASES.items() if to == kept]), f"`{kept}`"]
 
 
+def _of_airflow() -> list[list[str]]:
+    return [
+        [f"`{one.name}`", f"`{one.default}`" if one.default else "", one.meaning] for one in AIRFLOW_VARIABLES
+    ]
+
+
 def environment() -> str:
     rows = []
     for one in VARIABLES:
@@ -230,6 +252,14 @@ def environment() -> str:
             "The `haulier` command, which people use, reads these as well:",
             "",
             *_table(("variable", "default", "meaning"), _OF_THE_COMMAND),
+            "",
+            "Airflow's own containers are told how steps are run; `docker-compose.yml` sets most of these:",
+            "",
+            *_table(("variable", "default", "meaning"), _of_airflow()),
+            "",
+            "`make up` and `docker-compose.yml` take these from the shell or `.env`:",
+            "",
+            *_table(("variable", "default", "meaning"), _OF_COMPOSE),
             "",
         ]
     )

@@ -85,13 +85,16 @@ def up(home: Path) -> int:
     database = environment.get("HAULIER_POSTGRES_PORT", "5433")
     secret = home / "secrets" / "airflow" / "admin_password"
     password = home / "secrets" / "steps" / "pg_password"
+    landing, definitions = (
+        _near(Path(environment[name])) for name in ("HAULIER_LANDING", "HAULIER_DEFINITIONS")
+    )
     sys.stdout.write(
         f"""
 Haulier is up.
 
   Airflow      http://127.0.0.1:{web}   user admin, password: cat {_near(secret)}
   PostgreSQL   PGPASSWORD=$(cat {_near(password)}) psql -h 127.0.0.1 -p {database} -U haulier haulier
-  files        {_near(Path(environment["HAULIER_LANDING"]))}/SITE/DAY/…  (definitions: {_near(Path(environment["HAULIER_DEFINITIONS"]))})
+  files        {landing}/SITE/DAY/…  (definitions: {definitions})
   the ledger   docker compose run --rm --entrypoint haulier init status
 
 The DAGs run by themselves. To stop: make down
@@ -114,7 +117,8 @@ def down(home: Path, *, data: bool) -> int:
 
 def compose(home: Path, *arguments: str) -> int:
     files = ("--env-file", str(home / "compose.env"), "--file", str(ROOT / "docker-compose.yml"))
-    return subprocess.run(["docker", "compose", *files, *arguments], check=False).returncode
+    command = ["docker", "compose", *files, *arguments]
+    return subprocess.run(command, check=False).returncode
 
 
 def _secrets(folder: Path) -> None:

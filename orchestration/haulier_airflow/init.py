@@ -58,7 +58,7 @@ def main(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _admin(password: str) -> None:
+def _admin(word: str) -> None:
     names = (
         "--username",
         "admin",
@@ -71,10 +71,10 @@ def _admin(password: str) -> None:
     )
     _airflow("users", "create", "--role", "Admin", *names, "--use-random-password")
     # By standard input or environment no command takes it, and arguments show in the list of processes.
-    _run(sys.executable, "-c", _SET_PASSWORD, said=password)
+    _run(sys.executable, "-c", _SET_ADMIN, said=word)
 
 
-_SET_PASSWORD = """
+_SET_ADMIN = """
 import sys
 from airflow.providers.fab.www.app import create_app
 app = create_app(enable_plugins=False)

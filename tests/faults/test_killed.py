@@ -174,3 +174,20 @@ def test_a_commit_whose_answer_was_lost_is_looked_up(tier, tmp_path, monkeypatch
 
         assert (loaded.outcome, loaded.exit_code) == ("already done", 0)
         assert here.database.rows("SELECT count(*) FROM haulier.load") == [(1,)]
+
+
+def test_two_tables_of_a_new_schema_are_made_side_by_side(tier, tmp_path):
+    """As on a first day: every target is made by whichever instance comes first."""
+    with place(tier, tmp_path) as here:
+        here.write("one", 0, 10)
+        for step in ("extract", "transform"):
+            _haul_one(here, step, day(0))
+        with connect(here.settings, "other") as other, ThreadPoolExecutor() as pool:
+            with other, other.cursor() as cursor:
+                cursor.execute(load_step._SQL["lock_new_tables"])
+                cursor.execute("CREATE SCHEMA shop; CREATE TABLE shop.other (n int)")
+                waiting = pool.submit(_haul_one, here, "load", day(0))
+                time.sleep(1)
+                assert not waiting.done()
+
+            assert waiting.result().outcome == "loaded"

@@ -9,6 +9,10 @@ ORDER BY a.attnum
 -- One merge into a target at a time; the lock goes with the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('haulier.target/' || %(target)s, 0))
 
+-- name: lock_new_tables
+-- One new table at a time, in the whole database: CREATE SCHEMA IF NOT EXISTS fails beside another one that is not committed.
+SELECT pg_advisory_xact_lock(hashtextextended('haulier.new-tables', 0))
+
 -- name: lock_fence
 -- Shows the next attempt which backend to end.
 SELECT pg_advisory_xact_lock(hashtextextended('haulier.fence/' || %(fence)s::text, 0))

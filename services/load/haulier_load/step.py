@@ -95,7 +95,7 @@ def _ensure_target(connection: Connection, task: Task, manifest: Manifest) -> No
         live = live_columns(cursor, contract)
     if not live:
         with transaction(connection, task.settings) as cursor:
-            cursor.execute(_SQL["lock_target"], {"target": contract.target})
+            cursor.execute(_SQL["lock_new_tables"])
             live = live_columns(cursor, contract)
             if not live:
                 statements = create(cursor, contract)

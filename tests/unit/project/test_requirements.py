@@ -43,7 +43,7 @@ def test_an_image_asks_for_what_its_packages_declare(image):
 
 
 def test_a_checkout_asks_for_what_every_package_declares():
-    wanted = asked("dev").union(*(asked(image) for image in IMAGES))
+    wanted = asked("dev").union(asked("airflow"), *(asked(image) for image in IMAGES))
     folders = ["shared", "orchestration", *(f"services/{image}" for image in IMAGES)]
 
     assert set().union(*(declared(folder) for folder in folders)) <= wanted
@@ -55,6 +55,14 @@ def test_an_image_has_the_versions_that_were_tested(image):
 
     assert locked(image).items() <= tested.items()
     assert asked(image) <= locked(image).keys()
+
+
+def test_airflow_and_a_checkout_agree_on_what_both_have():
+    tested, airflow = locked("dev"), locked("airflow")
+
+    both = tested.keys() & airflow.keys()
+    assert {name: airflow[name] for name in both} == {name: tested[name] for name in both}
+    assert len(both) > 20
 
 
 @pytest.mark.parametrize("name", LOCKS)
