@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from haulier.settings import VARIABLES
+from haulier_command.containers import Containers
 from haulier_command.hauling import Run
 from haulier_command.steps import STEPS
 from haulier_command.surroundings import Surroundings, exported, near
@@ -13,9 +14,17 @@ from haulier_command.surroundings import Surroundings, exported, near
 _SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "ACCESS_KEY")
 
 
-def by_hand(runs: Sequence[Run], around: Surroundings) -> tuple[list[str], list[str]]:
-    """(lines that set the environment, command lines): pasted into a shell, they do the runs."""
-    commands = [str(run.order(step, None)) for run in runs for step in STEPS]
+def by_hand(
+    runs: Sequence[Run], around: Surroundings, containers: Containers | None = None
+) -> tuple[list[str], list[str]]:
+    """(lines that set the environment, command lines): pasted into a shell, they do the runs.
+
+    With ``containers`` the command lines are `docker run`, and need of the environment its secrets only.
+    """
+    orders = [run.order(step, None) for run in runs for step in STEPS]
+    if containers is None:
+        return environment_lines(around), [str(order) for order in orders]
+    commands = [shlex.join(containers.by_hand(order.step, order.arguments)) for order in orders]
     return environment_lines(around), commands
 
 

@@ -79,6 +79,46 @@ class Containers:
         return ["docker", "run", "--rm", *limits, *given, self.image(step), *arguments]
 
 
+def here(environ: Mapping[str, str]) -> Containers:
+    """Containers that see what this shell sees: its definitions, files, exchange and servers.
+
+    Secrets are inherited by name, so that no line shows one; they do show in `docker inspect`, as anything a
+    person gives a container by hand.
+    """
+    import os
+
+    from haulier.settings import Settings
+    from haulier_command.by_hand import is_secret, relevant
+
+    settings = Settings.from_env(environ)
+    given = relevant(environ)
+    plain = {name: value for name, value in given.items() if not is_secret(name)}
+    mounts = [
+        Mount(source=str(settings.definitions.absolute()), target="/definitions"),
+        Mount(source=str(settings.source_root.absolute()), target="/landing"),
+    ]
+    plain |= {"HAULIER_DEFINITIONS": "/definitions", "HAULIER_SOURCE_ROOT": "/landing"}
+    if settings.exchange.startswith("file://"):
+        folder = Path(settings.exchange.removeprefix("file://")).absolute()
+        mounts.append(Mount(source=str(folder), target="/exchange", writable=True))
+        plain["HAULIER_EXCHANGE"] = "file:///exchange"
+    for name, value in given.items():
+        if name.endswith("_FILE") and value.startswith("/"):
+            mounts.append(Mount(source=value, target=value))
+    hosts = (plain.get("PGHOST", ""), plain.get("AWS_ENDPOINT_URL", ""))
+    loopback = any(name in host for name in ("127.0.0.1", "localhost") for host in hosts)
+    return Containers(
+        prefix=environ.get("HAULIER_IMAGE_PREFIX") or "haulier/",
+        tag=environ.get("HAULIER_IMAGE_TAG") or "latest",
+        network="host" if loopback else environ.get("HAULIER_STEP_NETWORK"),
+        # Who may read these folders here may read them there.
+        user=f"{os.getuid()}:{os.getgid()}",
+        mounts=tuple(mounts),
+        environment={**plain, "HAULIER_ACTOR": settings.actor},
+        inherited=tuple(sorted(name for name in given if is_secret(name))),
+    )
+
+
 def read_environment(file: Path) -> dict[str, str]:
     """The lines of a Docker env file: ``NAME=value`` as it stands, ``#`` and empty lines left out.
 

@@ -11,10 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from haulier.interval import Interval
 from haulier_command.words import utc
+
+if TYPE_CHECKING:
+    from haulier_command.containers import Containers
 
 StepName = Literal["extract", "transform", "load"]
 STEPS: tuple[StepName, ...] = ("extract", "transform", "load")
@@ -98,14 +101,18 @@ class Processes:
 
     threads = True
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, containers: Containers | None = None) -> None:
+        """With ``containers``, each step runs in one: `docker run` is the process."""
         self._environ = dict(environ)
+        self._containers = containers
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self.stopped = threading.Event()
 
     def __call__(self, order: Order, log: Path) -> Answer:
-        return self.call(order.command, log)
+        if self._containers is None:
+            return self.call(order.command, log)
+        return self.call(self._containers.by_hand(order.step, order.arguments), log)
 
     def call(self, command: list[str], log: Path) -> Answer:
         """Run one command; its last line on stdout is its result."""

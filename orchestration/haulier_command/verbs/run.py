@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from haulier.errors import HaulierError
 from haulier_command.choice import (
@@ -21,9 +22,12 @@ from haulier_command.choice import (
 from haulier_command.codes import meaning, worst
 from haulier_command.hauling import Hauled, Hauling, Run
 from haulier_command.output import Block, Lines, Screen
-from haulier_command.steps import Here, Processes
+from haulier_command.steps import Here, Processes, Start
 from haulier_command.surroundings import Surroundings, near
 from haulier_command.words import counted
+
+if TYPE_CHECKING:
+    from haulier_command.containers import Containers
 
 EPILOG = """\
 Exit code: the worst of all runs, in this order: 1 bug, 143 cancelled,
@@ -53,6 +57,13 @@ def add_hauling_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--retries", type=natural, default=2, metavar="N", help="tries again where that can help; default: 2"
     )
+    parser.add_argument(
+        "--with",
+        dest="runner",
+        choices=("process", "docker"),
+        default="process",
+        help="what each step runs in; docker: the images of `make images`",
+    )
     parser.add_argument("--in-process", action="store_true", help="no process per step, to debug with")
 
 
@@ -61,7 +72,7 @@ def run(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     if asked.only_print:
         from haulier_command.by_hand import by_hand
 
-        lines, commands = by_hand(runs, around)
+        lines, commands = by_hand(runs, around, _containers(asked, around))
         screen.show(
             {"environment": lines, "commands": commands}, Lines(lines=[*lines, "", *commands], commands=True)
         )
@@ -79,11 +90,23 @@ def haul(runs: Sequence[Run], asked: Namespace, around: Surroundings, screen: Sc
     from haulier_command.progress import watching
 
     logs = log_folder(around)
-    start = Here(around.environ) if asked.in_process else Processes(around.environ)
+    start: Start = (
+        Here(around.environ)
+        if asked.in_process
+        else Processes(around.environ, containers=_containers(asked, around))
+    )
     with watching(runs, screen) as watch:
         recorded = partial(recorded_status, around.settings)
         hauling = Hauling(start=start, logs=logs, retries=asked.retries, watch=watch, recorded=recorded)
         return hauling.all(runs, jobs(asked))
+
+
+def _containers(asked: Namespace, around: Surroundings) -> Containers | None:
+    if asked.runner != "docker":
+        return None
+    from haulier_command.containers import here
+
+    return here(around.environ)
 
 
 def report(hauled: Sequence[Hauled], around: Surroundings, screen: Screen, *more: Block) -> int:
