@@ -95,7 +95,7 @@ Haulier is up.
   Airflow      http://127.0.0.1:{web}   user admin, password: cat {_near(secret)}
   PostgreSQL   PGPASSWORD=$(cat {_near(password)}) psql -h 127.0.0.1 -p {database} -U haulier haulier
   files        {landing}/SITE/DAY/…  (definitions: {definitions})
-  the ledger   docker compose run --rm --entrypoint haulier init status
+  the ledger   docker compose run --rm haulier status
 
 The DAGs run by themselves. To stop: make down
 """

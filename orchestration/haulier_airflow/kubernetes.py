@@ -57,11 +57,8 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
                     fs_group=_USER,
                     seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
                 ),
-                "container_security_context": k8s.V1SecurityContext(
-                    allow_privilege_escalation=False,
-                    read_only_root_filesystem=True,
-                    capabilities=k8s.V1Capabilities(drop=["ALL"]),
-                ),
+                "container_security_context": _hardened(),
+                "xcom_sidecar_container_security_context": _hardened(),
                 "container_resources": k8s.V1ResourceRequirements(
                     requests={"cpu": "250m", "memory": memory}, limits={"memory": memory}
                 ),
@@ -109,6 +106,14 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
             if code:
                 judged(self.step, code)
             raise
+
+
+def _hardened() -> k8s.V1SecurityContext:
+    return k8s.V1SecurityContext(
+        allow_privilege_escalation=False,
+        read_only_root_filesystem=True,
+        capabilities=k8s.V1Capabilities(drop=["ALL"]),
+    )
 
 
 def _exit_code(pod: k8s.V1Pod | None, container: str) -> int | None:

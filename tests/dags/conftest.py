@@ -1,0 +1,15 @@
+"""Airflow reads its settings when it is imported: a home of the tests' own comes first."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="haulier-airflow-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+with warnings.catch_warnings():
+    # Airflow's own imports warn of Airflow's own plans.
+    warnings.simplefilter("ignore")
+    from airflow.providers.cncf.kubernetes.operators import pod  # noqa: F401
+    from airflow.providers.docker.operators import docker  # noqa: F401
