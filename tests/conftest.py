@@ -16,7 +16,7 @@ from haulier_command.embedded import Tier
 
 _HOME = pytest.StashKey[Path]()
 # Where a person's own servers are: no business of a test.
-_FOREIGN = ("PG", "AWS_", "HAULIER_EXCHANGE", "HAULIER_HOME")
+_FOREIGN = ("PG", "AWS_", "HAULIER_EXCHANGE", "HAULIER_HOME", "HAULIER_DEFINITIONS", "HAULIER_SOURCE_ROOT")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,7 +40,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def tier(request: pytest.FixtureRequest) -> Tier:
     """PostgreSQL and S3, shared by the whole session: fast, and careless of a power cut."""
-    return embedded.up(request.config.stash[_HOME], settings={"fsync": "off", "full_page_writes": "off"})
+    return servers.up(request.config.stash[_HOME], {"fsync": "off", "full_page_writes": "off"})
 
 
 @pytest.fixture(scope="session")

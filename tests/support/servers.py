@@ -1,17 +1,33 @@
-"""The servers of a test session: started by the first test that needs them, shared by all workers."""
+"""The servers of a test session: started by the first test that needs them, shared by all workers.
+
+Where a Docker engine answers they are containers, PostgreSQL 17 and SeaweedFS; elsewhere the embedded tier,
+PostgreSQL 18. ``HAULIER_TEST_SERVERS=embedded`` or ``containers`` chooses; the tests are the same.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import secrets
 import shutil
 import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from os import getpid
 from pathlib import Path
 
+from support.engine import docker, engine_answers
+
 from haulier_command import embedded
+from haulier_command.embedded import Tier, postgres
 from haulier_command.embedded.processes import Process
 
 _PREFIX = "haulier-tests-"
+_STARTUP_SECONDS = 60
 
 
 def make_home() -> Path:
@@ -31,4 +47,92 @@ def make_home() -> Path:
 def remove_home(home: Path) -> None:
     """Stop the servers of this folder, where there are any, and delete it."""
     embedded.down(home)
+    with suppress(FileNotFoundError):
+        started = json.loads((home / "containers.json").read_text(encoding="utf-8"))
+        docker("rm", "--force", "--volumes", *started["containers"], check=False)
     shutil.rmtree(home, ignore_errors=True)
+
+
+def kind() -> str:
+    """`containers` or `embedded`."""
+    chosen = os.environ.get("HAULIER_TEST_SERVERS") or ("containers" if engine_answers() else "embedded")
+    assert chosen in ("containers", "embedded"), f"HAULIER_TEST_SERVERS: {chosen!r}"
+    return chosen
+
+
+def up(home: Path, settings: Mapping[str, str]) -> Tier:
+    """The session's two servers, whoever started them."""
+    if kind() == "embedded":
+        return embedded.up(home, settings=settings)
+    with (home / "containers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = home / "containers.json"
+        if not file.exists():
+            file.write_text(json.dumps(_start(home, settings)), encoding="utf-8")
+        started = json.loads(file.read_text(encoding="utf-8"))
+    return Tier(home=home, environment=started["environment"], psql=postgres.binaries() / "psql")
+
+
+def _start(home: Path, settings: Mapping[str, str]) -> dict[str, object]:
+    # Its helper container, which would remove them, cannot be pulled everywhere; `remove_home` does it.
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+    from testcontainers.community.postgres import PostgresContainer
+    from testcontainers.core.container import DockerContainer
+
+    access, secret = secrets.token_hex(10), secrets.token_hex(20)
+    identity = {
+        "name": "haulier",
+        "credentials": [{"accessKey": access, "secretKey": secret}],
+        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+    }
+    (home / "s3.json").write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+    options = " ".join(f"-c {name}={value}" for name, value in {"max_connections": "200", **settings}.items())
+    database = PostgresContainer(
+        "postgres:17", username="haulier", password=secrets.token_hex(12), dbname="haulier", driver=None
+    ).with_command(f"postgres {options}")
+    store = (
+        DockerContainer("chrislusf/seaweedfs:latest")
+        .with_exposed_ports(8333)
+        .with_volume_mapping(str(home / "s3.json"), "/etc/s3.json", "ro")
+        .with_kwargs(entrypoint=["weed"])
+        .with_command(
+            "-logtostderr=true mini -dir=/data -s3.config=/etc/s3.json -bucket=haulier -s3.autoCreateBucket=false "
+            "-ip.bind=0.0.0.0 -master.telemetry=false -webdav=false -admin.ui=false -master.volumeSizeLimitMB=512 -volume.max=0"
+        )
+    )
+    store.start()
+    database.start()
+    endpoint = f"http://127.0.0.1:{store.get_exposed_port(8333)}"
+    _answers(endpoint)
+    return {
+        "containers": [one.get_wrapped_container().id for one in (database, store)],
+        "environment": {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(database.get_exposed_port(5432)),
+            "PGUSER": "haulier",
+            "PGPASSWORD": database.password,
+            "PGDATABASE": "haulier",
+            "PGSSLMODE": "disable",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": access,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "HAULIER_EXCHANGE": "s3://haulier/exchange",
+        },
+    }
+
+
+def _answers(endpoint: str) -> None:
+    """Wait until the store refuses a stranger: then it knows its own."""
+    deadline = time.monotonic() + _STARTUP_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(f"{endpoint}/haulier", timeout=5)
+        except urllib.error.HTTPError as exc:
+            if exc.code == 403:
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < deadline, f"{endpoint} does not answer"
+        time.sleep(0.2)
