@@ -17,6 +17,7 @@ from haulier.definitions import Instance
 from haulier.errors import DefinitionError
 from haulier_airflow import alerts
 from haulier_airflow.arrival import Arrival
+from haulier_airflow.orders import StepOf
 from haulier_airflow.settings import AirflowSettings
 from haulier_command.schedule import NAMED
 from haulier_command.steps import STEPS, StepName
@@ -99,10 +100,9 @@ def step_operator(
     """A step as this Airflow runs it: the one place that knows the runners."""
     told: dict[str, Any] = {
         "task_id": step,
-        "step": step,
-        "pipeline": instance.pipeline,
-        "instance": instance.instance,
-        "schedule": instance.schedule,
+        "of": StepOf(
+            step=step, pipeline=instance.pipeline, instance=instance.instance, schedule=instance.schedule
+        ),
         **options,
     }
     if settings.runner == "process":

@@ -20,9 +20,9 @@ from docker import types
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from haulier_airflow.codes import ByExitCode
-from haulier_airflow.orders import PLAN_FOLDER, StepTask, task_key
+from haulier_airflow.orders import PLAN_FOLDER, StepOf, StepTask, task_key
 from haulier_command.containers import PIDS, RESULT_FILE, STOP_SECONDS, TMP_BYTES, Containers, Mount, shown
-from haulier_command.steps import Order, StepName
+from haulier_command.steps import Order
 
 _LABEL = "haulier.task"
 
@@ -35,19 +35,13 @@ class DockerStep(StepTask, DockerOperator):
     def __init__(
         self,
         *,
-        step: StepName,
-        pipeline: str,
-        instance: str,
-        schedule: str | None,
+        of: StepOf,
         containers: Containers,
         **options: Any,
     ) -> None:
         options = {"retry_policy": ByExitCode(), **options}
-        super().__init__(image=containers.image(step), auto_remove="never", mount_tmp_dir=False, **options)
-        self.step = step
-        self.pipeline = pipeline
-        self.instance = instance
-        self.schedule = schedule
+        super().__init__(image=containers.image(of.step), auto_remove="never", mount_tmp_dir=False, **options)
+        self.of = of
         self.containers = containers
 
     def execute(self, context: Context) -> Any:

@@ -11,9 +11,8 @@ from kubernetes.client import models as k8s
 
 from haulier.errors import DefinitionError
 from haulier_airflow.codes import ByExitCode, judged
-from haulier_airflow.orders import StepTask
+from haulier_airflow.orders import StepOf, StepTask
 from haulier_command.containers import RESULT_FILE, STOP_SECONDS, TMP_BYTES, Containers, Mount
-from haulier_command.steps import StepName
 
 #: The user of the images, by number, so that `runAsNonRoot` can be checked before a pod starts.
 _USER = 10001
@@ -28,10 +27,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
     def __init__(
         self,
         *,
-        step: StepName,
-        pipeline: str,
-        instance: str,
-        schedule: str | None,
+        of: StepOf,
         containers: Containers,
         **options: Any,
     ) -> None:
@@ -40,10 +36,10 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
         memory = _quantity(containers.memory)
         super().__init__(
             **{
-                "name": f"haulier-{step}",
-                "image": containers.image(step),
+                "name": f"haulier-{of.step}",
+                "image": containers.image(of.step),
                 "env_vars": environment,
-                "labels": {"app.kubernetes.io/part-of": "haulier", "app.kubernetes.io/component": step},
+                "labels": {"app.kubernetes.io/part-of": "haulier", "app.kubernetes.io/component": of.step},
                 "do_xcom_push": True,
                 "startup_check_interval_seconds": 1,
                 "startup_timeout_seconds": _STARTUP_SECONDS,
@@ -76,10 +72,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
                 **options,
             }
         )
-        self.step = step
-        self.pipeline = pipeline
-        self.instance = instance
-        self.schedule = schedule
+        self.of = of
 
     def execute(self, context: Context) -> Any:
         order = self.order(context)
@@ -104,7 +97,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
         except AirflowException:
             code = _exit_code(remote_pod, self.base_container_name)
             if code:
-                judged(self.step, code)
+                judged(self.of.step, code)
             raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,37 +44,44 @@ def interval_of(context: Context, schedule: str | None) -> Interval:
     return latest(schedule or _UNSCHEDULED, run.run_after)
 
 
-class StepTask(BaseOperator):
-    """What operators of all runners share: which step of which instance they are."""
+@dataclass(frozen=True, kw_only=True)
+class StepOf:
+    """Which step of which instance a task is."""
 
     step: StepName
     pipeline: str
     instance: str
     schedule: str | None
 
+
+class StepTask(BaseOperator):
+    """What operators of all runners share: how their step is asked, and what its answer means."""
+
+    of: StepOf
+
     def order(self, context: Context, into: str = PLAN_FOLDER) -> Order:
         params = context.get("params") or {}
         plan = bool(params.get("dry_run"))
-        extracted = (context["ti"].xcom_pull(task_ids="extract") or {}) if self.step != "extract" else {}
+        extracted = (context["ti"].xcom_pull(task_ids="extract") or {}) if self.of.step != "extract" else {}
         return Order(
-            step=self.step,
+            step=self.of.step,
             verb="plan" if plan else "run",
-            pipeline=self.pipeline,
-            instance=self.instance,
-            interval=interval_of(context, self.schedule),
+            pipeline=self.of.pipeline,
+            instance=self.of.instance,
+            interval=interval_of(context, self.of.schedule),
             generation=None if plan else extracted.get("generation"),
-            reprocess=params.get("reprocess") if self.step == "extract" and not plan else None,
+            reprocess=params.get("reprocess") if self.of.step == "extract" and not plan else None,
             into=Path(into) if plan else None,
         )
 
     def answered(self, order: Order, code: int, result: Mapping[str, Any] | None) -> dict[str, Any]:
         """The XCom, or the exception that an exit code deserves."""
-        judged(f"{self.step} {order.pipeline}/{order.instance}", code)
+        judged(f"{self.of.step} {order.pipeline}/{order.instance}", code)
         if result is None:
-            raise AirflowException(f"{self.step} ended with exit code 0 and left no result")
+            raise AirflowException(f"{self.of.step} ended with exit code 0 and left no result")
         if order.verb == "plan" and result.get("outcome") == "already done":
             raise AirflowSkipException("dry run: this run is done already; a run would find that and stop")
-        if order.verb == "plan" and self.step == "load":
+        if order.verb == "plan" and self.of.step == "load":
             counts = json.dumps(result.get("counts", {}), indent=2, default=str)
             raise AirflowSkipException(f"dry run: nothing was written. A run would count:\n{counts}")
         return {name: result[name] for name in _PASSED_ON if result.get(name) is not None}

@@ -14,9 +14,8 @@ from typing import Any
 from airflow.sdk import Context
 
 from haulier_airflow.codes import ByExitCode
-from haulier_airflow.orders import StepTask, task_key
+from haulier_airflow.orders import StepOf, StepTask, task_key
 from haulier_command.containers import STOP_SECONDS
-from haulier_command.steps import StepName
 
 
 class ProcessStep(StepTask):
@@ -25,18 +24,12 @@ class ProcessStep(StepTask):
     def __init__(
         self,
         *,
-        step: StepName,
-        pipeline: str,
-        instance: str,
-        schedule: str | None,
+        of: StepOf,
         environment: dict[str, str],
         **options: Any,
     ) -> None:
         super().__init__(**{"retry_policy": ByExitCode(), **options})
-        self.step = step
-        self.pipeline = pipeline
-        self.instance = instance
-        self.schedule = schedule
+        self.of = of
         self.environment = environment
         self._process: subprocess.Popen[str] | None = None
 

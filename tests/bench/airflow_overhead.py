@@ -42,6 +42,7 @@ def main() -> int:
 
 def operator_beside_docker(home: Path, told: dict[str, str], interval: dict[str, str]) -> None:
     from haulier_airflow.docker import DockerStep
+    from haulier_airflow.orders import StepOf
     from haulier_command.containers import Containers, Mount, read_environment
 
     containers = Containers(
@@ -53,14 +54,8 @@ def operator_beside_docker(home: Path, told: dict[str, str], interval: dict[str,
         ),
         environment=read_environment(home / "steps.env"),
     )
-    step = DockerStep(
-        task_id="extract",
-        step="extract",
-        pipeline="labs",
-        instance="701",
-        schedule="@daily",
-        containers=containers,
-    )
+    of = StepOf(step="extract", pipeline="labs", instance="701", schedule="@daily")
+    step = DockerStep(task_id="extract", of=of, containers=containers)
     context: Any = {
         "params": interval,
         "dag_run": None,

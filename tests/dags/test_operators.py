@@ -17,7 +17,7 @@ from haulier_airflow.arrival import Arrival, arrived
 from haulier_airflow.codes import ByExitCode, judged
 from haulier_airflow.docker import DockerStep, _lines
 from haulier_airflow.kubernetes import KubernetesStep, _exit_code, _quantity
-from haulier_airflow.orders import interval_of
+from haulier_airflow.orders import StepOf, interval_of
 from haulier_airflow.settings import AirflowSettings
 from haulier_command.containers import Containers, Mount, read_environment
 from haulier_command.words import utc
@@ -88,15 +88,8 @@ def test_an_error_that_is_no_exit_code_is_tried_again():
 
 
 def step(kind, name="load", **more):
-    return kind(
-        task_id=name,
-        step=name,
-        pipeline="labs",
-        instance="701",
-        schedule="@daily",
-        containers=CONTAINERS,
-        **more,
-    )
+    of = StepOf(step=name, pipeline="labs", instance="701", schedule="@daily")
+    return kind(task_id=name, of=of, containers=CONTAINERS, **more)
 
 
 CONTAINERS = Containers(
