@@ -21,10 +21,11 @@ class StepFailed(AirflowException):
         self.exit_code = code
 
 
-def judged(step: str, code: int) -> None:
-    """Raise what Airflow should make of an exit code; 0 passes."""
+def judged(step: str, code: int, waiting: int = 0) -> None:
+    """Raise what Airflow should make of an exit code; 0 passes. ``waiting``: files seen and not taken yet."""
     if code == _NOTHING_NEW:
-        raise AirflowSkipException(f"{step}: there was nothing new; the empty run is recorded")
+        waits = f"; but {waiting} not complete yet, see the warnings above" if waiting else ""
+        raise AirflowSkipException(f"{step}: there was nothing new; the empty run is recorded{waits}")
     if code:
         raise StepFailed(step, code)
 

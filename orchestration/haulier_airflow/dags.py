@@ -180,7 +180,11 @@ def _params() -> dict[str, Param]:
         "reprocess": Param(
             None, type=["null", "string"], description="Why to haul it anew though nothing changed."
         ),
-        "dry_run": Param(False, type="boolean", description="Say what a run would do; write nothing."),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            description="Say what a run would do; write nothing. Of a run that is done it says that.",
+        ),
     }
 
 

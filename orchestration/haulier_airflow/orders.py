@@ -20,6 +20,8 @@ from haulier_command.steps import Order, StepName
 
 #: Where the steps of a dry run hand over; nothing else is written.
 PLAN_FOLDER = "/plan"
+#: What a person may say of a run.
+PARAMETERS = frozenset({"interval_start", "interval_end", "reprocess", "dry_run"})
 #: A run without schedule, interval or logical date is about the last whole day.
 _UNSCHEDULED = "@daily"
 #: What an orchestrator may know of a result: numbers and names, no values.
@@ -32,13 +34,15 @@ def interval_of(context: Context, schedule: str | None) -> Interval:
 
     Runs that a person or an asset starts have no logical date in Airflow 3, and thus no interval.
     """
-    params = context.get("params") or {}
+    params, run = context.get("params") or {}, context["dag_run"]
+    # Airflow takes a misspelt parameter for one more, and the run would be about another day.
+    for name in set(run.conf or {}) - PARAMETERS:
+        raise DefinitionError(f"{name} is not a parameter; there are {', '.join(sorted(PARAMETERS))}")
     start, end = params.get("interval_start"), params.get("interval_end")
-    if start or end:
+    if (start, end) != (None, None):
         if not (start and end):
             raise DefinitionError("the parameters interval_start and interval_end go together")
         return Interval.parse(start, end)
-    run = context["dag_run"]
     if run.data_interval_start and run.data_interval_end and run.data_interval_start < run.data_interval_end:
         return Interval(start=run.data_interval_start, end=run.data_interval_end)
     return latest(schedule or _UNSCHEDULED, run.run_after)
@@ -76,7 +80,8 @@ class StepTask(BaseOperator):
 
     def answered(self, order: Order, code: int, result: Mapping[str, Any] | None) -> dict[str, Any]:
         """The XCom, or the exception that an exit code deserves."""
-        judged(f"{self.of.step} {order.pipeline}/{order.instance}", code)
+        waits = (result or {}).get("counts", {}).get("waiting", 0)
+        judged(f"{self.of.step} {order.pipeline}/{order.instance}", code, waits)
         if result is None:
             raise AirflowException(f"{self.of.step} ended with exit code 0 and left no result")
         if order.verb == "plan" and result.get("outcome") == "already done":

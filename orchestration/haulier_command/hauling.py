@@ -65,6 +65,8 @@ class Hauled:
     seconds: float = 0.0
     #: What each step counted.
     counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Files that extract saw and did not take yet, each with the reason.
+    waits: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         run = asdict(self.run)
@@ -76,7 +78,7 @@ class Hauled:
             **{
                 name: value
                 for name, value in vars(self).items()
-                if name != "run" and value not in (None, "", {})
+                if name != "run" and value not in (None, "", {}, ())
             },
         }
 
@@ -108,9 +110,11 @@ class Hauling:
         generation: int | None = None
         attempts = 0
         counts: dict[str, Mapping[str, Any]] = {}
+        waits: tuple[str, ...] = ()
         for step in STEPS:
             answer, attempts = self._step(run, step, generation)
             counts[step] = answer.counts
+            waits = answer.waits or waits
             found = answer.result.get("generation")
             generation = found if isinstance(found, int) and found else generation
             if answer.code != 0:
@@ -132,6 +136,7 @@ class Hauling:
             attempts=attempts,
             seconds=time.monotonic() - began,
             counts=counts,
+            waits=waits,
         )
         self.watch.end(hauled)
         return hauled

@@ -78,6 +78,16 @@ class Answer:
         counts = self.result.get("counts", {})
         return counts if isinstance(counts, dict) else {}
 
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """The files extract saw and did not take yet, each with the reason."""
+        notes, count = self.result.get("notes", ()), self.counts.get("waiting", 0)
+        return (
+            tuple(map(str, notes[:count]))
+            if isinstance(count, int) and isinstance(notes, list | tuple)
+            else ()
+        )
+
 
 class Start(Protocol):
     """How a step is started; its log lines go to ``log``."""

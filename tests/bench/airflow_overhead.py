@@ -58,7 +58,7 @@ def operator_beside_docker(home: Path, told: dict[str, str], interval: dict[str,
     step = DockerStep(task_id="extract", of=of, containers=containers)
     context: Any = {
         "params": interval,
-        "dag_run": None,
+        "dag_run": SimpleNamespace(conf={}),
         "ti": SimpleNamespace(
             dag_id="bench", run_id="bench", task_id="extract", map_index=-1, xcom_pull=dict
         ),

@@ -24,7 +24,7 @@ from haulier_command.words import utc
 
 
 def a_run(start=None, end=None, run_after=datetime(2026, 1, 9, 10, tzinfo=UTC), **params):
-    run = SimpleNamespace(data_interval_start=start, data_interval_end=end, run_after=run_after)
+    run = SimpleNamespace(data_interval_start=start, data_interval_end=end, run_after=run_after, conf=params)
     return {
         "params": params,
         "dag_run": run,
@@ -58,11 +58,28 @@ def test_a_run_has_an_interval_however_it_was_started(context, schedule, expecte
 
 
 @pytest.mark.parametrize(
-    "params", [{"interval_start": "2026-01-01T00:00:00Z"}, {"interval_end": "2026-01-01"}]
+    "params",
+    [
+        {"interval_start": "2026-01-01T00:00:00Z"},
+        {"interval_end": "2026-01-01"},
+        {"interval_start": "", "interval_end": ""},
+    ],
 )
 def test_half_an_interval_is_refused(params):
     with pytest.raises(DefinitionError, match="go together"):
         interval_of(a_run(**params), "@daily")
+
+
+def test_a_parameter_nobody_knows_is_refused_with_those_there_are():
+    with pytest.raises(
+        DefinitionError, match="intervalstart is not a parameter; there are dry_run, interval_end"
+    ):
+        interval_of(a_run(at(5), at(6), intervalstart="2026-01-01T00:00:00Z"), "@daily")
+
+
+def test_nothing_new_tells_of_files_that_wait():
+    with pytest.raises(AirflowSkipException, match="but 2 not complete yet"):
+        judged("extract", 99, 2)
 
 
 @pytest.mark.parametrize("code", [*EXIT_CODES, 137, 139])

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,28 @@ def test_a_range_is_hauled_by_cold_processes_side_by_side(fresh: Hauled) -> None
     again = fresh.json(*words)
     assert {one["outcome"] for one in again["runs"]} == {"already done"}
     assert fresh.database.rows("clinical.vitals") == table
+
+
+def test_a_file_that_waits_is_named_by_plan_and_run(fresh: Hauled) -> None:
+    """Whoever only sees that the day was empty would never look for it."""
+    landed = next((fresh.home / "landing" / "701").glob("*/labs_*.csv"))
+    modified = landed.stat().st_mtime
+    landed.write_bytes(landed.read_bytes().rstrip(b"\r\n"))
+    os.utime(landed, (modified, modified))
+    for other in (fresh.home / "landing" / "701").glob("*/*labs_*.csv"):
+        if other != landed:
+            other.unlink()
+    day = datetime.fromtimestamp(modified, UTC).date()
+    one = ("--pipeline", "labs", "--instance", "701", "--interval-start", f"{day}T00:00:00Z")
+    one += ("--interval-end", f"{day + timedelta(days=1)}T00:00:00Z")
+
+    planned, ran = fresh.text("plan", *one), fresh.text("run", *one, "--in-process")
+    document = fresh.json("run", *one, "--in-process")
+
+    for said in (planned, ran, document["runs"][0]["waits"][0]):
+        assert landed.name in said
+        assert "its last line has no end" in said
+    assert document["runs"][0]["outcome"] == "empty"
 
 
 def test_what_is_due_is_hauled_once(fresh: Hauled) -> None:

@@ -95,13 +95,13 @@ def _document(answers: list[Answer], code: int) -> dict[str, Any]:
 
 def _blocks(title: str, answers: list[Answer], manifests: Mapping[StepName, Manifest | None]) -> list[Block]:
     last, step = answers[-1], STEPS[len(answers) - 1]
+    waits = [Lines(title="Files that wait", lines=list(answers[0].waits))] if answers[0].waits else []
     if last.code == 99:
-        return [
-            Lines(title=title, lines=["There is nothing new; a run would record that and stop.", *_NOTHING])
-        ]
+        nothing = ["There is nothing new; a run would record that and stop.", *_NOTHING]
+        return [*waits, Lines(title=title, lines=nothing)]
     if last.result.get("outcome") == "already done":
         done = f"It is done already (generation {last.result.get('generation')}); a run would find that and stop."
-        return [Lines(title=title, lines=[done, *_NOTHING])]
+        return [*waits, Lines(title=title, lines=[done, *_NOTHING])]
     blocks: list[Block] = [Lines(title=f"If {title} ran now", lines=[])]
     if extracted := manifests.get("extract"):
         blocks.append(_deliveries(extracted, manifests.get("transform")))

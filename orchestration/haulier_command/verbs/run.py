@@ -125,6 +125,7 @@ def report(hauled: Sequence[Hauled], around: Surroundings, screen: Screen, *more
         {"exit_code": code, "runs": [one.as_json() for one in hauled], "summary": lines},
         *(tables(lines) if accounts else [_without_accounts(hauled)]),
         *more,
+        *waiting(hauled),
         *failures(hauled),
     )
     return code
@@ -141,6 +142,16 @@ def jobs(asked: Namespace) -> int:
 
 def _without_accounts(hauled: Sequence[Hauled]) -> Lines:
     return Lines(lines=[f"{one.run}: {one.outcome}" for one in hauled])
+
+
+def waiting(hauled: Sequence[Hauled]) -> list[Block]:
+    """Files that no run has taken: whoever only sees `empty` would never look for them."""
+    files = list(dict.fromkeys(line for one in hauled for line in one.waits))
+    if not files:
+        return []
+    return [
+        Lines(title=f"{counted(len(files), 'file')} {'waits' if len(files) == 1 else 'wait'}", lines=files)
+    ]
 
 
 def failures(hauled: Sequence[Hauled]) -> list[Block]:
