@@ -6,6 +6,7 @@ Airflow does not know makes its whole file unreadable.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -41,47 +42,42 @@ def main(environ: Mapping[str, str]) -> int:
         steps = {**environ, **read_environment(Path(environ["HAULIER_STEP_ENVIRONMENT"]))}
         ledger = pool.submit(_run, sys.executable, "-m", "haulier_command", "migrate", environ=steps)
         _airflow("db", "migrate")
-        password = Path("/run/secrets/airflow/admin_password").read_text(encoding="utf-8").strip()
+        word = Path("/run/secrets/airflow/admin_password").read_text(encoding="utf-8").strip()
         slots = environ.get("HAULIER_LOAD_SLOTS") or LOAD_POOL_SLOTS
-        # Each of these imports Airflow anew, which takes seconds.
+        # Each of these imports Airflow anew, which takes seconds; what concerns people must be one after another.
         waiting = [
             ledger,
             pool.submit(
                 _airflow, "pools", "set", "haulier_load", slots, "Loads into PostgreSQL side by side"
             ),
-            pool.submit(_admin, password),
+            pool.submit(_people, word, operators(Path(environ["HAULIER_DEFINITIONS"]))),
         ]
-        if roles := operators(Path(environ["HAULIER_DEFINITIONS"])):
-            waiting.append(pool.submit(_airflow, "roles", "create", *roles))
         for one in waiting:
             one.result()
     return 0
 
 
-def _admin(word: str) -> None:
-    names = (
-        "--username",
-        "admin",
-        "--firstname",
-        "Haulier",
-        "--lastname",
-        "Admin",
-        "--email",
-        "admin@localhost",
-    )
-    _airflow("users", "create", "--role", "Admin", *names, "--use-random-password")
-    # By standard input or environment no command takes it, and arguments show in the list of processes.
-    _run(sys.executable, "-c", _SET_ADMIN, said=word)
+def _people(word: str, roles: list[str]) -> None:
+    """By standard input: no command takes a password so, and arguments show in the list of processes."""
+    _run(sys.executable, "-c", _PEOPLE, said=json.dumps({"word": word, "roles": roles}))
 
 
-_SET_ADMIN = """
-import sys
+_PEOPLE = """
+import json, sys
 from airflow.providers.fab.www.app import create_app
+told = json.load(sys.stdin)
 app = create_app(enable_plugins=False)
 with app.app_context():
     manager = app.appbuilder.sm
-    user = manager.find_user(username="admin")
-    manager.reset_password(user.id, sys.stdin.read())
+    for role in told["roles"]:
+        manager.add_role(role)
+    admin = manager.find_user(username="admin")
+    if admin:
+        manager.reset_password(admin.id, told["word"])
+    else:
+        role = manager.find_role("Admin")
+        made = manager.add_user("admin", "Haulier", "Admin", "admin@localhost", role, password=told["word"])
+        sys.exit(0 if made else "the administrator could not be made")
 """
 
 

@@ -38,6 +38,16 @@ def home() -> Iterator[Path]:
     servers.remove_home(made)
 
 
+@pytest.fixture(scope="module")
+def tier() -> Iterator[Tier]:
+    """The embedded one, whatever servers the other tests have."""
+    home = servers.make_home()
+    try:
+        yield embedded.up(home, settings={"fsync": "off", "full_page_writes": "off"})
+    finally:
+        servers.remove_home(home)
+
+
 def pids(home: Path) -> list[int]:
     found = [postgres.running(home), seaweedfs.running(home)]
     return [process.pid for process in found if process]
