@@ -25,7 +25,8 @@ TABLES = {
     "clinical.labs": "contracts/labs.odcs.yaml",
     "clinical.vitals": "contracts/vitals.odcs.yaml",
 }
-ROWS = 300_000
+# A few seconds of work for every step, so that there is a middle to break.
+ROWS = 1_000_000
 
 
 class Watcher(threading.Thread):
@@ -64,7 +65,7 @@ def stack(tmp_path_factory):
         'instances:\n  "704": {source: {csv: {encodin: latin}}}\n',
     )
     _edit(definitions / "contracts/vitals.odcs.yaml", "value: 6, unit: h", "value: 1, unit: s")
-    for number in (0, 1, 2, 3):
+    for number in (0, 1, 2):
         Place(database=None, landing=landing, environment={}).write("one", number, ROWS)  # type: ignore[arg-type]
     watcher = Watcher()
     watcher.start()
@@ -216,7 +217,7 @@ def _mid_run(stack, number, task):
         return found
 
     wait_until(running, 120, f"{task} to run")
-    time.sleep(1)
+    time.sleep(0.5)
     return run["dag_run_id"], found[0]
 
 
