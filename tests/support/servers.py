@@ -13,8 +13,6 @@ import secrets
 import shutil
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from os import getpid
@@ -103,7 +101,7 @@ def _start(home: Path, settings: Mapping[str, str]) -> dict[str, object]:
     store.start()
     database.start()
     endpoint = f"http://127.0.0.1:{store.get_exposed_port(8333)}"
-    _answers(endpoint)
+    _takes_objects(endpoint, access, secret)
     return {
         "containers": [one.get_wrapped_container().id for one in (database, store)],
         "environment": {
@@ -123,16 +121,29 @@ def _start(home: Path, settings: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def _answers(endpoint: str) -> None:
-    """Wait until the store refuses a stranger: then it knows its own."""
+def _takes_objects(endpoint: str, access: str, secret: str) -> None:
+    """Wait until something can be stored: the bucket is made after the port listens and the keys are known."""
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store
+
+    store = S3Store(
+        "haulier",
+        endpoint=endpoint,
+        access_key_id=access,
+        secret_access_key=secret,
+        region="us-east-1",
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 0},
+    )
     deadline = time.monotonic() + _STARTUP_SECONDS
-    while True:
+    while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"{endpoint}/haulier", timeout=5)
-        except urllib.error.HTTPError as exc:
-            if exc.code == 403:
-                return
-        except OSError:
-            pass
-        assert time.monotonic() < deadline, f"{endpoint} does not answer"
-        time.sleep(0.2)
+            # An empty one would never reach a volume.
+            store.put("ready", b"ready")
+            store.get("ready").bytes()
+            store.delete("ready")
+        except (BaseError, OSError):  # a bucket that is still missing comes as FileNotFoundError
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"{endpoint} was not ready after {_STARTUP_SECONDS} seconds")
