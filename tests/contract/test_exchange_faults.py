@@ -628,7 +628,7 @@ def test_a_step_of_ten_thousand_rows_costs_four_requests_on_kept_connections(
     told = [(request.method, request.path.rpartition("/")[2].partition("-")[0]) for request in proxy.requests]
     assert told == [("GET", "manifest.json"), ("PUT", "part"), ("PUT", "manifest.json"), ("GET", "part")]
     assert [r.headers.get("if-none-match") for r in proxy.requests] == [None, None, "*", None]
-    # One, or two where the first was still handing over its last answer.
+    # One; two were seen once, in a whole run on a busy machine, and why was not found.
     assert proxy.connections <= 2
 
 
