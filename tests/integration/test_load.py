@@ -10,6 +10,7 @@ from support.hauling import KEYED, Sender, interval, ordered, replace_struct
 
 from haulier.errors import DataError, DefinitionError, FencedError
 from haulier.ledger.connection import connect
+from haulier.ledger.reservations import request_replays, reserved_for_replay
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load.attempts import acquire
@@ -299,8 +300,6 @@ class TestDeadLetter:
     def test_two_replays_of_one_reject_bring_its_row_in_once(self, sender, settings, database):
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
         with connect(settings, "test") as connection:
-            from haulier.ledger.reservations import request_replays, reserved_for_replay
-
             asked = [
                 request_replays(
                     connection, settings, "things", "main", reason="fixed", definition_digest="d" * 64
@@ -316,6 +315,31 @@ class TestDeadLetter:
 
         assert [counts(o, "inserted", "duplicate") for o in outcomes] == [(1, 0), (0, 1)]
         assert database.rows("SELECT count(*) FROM haulier.reject_event WHERE status = 'replayed'") == [(1,)]
+
+    def test_what_a_replay_rejects_beside_its_rejects_is_kept(self, sender, settings, database):
+        """A row that failed whole now gives two rows, one of them bad: that one waits in its own name."""
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        with connect(settings, "test") as connection:
+            (replay,) = request_replays(
+                connection, settings, "things", "main", reason="fixed", definition_digest="d" * 64
+            )
+            task = sender.task(0, replay=replay.replay_id)
+            reservation = reserved_for_replay(connection, task)
+        rows = {"a.csv": [thing("y", _row=9, _output=0)]}
+        sender.seal(0, reservation, rows, rejects=[("a.csv", 9, "limit", 1)])
+        outcome = load(task)
+
+        assert counts(outcome, "produced", "inserted", "rejected", "failed_again") == (2, 1, 1, 0)
+        assert database.rows("SELECT row_number, output, rule FROM haulier.open_reject") == [(9, 1, "limit")]
+
+    def test_more_own_rejects_than_fit_at_once_are_kept_with_their_lines(self, sender, database):
+        double = [thing(f"t{n}", colour) for colour in ("red", "blue") for n in range(1_100)]
+        outcome = sender.send(0, {"a.csv": double})
+
+        assert counts(outcome, "produced", "inserted", "rejected") == (2_200, 0, 2_200)
+        assert database.rows("SELECT count(*), count(DISTINCT verbatim) FROM haulier.reject") == [
+            (2_200, 2_200)
+        ]
 
     def test_rejects_of_a_quarantined_run_want_reprocessing_not_replay(self, sender):
         sender.reject_threshold = 0

@@ -123,10 +123,11 @@ class Sender:
         rows: Mapping[str, Sequence[Mapping[str, Any]]],
         *,
         instance: str = "main",
-        rejects: Iterable[tuple[str, int, str]] = (),
+        rejects: Iterable[tuple[str, int, str] | tuple[str, int, str, int]] = (),
     ) -> Manifest:
         """Seal what transform would have made: logical name -> its rows, numbered from 2 as in a file
-        with a header unless a row says its own ``_row``; rejects are (logical name, row, rule)."""
+        with a header unless a row says its own ``_row``; rejects are (logical name, row, rule) or
+        (logical name, row, rule, output)."""
         content = f"r{reservation.replay_id}" if reservation.replay_id else f"g{reservation.generation}"
         task = self.task(day, instance=instance)
         keys = task.keys(content)
@@ -142,7 +143,7 @@ class Sender:
             ]
             if lines:
                 writer.write(pa.Table.from_pylist(lines, schema=schema))
-            own = [(row, rule) for name, row, rule in rejects if name == delivery.logical_name]
+            own = [tuple(more) for name, *more in rejects if name == delivery.logical_name]
             if own:
                 rejected.write(
                     pa.Table.from_pylist([_reject(position, *item) for item in own], schema=REJECT_SCHEMA)
@@ -251,11 +252,11 @@ def csv_of(rows: Sequence[Mapping[str, Any]], rejected: Sequence[int] = ()) -> b
     return "\n".join(["header", *(lines.get(n, "-") for n in range(2, last + 1)), ""]).encode()
 
 
-def _reject(position: int, row: int, rule: str) -> dict[str, Any]:
+def _reject(position: int, row: int, rule: str, output: int | None = None) -> dict[str, Any]:
     return {
         DELIVERY: position,
         ROW: row,
-        OUTPUT: None,
+        OUTPUT: output,
         "step": "transform",
         "rule": rule,
         "column": "price",

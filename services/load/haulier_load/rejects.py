@@ -35,6 +35,8 @@ _REJECT_NAMES = [
 _FLAG_NAMES = ["delivery_id", "row_number", "output", "rule", "column_name", "message"]
 # PostgreSQL's text and jsonb take no NUL; the verbatim bytes keep it.
 _NUL_PICTURE = "␀"
+#: Own rejects at a time: as many as have 64 KiB of verbatim text each in memory.
+_OWN_AT_ONCE = 1_000
 
 
 def sealed_rejects(exchange: Exchange, manifest: Manifest) -> Iterator[pa.Table]:
@@ -44,37 +46,42 @@ def sealed_rejects(exchange: Exchange, manifest: Manifest) -> Iterator[pa.Table]
 
 def own_rejects(
     cursor: Cursor, exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejected]
-) -> pa.Table:
-    """Rows that load itself rejects, verbatim from the kept originals."""
+) -> Iterator[pa.Table]:
+    """Rows that load itself rejects, some at a time, verbatim from the kept originals."""
+    schema = _ledger_schema(REJECT_SCHEMA)
     by_delivery: dict[int, list[Rejected]] = defaultdict(list)
     for item in rejected:
         by_delivery[item[0]].append(item)
-    lines: list[dict[str, Any]] = []
     for delivery in manifest.deliveries:
-        items = by_delivery.get(delivery.delivery_id, [])
+        items = sorted(by_delivery.get(delivery.delivery_id, []), key=lambda item: item[1])
         if not items:
             continue
-        numbers = sorted({row for _, row, *_ in items})
         rows = VerbatimRows(
             cast("Exchange", _Alive(exchange, cursor)), delivery, manifest.definition.source.csv
         )
-        verbatim = dict(zip(numbers, rows.take(numbers), strict=True))
-        for _, row, output, rule, column, message in items:
-            lines.append(
-                {
-                    DELIVERY: delivery.delivery_id,
-                    ROW: row,
-                    OUTPUT: output,
-                    "step": "load",
-                    "rule": rule,
-                    "column": column,
-                    "message": message,
-                    "problems": json.dumps([{"rule": rule, "column": column, "message": message}]),
-                    "verbatim": verbatim[row][:VERBATIM_BYTES],
-                    "verbatim_bytes": len(verbatim[row]),
-                }
-            )
-    return pa.Table.from_pylist(lines, schema=_ledger_schema(REJECT_SCHEMA))
+        for start in range(0, len(items), _OWN_AT_ONCE):
+            some = items[start : start + _OWN_AT_ONCE]
+            yield pa.Table.from_pylist(_with_verbatim(some, rows), schema=schema)
+
+
+def _with_verbatim(items: list[Rejected], rows: VerbatimRows) -> list[dict[str, Any]]:
+    numbers = sorted({row for _, row, *_ in items})
+    verbatim = dict(zip(numbers, rows.take(numbers), strict=True))
+    return [
+        {
+            DELIVERY: delivery_id,
+            ROW: row,
+            OUTPUT: output,
+            "step": "load",
+            "rule": rule,
+            "column": column,
+            "message": message,
+            "problems": json.dumps([{"rule": rule, "column": column, "message": message}]),
+            "verbatim": verbatim[row][:VERBATIM_BYTES],
+            "verbatim_bytes": len(verbatim[row]),
+        }
+        for delivery_id, row, output, rule, column, message in items
+    ]
 
 
 def stage_sealed(cursor: Cursor, exchange: Exchange, manifest: Manifest) -> None:

@@ -140,9 +140,9 @@ class _Load:
         self._contract = manifest.contract
         self._attempt = attempt
         self._replayed = Replayed()
-        #: Rejects of a replay as the earlier steps sealed them, and those that are rejects of their own.
+        #: What the earlier steps rejected of a replay; of that, what it was not asked for, such as one output of a row.
         self._sealed: list[pa.Table] = []
-        self._again: list[pa.Table] = []
+        self._new_rejects: list[pa.Table] = []
         self._started_at = datetime.now(UTC)
 
     def commit(self, connection: Connection) -> Outcome:
@@ -203,12 +203,12 @@ class _Load:
         values = attempt.values(self._contract)
         if manifest.replay_id is not None:
             self._replayed = Replayed.find(cursor, manifest.replay_id)
-            self._sealed = [
-                self._replayed.failing(table) for table in sealed_rejects(self._exchange, manifest)
-            ]
-            again = sum(part.rows for part in manifest.rejects)
-            merge.account.produced = manifest.rows + again
-            merge.account.rejected = again
+            self._new_rejects = [self._replayed.failing(table) for table in self._sealed]
+            sealed = sum(table.num_rows for table in self._sealed)
+            merge.account.produced = manifest.rows + sealed
+            merge.account.rejected = len(self._replayed.failed) + sum(t.num_rows for t in self._new_rejects)
+            # The rest somebody else resolved since the replay was asked for.
+            merge.account.duplicate += sealed - merge.account.rejected
             merge.leave_out_rows(self._replayed.resolved)
         elif manifest.definition.load.mode == "append":
             cursor.execute(_SQL["older_loads"], values)
@@ -265,17 +265,21 @@ class _Load:
     def _record_rejects(self, cursor: Cursor, merge: Merge, values: dict[str, object]) -> None:
         load_id = values["load_id"]
         assert isinstance(load_id, int)
-        own = own_rejects(cursor, self._exchange, self._manifest, merge.rejected)
         if self._manifest.replay_id is None:
             cursor.execute(_SQL["close_older_generations"], values)
             if values["outcome"] == "loaded":
                 cursor.execute(_SQL["close_corrected"], values)
             keep_sealed(cursor, load_id, flags=values["outcome"] == "loaded")
-            insert_rejects(cursor, load_id, [own])
+            insert_rejects(
+                cursor, load_id, own_rejects(cursor, self._exchange, self._manifest, merge.rejected)
+            )
         else:
-            own = self._replayed.failing(own)
+            own = [
+                self._replayed.failing(table)
+                for table in own_rejects(cursor, self._exchange, self._manifest, merge.rejected)
+            ]
             self._replayed.record(cursor, load_id)
-            insert_rejects(cursor, load_id, [*self._again, own])
+            insert_rejects(cursor, load_id, [*self._new_rejects, *own])
 
     def _outcome(self, outcome: str, exit_code: int, load_id: int, account: Account) -> Outcome:
         counts: dict[str, object] = {"load": load_id, **asdict(account)}

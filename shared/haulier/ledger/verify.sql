@@ -12,6 +12,13 @@ CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject r WHERE r.load_id =
 WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
   AND kept.n <> coalesce(source.rejected, 0) + l.rejected
 UNION ALL
+SELECT 'load ' || l.load_id, format('rejects kept: %%s, failed again: %%s; in its account: %%s', kept.n, again.n, l.rejected)
+FROM haulier.load l
+CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject r WHERE r.load_id = l.load_id) kept
+CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject_event e
+                    WHERE e.load_id = l.load_id AND e.status = 'failed again') again
+WHERE l.kind = 'replay' AND (%(target)s::text IS NULL OR l.target = %(target)s) AND kept.n + again.n <> l.rejected
+UNION ALL
 SELECT 'load ' || l.load_id, 'its deliveries are not those its generation reserved'
 FROM haulier.load l
 WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
