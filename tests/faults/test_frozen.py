@@ -17,7 +17,7 @@ from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 
 ROWS = 3_000
-IDLE_SECONDS = 6
+IDLE_SECONDS = 3
 #: Above the idle timeout: a cold process and a merge, on a busy machine.
 MARGIN_SECONDS = 25
 

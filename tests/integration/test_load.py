@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ import pytest
 from support.hauling import KEYED, Sender, interval, ordered, replace_struct
 
 from haulier.errors import DataError, DefinitionError, FencedError
+from haulier.exchange.folder import FolderExchange
 from haulier.ledger.connection import connect
 from haulier.ledger.reservations import request_replays, reserved_for_replay
 from haulier.ledger.verify import verify
@@ -384,6 +386,24 @@ class TestFence:
 
 
 class TestTarget:
+    def test_a_slow_exchange_ends_no_attempt_while_nobody_waits_for_it(self, sender, settings, monkeypatch):
+        """Parts are read inside the transaction, before any lock: an idle timeout may not end that."""
+
+        class Slow(FolderExchange):
+            def get(self, key):
+                if key.endswith(".parquet"):
+                    time.sleep(1)
+                return super().get(key)
+
+        brief = replace(settings, idle_timeout_seconds=0.2)
+        reservation = sender.reserve(0, {"a.csv": b"1"})
+        sender.seal(0, reservation, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
+        folder = settings.exchange.removeprefix("file://")
+        monkeypatch.setattr("haulier_load.step.open_exchange", lambda _: Slow(folder))
+        sender.reject_threshold = 1
+
+        assert load(replace(sender.task(0), settings=brief)).outcome in ("loaded", "quarantined")
+
     def test_the_table_carries_comments_key_and_the_change_is_recorded(self, sender, database):
         sender.contract = replace_struct(KEYED, description="What we sell; 100 % real")
         sender.send(0, {"a.csv": [thing("x")]})

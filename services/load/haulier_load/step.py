@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
-from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, transaction
+from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
 from haulier.loading import definition_digest
@@ -146,10 +146,11 @@ class _Load:
         self._started_at = datetime.now(UTC)
 
     def commit(self, connection: Connection) -> Outcome:
-        with transaction(connection, self._task.settings) as cursor:
+        with transaction(connection, self._task.settings, may_idle=True) as cursor:
             cursor.execute(_SQL["lock_fence"], {"fence": self._attempt.fence})
             merge = self._stage(cursor)
-            # Everything above ran without a lock that anybody waits for.
+            # Everything above ran without a lock that anybody waits for, however slow the exchange was.
+            limit_idle(cursor, self._task.settings)
             cursor.execute(_SQL["lock_target"], {"target": self._contract.target})
             found = recorded(cursor, self._attempt, self._manifest)
             if found is not None:

@@ -65,24 +65,33 @@ def connect(settings: Settings, application_name: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def transaction(connection: Connection, settings: Settings) -> Iterator[Cursor]:
+def transaction(connection: Connection, settings: Settings, *, may_idle: bool = False) -> Iterator[Cursor]:
     """One transaction under this project's session rules; committed at the end, else rolled back.
 
-    Everything is ``SET LOCAL``, so that a pooler in transaction mode may stand between.
+    With ``may_idle`` it may wait for its client until `limit_idle`: as long as it holds no lock that
+    anybody waits for. Everything is ``SET LOCAL``, so that a pooler in transaction mode may stand between.
     """
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601';"
             "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL search_path = pg_catalog;"
-            "SELECT set_config('idle_in_transaction_session_timeout', %s, true),"
-            " set_config('lock_timeout', %s, true), set_config('transaction_timeout', %s, true)",
+            "SELECT set_config('lock_timeout', %s, true), set_config('transaction_timeout', %s, true)",
             [
-                _milliseconds(settings.idle_timeout_seconds),
                 _milliseconds(settings.lock_timeout_seconds),
                 _milliseconds(settings.transaction_timeout_seconds),
             ],
         )
+        if not may_idle:
+            limit_idle(cursor, settings)
         yield cursor
+
+
+def limit_idle(cursor: Cursor, settings: Settings) -> None:
+    """From here on, whoever freezes is ended, and those who wait for its locks go on."""
+    cursor.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', %s, true)",
+        [_milliseconds(settings.idle_timeout_seconds)],
+    )
 
 
 def _milliseconds(seconds: float) -> str:
