@@ -34,6 +34,7 @@ _SECTIONS = (
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),
     ("Load", "load", "load"),
+    ("Split", "split", "split"),
     ("InstanceOverride", "instances", "instances.NAME"),
 )
 #: The parts of a contract Haulier acts on.

@@ -35,6 +35,7 @@ class Order:
     generation: int | None = None
     replay: int | None = None
     reprocess: str | None = None
+    shard: int | None = None
     into: Path | None = None
 
     @property
@@ -47,6 +48,7 @@ class Order:
             "--generation": self.generation,
             "--replay": self.replay,
             "--reprocess": self.reprocess,
+            "--shard": self.shard,
             "--into": self.into,
         }
         return [
@@ -195,6 +197,7 @@ class Here:
             generation=order.generation,
             replay=order.replay,
             reprocess=order.reprocess,
+            shard=order.shard,
             into=order.into and str(order.into),
         )
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -132,6 +132,13 @@ class Load(_Section, frozen=True, kw_only=True):
     reject_threshold: Share = 0.05
 
 
+class Split(_Section, frozen=True, kw_only=True):
+    """How a large run becomes shards, which an orchestrator transforms and copies side by side."""
+
+    #: Rows of a shard, about: it ends with the batch that reaches them. A run of fewer is one shard.
+    rows: Annotated[int, Meta(ge=1)]
+
+
 class InstanceOverride(_Section, frozen=True, kw_only=True):
     """What one instance says differently from its pipeline."""
 
@@ -175,6 +182,8 @@ class Pipeline(_Section, frozen=True, kw_only=True):
     transform: Transform = Transform()
     #: How rows enter the target.
     load: Load = Load()
+    #: Whether large runs become shards; none: never. Tables and accounts are the same either way.
+    split: Split | None = None
     #: The pipeline once per entry, with its parameters filled in; none: one instance named `main`.
     instances: dict[str, InstanceOverride] = {}
 
@@ -208,3 +217,5 @@ class Instance(_Section, frozen=True, kw_only=True):
     transform: Transform = Transform()
     #: How rows enter the target.
     load: Load = Load()
+    #: Whether large runs become shards.
+    split: Split | None = None

@@ -6,7 +6,6 @@ pipeline reads no other's file.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -147,24 +146,13 @@ def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instanc
         source=_filled(source, values),
         transform=transform,
         load=pipeline.load,
+        split=pipeline.split,
     )
 
 
 def findings(folder: Path, pipeline: str | None = None, instance: str | None = None) -> list[tuple[str, str]]:
     """Every problem of all that is asked about, as (what was checked, what is wrong); nothing is raised."""
     return list(_findings(folder, pipeline, instance))
-
-
-def definition_digest(instance: Instance, contract: Contract) -> str:
-    """SHA-256 over what an instance and its contract mean.
-
-    The same for a setting left out and one written out with its default, so a release that adds a
-    setting changes no digest. When a run is due or late, and who may start it, is no part of that.
-    """
-    meant = msgspec.structs.replace(contract, latency_seconds=None)
-    hauled = msgspec.structs.replace(instance, operators=())
-    canonical = {"definition": _without_defaults(hauled), "contract": _without_defaults(meant)}
-    return hashlib.sha256(msgspec.json.encode(canonical, order="sorted")).hexdigest()
 
 
 def _findings(folder: Path, pipeline: str | None, instance: str | None) -> Iterator[tuple[str, str]]:
@@ -283,25 +271,3 @@ def _filled(source: Source, values: Mapping[str, str]) -> Source:
     path, logical_name = fill(files.path, values), fill(files.logical_name, values)
     files = msgspec.structs.replace(files, path=path, logical_name=logical_name, ready=ready)
     return msgspec.structs.replace(source, files=files)
-
-
-def _without_defaults(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        given = zip(
-            value.__struct_fields__, value.__struct_encode_fields__, _defaults(type(value)), strict=True
-        )
-        contents = ((wire, getattr(value, name), default) for name, wire, default in given)
-        return {wire: _without_defaults(content) for wire, content, default in contents if content != default}
-    if isinstance(value, dict):
-        return {key: _without_defaults(content) for key, content in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_defaults(content) for content in value]
-    return value
-
-
-def _defaults(kind: type[msgspec.Struct]) -> tuple[Any, ...]:
-    """By field; `msgspec.NODEFAULT` where there is none."""
-    # Not `msgspec.structs.fields`, which reads the annotations anew: 4 ms where this takes 0.2.
-    last = kind.__struct_defaults__
-    first = (msgspec.NODEFAULT,) * (len(kind.__struct_fields__) - len(last))
-    return first + tuple(one.factory() if hasattr(one, "factory") else one for one in last)

@@ -56,6 +56,16 @@ class SourceAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise AssertionError(f"the source account does not close: {self}")
 
 
+class Shard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Some of extract's parts, which one task transforms and copies: `haulier.shards` reads it."""
+
+    #: The parts from this position to before ``end``.
+    first: int
+    end: int
+    #: Their rows by delivery, in the order of the manifest's accounts.
+    accepted: tuple[int, ...]
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one task wrote, for whom, from what; see `haulier.sealing` for how it is committed."""
 
@@ -81,6 +91,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     deliveries: tuple[Delivery, ...] = ()
     accounts: tuple[SourceAccount, ...] = ()
     parts: tuple[Part, ...] = ()
+    #: Extract's: how its parts are shared out; empty: the run is not split.
+    shards: tuple[Shard, ...] = ()
+    #: Transform's: which shard this is, counted from 1; none: the whole run.
+    shard: int | None = None
     rejects: tuple[Part, ...] = ()
     flags: tuple[Part, ...] = ()
     #: Rows in `parts` plus, under a declared reshape, outputs that transform rejected.
@@ -89,6 +103,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rejected_outputs: int = 0
     #: Rejects and flags by rule, for people; the rows themselves are in `rejects` and `flags`.
     rules: dict[str, int] = {}
+    #: Rows that functions filtered out, by their reason.
+    filtered: dict[str, int] = {}
     notes: tuple[str, ...] = ()
 
     @property

@@ -78,6 +78,7 @@ def build_task(program_name: str, arguments: argparse.Namespace, settings: Setti
         generation=arguments.generation,
         replay=arguments.replay,
         reprocess=getattr(arguments, "reprocess", None),
+        shard=getattr(arguments, "shard", None),
         settings=settings,
     )
 
@@ -180,6 +181,10 @@ def _parser(program: Program) -> argparse.ArgumentParser:
         if program.name == "extract" and verb == "run":
             parsed.add_argument(
                 "--reprocess", metavar="REASON", help="open a new generation though nothing changed"
+            )
+        if program.name != "extract" and verb == "run":
+            parsed.add_argument(
+                "--shard", type=_positive, help="one shard of a run that extract split; default: all of it"
             )
         if verb == "plan":
             parsed.add_argument("--into", help="folder for the plan's files; default: a new temporary one")

@@ -58,8 +58,15 @@ class ExtractArguments(Arguments, frozen=True, kw_only=True):
     reprocess: str | None = None
 
 
+class ShardArguments(Arguments, frozen=True, kw_only=True):
+    """What transform and load are told on their command lines."""
+
+    #: `run` only: which shard of a run that extract split, counted from 1; none: all of it.
+    shard: Annotated[int, Meta(ge=1)] | None = None
+
+
 class _Accepted(msgspec.Struct):
-    arguments: Arguments
+    arguments: ShardArguments
     definition: Instance
     contract: Contract
 

@@ -89,15 +89,6 @@ def _opened(exchange: Exchange, keys: RunKeys, step: str) -> Manifest:
 _WHAT_NOW = "restore the object, or open a new generation: extract with --reprocess"
 
 
-def digest_of(*parts: object) -> str:
-    """SHA-256 of values that msgspec can encode, the same in every process, for ``input_digest``.
-
-    The order of mappings and sets does not matter; ``1`` and ``"1"``, and ``("ab",)`` and
-    ``("a", "b")`` differ.
-    """
-    return hashlib.sha256(msgspec.msgpack.encode(parts, order="deterministic")).hexdigest()
-
-
 def manifest_digest(manifest: Manifest) -> str:
     """SHA-256 of the manifest as it is stored, for ``parent_digest``.
 
@@ -108,14 +99,16 @@ def manifest_digest(manifest: Manifest) -> str:
 
 def _check_place(keys: RunKeys, step: str, manifest: Manifest) -> None:
     claims = (manifest.step, manifest.pipeline, manifest.instance, manifest.content)
+    shard = None if step == "extract" else keys.shard
     interval = (manifest.interval_start, manifest.interval_end)
-    content = keys.manifest(step).removesuffix(f"{step}/manifest.json")
     parts = (*manifest.parts, *manifest.rejects, *manifest.flags)
     if claims != (step, keys.pipeline, keys.instance, keys.content):
         problem = f"it says it is {'/'.join(claims)}"
     elif interval != (keys.interval.start, keys.interval.end):
         problem = f"it says it is of [{interval[0].isoformat()}, {interval[1].isoformat()})"
-    elif strays := [part.key for part in parts if not part.key.startswith(content)]:
+    elif manifest.shard != shard:
+        problem = f"it says it is of {'shard ' + str(manifest.shard) if manifest.shard else 'the whole run'}"
+    elif strays := [part.key for part in parts if not part.key.startswith(keys.root)]:
         problem = f"its part {strays[0]} lies elsewhere"
     else:
         return

@@ -30,6 +30,8 @@ class Task:
     replay: int | None = None
     #: Why a person wants a new generation of a run that needs none; extract only.
     reprocess: str | None = None
+    #: Which shard of the run, counted from 1; transform and load only. None: all of it.
+    shard: int | None = None
     settings: Settings
     attempt: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -40,6 +42,8 @@ class Task:
             raise DefinitionError(
                 "--generation and --replay exclude each other: a replay names its own generation"
             )
+        if self.shard is not None and self.replay is not None:
+            raise DefinitionError("--shard and --replay exclude each other: a replay is never split")
 
     @property
     def content(self) -> str | None:
@@ -52,7 +56,11 @@ class Task:
 
     def keys(self, content: str) -> RunKeys:
         return RunKeys(
-            pipeline=self.pipeline, instance=self.instance, interval=self.interval, content=content
+            pipeline=self.pipeline,
+            instance=self.instance,
+            interval=self.interval,
+            content=content,
+            shard=self.shard,
         )
 
 
@@ -60,12 +68,13 @@ class Task:
 class Outcome:
     """What a step says of itself, as the one JSON line on stdout."""
 
-    #: `sealed`, `loaded`, `quarantined`, `empty`, `already done`, `planned`
+    #: `sealed`, `staged`, `loaded`, `quarantined`, `empty`, `already done`, `planned`
     outcome: str
     exit_code: int = 0
     generation: int = 0
     replay: int | None = None
     content: str | None = None
+    #: Into how many shards extract split the run.
     shards: int = 1
     counts: dict[str, object] = field(default_factory=dict)
     manifest: str | None = None

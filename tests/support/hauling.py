@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from haulier.contracts import Column, Contract
 from haulier.definitions import Csv, Files, Instance, Load, Source
+from haulier.digests import digest_of
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
@@ -24,7 +25,7 @@ from haulier.ledger.reservations import Candidate, Reservation, request_replays,
 from haulier.manifest import Manifest, SourceAccount
 from haulier.parts import PartWriter
 from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW, canonical_schema
-from haulier.sealing import digest_of, seal
+from haulier.sealing import seal
 from haulier.settings import Settings
 from haulier.task import Outcome, Task
 from haulier_load.step import load

@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from haulier.contracts import Column, Contract
 from haulier.definitions import Files, Instance, Source, Transform
+from haulier.digests import digest_of
 from haulier.exchange import Exchange
 from haulier.interval import Interval
 from haulier.keys import RunKeys
 from haulier.manifest import Delivery, Manifest, Part, SourceAccount
 from haulier.parts import PartWriter
 from haulier.rows import DELIVERY, ROW
-from haulier.sealing import digest_of, seal
+from haulier.sealing import seal
 from haulier_transform.canonical import Canonical, Result
 
 INTERVAL = Interval(start=datetime(2026, 1, 5, tzinfo=UTC), end=datetime(2026, 1, 6, tzinfo=UTC))

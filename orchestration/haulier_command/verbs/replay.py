@@ -59,6 +59,7 @@ def replay(asked: Namespace, around: Surroundings, screen: Screen) -> int:
 def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[int, int]]:
     """The replays, written down; and how many rejects each is for. Raises `DefinitionError`."""
     from haulier import loading
+    from haulier.digests import definition_digest
     from haulier.ledger.connection import connect, driver_errors
     from haulier.ledger.reservations import request_replays
 
@@ -69,7 +70,7 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     runs, asked_for = [], {}
     with driver_errors(), connect(settings, "haulier replay") as connection:
         for name in [asked.instance] if asked.instance else loading.instances(file):
-            digest = loading.definition_digest(*loading.resolve(file, name))
+            digest = definition_digest(*loading.resolve(file, name))
             for found in request_replays(
                 connection,
                 settings,

@@ -11,19 +11,22 @@ import pyarrow as pa
 import haulier
 from haulier.contracts import Contract
 from haulier.definitions import Instance
+from haulier.digests import definition_digest, digest_of
 from haulier.errors import DataError, FencedError, NothingNew
 from haulier.exchange import Exchange, ObjectMissing, open_exchange
 from haulier.keys import RunKeys
 from haulier.ledger.reservations import Reservation
-from haulier.loading import definition_digest, load_pipeline, resolve
+from haulier.loading import load_pipeline, resolve
 from haulier.logs import log
 from haulier.manifest import Manifest, Part, SourceAccount, facts
 from haulier.originals import records_of
 from haulier.parts import PartWriter
 from haulier.rows import REJECT_SCHEMA
-from haulier.sealing import digest_of, read_manifest, seal
+from haulier.sealing import read_manifest, seal
+from haulier.shards import shards_of
 from haulier.task import Outcome, Task
 from haulier_extract.ahead import ahead
+from haulier_extract.cutting import Cut
 from haulier_extract.reading import Reader
 from haulier_extract.reserving import reserved
 
@@ -110,6 +113,7 @@ def _read(
     notes = list(reservation.notes)
     rules: Counter[str] = Counter()
     csv, settings = instance.source.csv, task.settings
+    cut = Cut(None if reservation.replay_id else instance.split, len(reservation.deliveries))
     rejects = PartWriter(exchange, keys, "extract", task.attempt, REJECT_SCHEMA, kind="reject")
     for position, delivery in enumerate(reservation.deliveries):
         wanted = None if delivery.replayed is None else [row for row, _ in delivery.replayed]
@@ -119,6 +123,10 @@ def _read(
         for batch in ahead(reader.batches(settings.batch_rows, settings.batch_bytes)):
             if batch.rows is not None:
                 rows.write(batch.rows)
+                if cut.filled(position, batch.rows.num_rows):
+                    parts += rows.close()
+                    cut.end(len(parts))
+                    rows = PartWriter(exchange, keys, "extract", task.attempt, reader.schema)
             if batch.rejects is not None:
                 rejects.write(batch.rejects)
         parts += rows.close()
@@ -149,6 +157,7 @@ def _read(
         deliveries=reservation.deliveries,
         accounts=tuple(accounts),
         parts=tuple(parts),
+        shards=cut.shards(len(parts)),
         rejects=rejects.close(),
         produced=sum(part.rows for part in parts),
         rules=dict(rules),
@@ -172,6 +181,7 @@ def _outcome(
         generation=reservation.generation,
         replay=reservation.replay_id,
         content=keys.content if keys else None,
+        shards=len(shards_of(manifest)) if manifest else 1,
         counts={**counts, "waiting": len(waiting)},
         manifest=keys.manifest("extract") if keys and manifest else None,
         notes=tuple(dict.fromkeys((*waiting, *reservation.notes, *notes))),

@@ -15,7 +15,7 @@ from psycopg2 import sql
 from haulier.contracts import Contract
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
-from haulier_load.names import MATCHED, STAGE, VERDICT, columns, target_name, version
+from haulier_load.names import MATCHED, VERDICT, columns, target_name, version
 
 _SQL = queries("haulier_load", "merge.sql")
 
@@ -60,6 +60,8 @@ class Merge:
     cursor: Cursor
     contract: Contract
     mode: str
+    #: The rows to merge: a TEMP table, or the stage of a run in shards.
+    stage: sql.Identifier
     generation: int
     #: End of the run's interval: the version of rows without an ordering column.
     ordered: datetime
@@ -175,7 +177,7 @@ class Merge:
             self.account.vanished = _first(self.cursor)[0]
 
     def _count_stage(self) -> int:
-        self.cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(STAGE))
+        self.cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(self.stage))
         return int(_first(self.cursor)[0])
 
     def _reject(
@@ -214,7 +216,7 @@ class Merge:
             return sql.SQL("trim_scale({})").format(cell) if name in trimmed else cell
 
         return {
-            "stage": STAGE,
+            "stage": self.stage,
             "verdict": VERDICT,
             "matched": MATCHED,
             "verdict_name": sql.Identifier("haulier_verdict"),
@@ -246,7 +248,7 @@ class Merge:
             "stage_versioned": sql.SQL(
                 "(SELECT st.*, st.ctid, %(generation)s::integer AS _haulier_generation,"
                 " %(ordered)s::timestamptz AS _haulier_ordered FROM {} st)"
-            ).format(STAGE),
+            ).format(self.stage),
             "key_pairs": sql.SQL(", ").join(
                 sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier("t", name)) for name in key
             ),

@@ -1,8 +1,11 @@
-"""Canonical Parquet to PostgreSQL: Arrow batches become binary COPY without a Python object per row."""
+"""Canonical Parquet to PostgreSQL: Arrow batches become binary COPY without a Python object per row.
+
+Rows are staged in a TEMP table of the load transaction, or, shard by shard, in an UNLOGGED table of the run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import pgpq
@@ -23,6 +26,8 @@ from haulier_load.names import STAGE, columns
 _ENCODED_ROWS = 32_768
 _COPY_READ_BYTES = 1024 * 1024
 
+#: Which shard a row of a shared stage belongs to.
+SHARD = "_haulier_shard"
 #: The staging table's own columns, after the contract's.
 _STAGED = {DELIVERY: "bigint", "_haulier_sequence": "integer", ROW: "bigint", OUTPUT: "integer"}
 
@@ -37,23 +42,39 @@ class _Readable(Protocol):
 
 def create_stage(cursor: Cursor, contract: Contract) -> None:
     """An empty TEMP table of the contract's types; it locks nothing and goes with the transaction."""
-    spec = [(c.name, c.pg_type) for c in contract.columns] + list(_STAGED.items())
     cursor.execute(
         sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(
-            sql.Identifier("haulier_stage"),
-            sql.SQL(", ").join(
-                # Types come from `haulier.odcs`'s closed list, never from a person's text.
-                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(pg_type))
-                for name, pg_type in spec
-            ),
+            sql.Identifier("haulier_stage"), _staged_columns(contract, _STAGED)
         )
     )
 
 
+def create_shared_stage(cursor: Cursor, contract: Contract, stage: sql.Identifier) -> None:
+    """The UNLOGGED table of a run in shards, if it is not there yet."""
+    cursor.execute(
+        sql.SQL("CREATE UNLOGGED TABLE IF NOT EXISTS {} ({})").format(
+            stage, _staged_columns(contract, _STAGED | {SHARD: "integer"})
+        )
+    )
+
+
+def _staged_columns(contract: Contract, own: Mapping[str, str]) -> sql.Composable:
+    spec = [(c.name, c.pg_type) for c in contract.columns] + list(own.items())
+    # Types come from `haulier.odcs`'s closed list, never from a person's text.
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(pg_type)) for name, pg_type in spec
+    )
+
+
 def copy_rows(
-    cursor: Cursor, contract: Contract, deliveries: tuple[Delivery, ...], tables: Iterable[pa.Table]
+    cursor: Cursor,
+    contract: Contract,
+    deliveries: tuple[Delivery, ...],
+    tables: Iterable[pa.Table],
+    stage: sql.Composable = STAGE,
+    shard: int | None = None,
 ) -> int:
-    """COPY canonical rows into the stage; return how many. Raises `DataError` on another schema."""
+    """COPY canonical rows into a stage; return how many. Raises `DataError` on another schema."""
     expected = canonical_schema(contract)
     ids = pa.array([d.delivery_id for d in deliveries], pa.int64())
     sequences = pa.array([d.sequence for d in deliveries], pa.int32())
@@ -68,16 +89,22 @@ def copy_rows(
                     found=str(table.schema),
                 )
             position = table[DELIVERY]
-            yield (
+            staged_rows = (
                 table.select(names)
                 .append_column(DELIVERY, pc.take(ids, position))
                 .append_column("_haulier_sequence", pc.take(sequences, position))
                 .append_column(ROW, table[ROW])
                 .append_column(OUTPUT, table[OUTPUT])
             )
+            if shard is not None:
+                staged_rows = staged_rows.append_column(
+                    SHARD, pa.repeat(pa.scalar(shard, pa.int32()), len(table))
+                )
+            yield staged_rows
 
     jsonb = {c.name for c in contract.columns if c.pg_type == "jsonb"}
-    return copy_binary(cursor, STAGE, [*names, *_STAGED], staged(), jsonb)
+    own = [*_STAGED, *([SHARD] if shard is not None else [])]
+    return copy_binary(cursor, stage, [*names, *own], staged(), jsonb)
 
 
 def copy_binary(

@@ -8,25 +8,28 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pyarrow as pa
+from psycopg2 import sql
 
+from haulier.digests import definition_digest
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
-from haulier.loading import definition_digest
-from haulier.logs import log
 from haulier.manifest import Manifest
 from haulier.parts import row_groups
 from haulier.run import on_cancel
 from haulier.sealing import read_manifest
+from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
 from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
 from haulier_load.merge import Account, Merge
+from haulier_load.names import STAGE
 from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, sealed_rejects, stage_sealed
 from haulier_load.replays import Replayed
+from haulier_load.sharded import drop_settled_stages, stage_shard, staged_whole
 from haulier_load.staging import copy_rows, create_stage
-from haulier_load.table import check_live, create, ddl, live_columns
+from haulier_load.table import check_live, ddl, ensure, live_columns
 
 _SQL = queries("haulier_load", "load.sql")
 
@@ -35,7 +38,7 @@ _RECONNECTS = 3
 
 
 def load(task: Task) -> Outcome:
-    """Bring the run's content into its target, once; already there is done.
+    """Bring the run's content into its target, once; already there is done. Of a shard: stage it.
 
     Raises `FencedError` when a newer attempt or generation owns the run, `DataError` for parts that
     are not what the manifest says, `TransientError` when PostgreSQL or the exchange is unavailable
@@ -46,16 +49,24 @@ def load(task: Task) -> Outcome:
     if content is None:
         _, generation = current_generation(task.settings, task.pipeline, task.instance, task.interval)
         content = f"g{generation}"
-    manifest = read_manifest(exchange, task.keys(content), "transform")
+    if task.shard is None:
+        manifest = read_transformed(exchange, task.keys(content), task.attempt)
+    else:
+        manifest = read_manifest(exchange, task.keys(content), "transform")
     with connect(task.settings, f"haulier load {task.attempt}") as connection:
         on_cancel(connection.cancel)
+        if task.shard is not None:
+            return stage_shard(connection, task, exchange, manifest)
         attempt = acquire(connection, task, manifest)
-        _ensure_target(connection, task, manifest)
+        ensure(connection, task.settings, manifest)
         try:
             with driver_errors():
-                return _Load(task, exchange, manifest, attempt).commit(connection)
+                outcome = _Load(task, exchange, manifest, attempt).commit(connection)
         except TransientError as exc:
             return _settle(task, manifest, attempt, exc)
+        if manifest.definition.split:
+            drop_settled_stages(connection, task)
+        return outcome
 
 
 def plan(task: Task) -> Outcome:
@@ -86,29 +97,6 @@ def plan(task: Task) -> Outcome:
             counts={**asdict(merge.account), "would_be": outcome, "target": contract.target},
             notes=tuple(f"{statement};" for statement in ([] if live else ddl(contract))),
         )
-
-
-def _ensure_target(connection: Connection, task: Task, manifest: Manifest) -> None:
-    """Make the table when it is absent. Raises `DefinitionError` when it is not what the contract says."""
-    contract = manifest.contract
-    with transaction(connection, task.settings) as cursor:
-        live = live_columns(cursor, contract)
-    if not live:
-        with transaction(connection, task.settings) as cursor:
-            cursor.execute(_SQL["lock_new_tables"])
-            live = live_columns(cursor, contract)
-            if not live:
-                statements = create(cursor, contract)
-                change = {
-                    "target": contract.target,
-                    "kind": "create",
-                    "ddl": statements,
-                    "run_id": manifest.run_id,
-                }
-                cursor.execute(_SQL["insert_schema_change"], {**change, "actor": task.settings.actor})
-                live = live_columns(cursor, contract)
-                log.info("table created", extra={"facts": {"target": contract.target}})
-    check_live(contract, live)
 
 
 def _settle(task: Task, manifest: Manifest, attempt: Attempt, lost: TransientError) -> Outcome:
@@ -178,12 +166,7 @@ class _Load:
 
     def _stage(self, cursor: Cursor) -> Merge:
         manifest = self._manifest
-        create_stage(cursor, self._contract)
-        copied = copy_rows(
-            cursor, self._contract, manifest.deliveries, row_groups(self._exchange, manifest.parts)
-        )
-        if copied != manifest.rows:
-            raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {copied}")
+        stage = self._shared_stage(cursor) or self._own_stage(cursor)
         if manifest.replay_id is None:
             stage_sealed(cursor, self._exchange, manifest)
         else:
@@ -191,6 +174,7 @@ class _Load:
         merge = Merge(
             cursor=cursor,
             contract=self._contract,
+            stage=stage,
             mode=manifest.definition.load.mode,
             generation=manifest.generation,
             ordered=manifest.interval_end,
@@ -198,6 +182,21 @@ class _Load:
         merge.account.produced = manifest.produced
         merge.account.rejected = manifest.rejected_outputs
         return merge
+
+    def _shared_stage(self, cursor: Cursor) -> sql.Identifier | None:
+        if self._task.verb == "plan" or self._manifest.replay_id is not None:
+            return None
+        return staged_whole(cursor, self._manifest)
+
+    def _own_stage(self, cursor: Cursor) -> sql.Identifier:
+        manifest = self._manifest
+        create_stage(cursor, self._contract)
+        copied = copy_rows(
+            cursor, self._contract, manifest.deliveries, row_groups(self._exchange, manifest.parts)
+        )
+        if copied != manifest.rows:
+            raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {copied}")
+        return STAGE
 
     def _judge(self, cursor: Cursor, merge: Merge) -> None:
         manifest, attempt = self._manifest, self._attempt

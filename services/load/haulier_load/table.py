@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from haulier.contracts import Column, Contract
 from haulier.errors import DefinitionError
-from haulier.ledger.connection import Cursor
+from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
+from haulier.logs import log
+from haulier.manifest import Manifest
+from haulier.settings import Settings
 from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS
 
 if TYPE_CHECKING:
@@ -48,6 +51,29 @@ def check_live(contract: Contract, live: dict[str, str]) -> None:
         raise DefinitionError(
             f"table {contract.target} does not keep contract {contract.id}: " + "; ".join(problems)
         )
+
+
+def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> None:
+    """Make the table when it is absent. Raises `DefinitionError` when it is not what the contract says."""
+    contract = manifest.contract
+    with transaction(connection, settings) as cursor:
+        live = live_columns(cursor, contract)
+    if not live:
+        with transaction(connection, settings) as cursor:
+            cursor.execute(_SQL["lock_new_tables"])
+            live = live_columns(cursor, contract)
+            if not live:
+                statements = create(cursor, contract)
+                change = {
+                    "target": contract.target,
+                    "kind": "create",
+                    "ddl": statements,
+                    "run_id": manifest.run_id,
+                }
+                cursor.execute(_SQL["insert_schema_change"], {**change, "actor": settings.actor})
+                live = live_columns(cursor, contract)
+                log.info("table created", extra={"facts": {"target": contract.target}})
+    check_live(contract, live)
 
 
 def create(cursor: Cursor, contract: Contract) -> str:

@@ -13,7 +13,8 @@ from haulier.exchange import Exchange, ObjectMissing, open_exchange
 from haulier.keys import RunKeys
 from haulier.manifest import Manifest, facts
 from haulier.parts import row_groups
-from haulier.sealing import digest_of, manifest_digest, read_manifest, seal
+from haulier.sealing import manifest_digest, read_manifest, seal
+from haulier.shards import of_shard, transform_digest
 from haulier.task import Outcome, Task
 from haulier_transform.canonical import Canonical
 from haulier_transform.writing import Written
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def transform(task: Task) -> Outcome:
-    """Make one run's canonical rows. Rows that break the contract are rejected, which is no failure.
+    """Make the canonical rows of one run, or of one shard of it.
+
+    Rows that break the contract are rejected, which is no failure.
 
     Raises `ObjectMissing` when extract has not sealed yet, `DataError` when what it sealed is not
     there as sealed, `DefinitionError` for what in the definition or its functions cannot work.
@@ -41,10 +44,7 @@ def _hauled(task: Task, outcome: str) -> Outcome:
     exchange = open_exchange(task.settings)
     keys = task.keys(task.content or _current_content(task))
     parent = read_manifest(exchange, keys, "extract")
-    # Not of part layout, and not of the functions' code: that is a version, recorded as one.
-    input_digest = digest_of(
-        "transform", keys.content, parent.input_digest, parent.definition, parent.contract
-    )
+    input_digest = transform_digest(parent, task.shard)
     sealed = _already_sealed(exchange, keys, input_digest)
     if sealed is not None:
         return _outcome("already done", sealed, keys)
@@ -69,6 +69,9 @@ def _already_sealed(exchange: Exchange, keys: RunKeys, input_digest: str) -> Man
 
 
 def _written(task: Task, exchange: Exchange, keys: RunKeys, parent: Manifest, input_digest: str) -> Manifest:
+    parent_digest = manifest_digest(parent)
+    if task.shard is not None:
+        parent = of_shard(parent, task.shard)
     functions = _functions(task, parent)
     canonical = Canonical(parent.definition, parent.contract, parent.deliveries, functions)
     written = Written(exchange, keys, parent, task.attempt, _Originals(exchange, parent))
@@ -88,18 +91,20 @@ def _written(task: Task, exchange: Exchange, keys: RunKeys, parent: Manifest, in
         attempt=task.attempt,
         created_at=datetime.now(UTC),
         input_digest=input_digest,
-        parent_digest=manifest_digest(parent),
+        parent_digest=parent_digest,
         versions=_versions(parent, functions),
         definition=parent.definition,
         contract=parent.contract,
         deliveries=parent.deliveries,
         accounts=written.accounts(),
         parts=parts,
+        shard=task.shard,
         rejects=(*parent.rejects, *rejects),
         flags=(*parent.flags, *flags),
         produced=sum(part.rows for part in parts) + written.rejected_outputs,
         rejected_outputs=written.rejected_outputs,
         rules=written.rules,
+        filtered=written.filtered,
         notes=written.notes,
     )
 
@@ -157,5 +162,8 @@ def _outcome(outcome: str, manifest: Manifest, keys: RunKeys) -> Outcome:
         content=manifest.content,
         counts=facts(manifest),
         manifest=keys.manifest("transform"),
-        notes=manifest.notes,
+        notes=(
+            *manifest.notes,
+            *(f"{count} rows filtered: {reason}" for reason, count in manifest.filtered.items()),
+        ),
     )

@@ -93,11 +93,12 @@ class Written:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """In the order they first came up; then what was filtered, by reason."""
-        return (
-            *self._notes,
-            *(f"{count} rows filtered: {reason}" for reason, count in sorted(self._filtered.items())),
-        )
+        """In the order they first came up."""
+        return tuple(self._notes)
+
+    @property
+    def filtered(self) -> dict[str, int]:
+        return dict(sorted(self._filtered.items()))
 
     @property
     def rules(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ import yaml
 
 from haulier import loading
 from haulier.definitions import Csv, Instance, Transform, Unpivot
+from haulier.digests import definition_digest
 from haulier.errors import DefinitionError
 
 PIPELINE = {
@@ -575,8 +576,8 @@ def test_what_is_wrong_with_all_instances_is_found_once(write):
 def test_the_digest_is_the_same_in_every_process(write):
     folder = write()
     code = (
-        "import sys; from pathlib import Path; from haulier import loading;"
-        "print(loading.definition_digest(*loading.resolve(loading.load_pipeline(Path(sys.argv[1]), 'orders'), 'south')))"
+        "import sys; from pathlib import Path; from haulier import loading; from haulier.digests import definition_digest;"
+        "print(definition_digest(*loading.resolve(loading.load_pipeline(Path(sys.argv[1]), 'orders'), 'south')))"
     )
     digests = {
         subprocess.run(
@@ -589,7 +590,7 @@ def test_the_digest_is_the_same_in_every_process(write):
         for seed in ("1", "2")
     }
 
-    assert digests == {loading.definition_digest(*resolve(folder, "south"))}
+    assert digests == {definition_digest(*resolve(folder, "south"))}
 
 
 def test_the_digest_of_a_known_definition_never_changes():
@@ -613,14 +614,14 @@ def test_the_digest_of_a_known_definition_never_changes():
     )
 
     assert (
-        loading.definition_digest(instance, contract)
+        definition_digest(instance, contract)
         == "1951009e66f2a38adf21054df54443e0bba2e8bc3b54207034c971242232ba7a"
     )
 
 
 def test_the_digest_follows_the_meaning_and_not_the_writing(write):
     def digest(pipeline=None, contract=None, instance="north"):
-        return loading.definition_digest(*resolve(write(pipeline, contract), instance))
+        return definition_digest(*resolve(write(pipeline, contract), instance))
 
     plain = digest()
 

@@ -20,13 +20,14 @@ from support.manifests import INTERVAL, KEYS, a_manifest
 from support.memory import MemoryExchange
 
 from haulier.definitions import Csv
+from haulier.digests import digest_of
 from haulier.errors import DataError
 from haulier.exchange import Exchange, ObjectMissing
 from haulier.exchange.folder import FolderExchange
 from haulier.interval import Interval
 from haulier.keys import RunKeys
 from haulier.manifest import Manifest, Part, encode
-from haulier.sealing import digest_of, manifest_digest, read_manifest, seal
+from haulier.sealing import manifest_digest, read_manifest, seal
 
 MANIFEST_KEY = KEYS.manifest("extract")
 
@@ -275,7 +276,7 @@ class TestDigests:
             digest_of(object())
 
     def test_hash_randomisation_changes_nothing(self) -> None:
-        program = "from haulier.sealing import digest_of; print(digest_of({'a', 'b', 'c'}, {'x': 1, 'y': 2}))"
+        program = "from haulier.digests import digest_of; print(digest_of({'a', 'b', 'c'}, {'x': 1, 'y': 2}))"
         told = {
             subprocess.run(
                 [sys.executable, "-c", program],

@@ -331,7 +331,7 @@ class TestFunctions:
 
         made = bench.run(settings=replace(bench.settings, batch_rows=1))
 
-        assert made.notes[-1] == "2 rows filtered: screening"
+        assert made.filtered == {"screening": 2}
         assert [(a.accepted, a.filtered) for a in made.accounts] == [(1, 2), (0, 2)]
 
     def test_an_error_in_one_seals_nothing(self, bench: Bench, labs: Path) -> None:
