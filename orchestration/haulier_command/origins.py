@@ -57,13 +57,13 @@ def trace_origins(cursor: Cursor, sealed: Sealed, versions: Sequence[Version]) -
 
 def line_of(sealed: Sealed, origin: Row, number: int) -> tuple[str | None, str]:
     """A line of a kept original as text, and what is not as it was sent."""
-    csv = sealed.csv(origin)
+    form = sealed.format(origin)
     try:
-        verbatim = sealed.line(delivery_of(origin), csv, number)
+        verbatim = sealed.line(delivery_of(origin), form, number)
     except (DataError, TransientError) as exc:
         return None, str(exc)
-    text, whole = text_of(verbatim, csv.encoding)
-    return text, "" if whole else f"not all {csv.encoding}: the replaced bytes are marked"
+    text, whole = text_of(verbatim, form.encoding)
+    return text, "" if whole else f"not all {form.encoding}: the replaced bytes are marked"
 
 
 def delivery_of(origin: Row) -> Delivery:

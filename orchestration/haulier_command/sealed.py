@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from haulier.errors import HaulierError
 
 if TYPE_CHECKING:
-    from haulier.definitions import Csv
+    from haulier.definitions import Format
     from haulier.exchange import Exchange
     from haulier.keys import RunKeys
     from haulier.manifest import Delivery, Manifest
@@ -57,27 +57,27 @@ class Sealed:
                 self._manifests[keys] = None
         return self._manifests[keys]
 
-    def csv(self, load: Row) -> Csv:
+    def format(self, load: Row) -> Format:
         """How a load's deliveries were read; when its manifest is gone, how they would be read today."""
         from haulier import loading
         from haulier.definitions import Csv
 
         if manifest := self.manifest(load):
-            return manifest.definition.source.csv
+            return manifest.definition.source.format
         try:
             file = loading.load_pipeline(self._settings.definitions, load["pipeline"])
-            return loading.resolve_instance(file, load["instance"]).source.csv
+            return loading.resolve_instance(file, load["instance"]).source.format
         except HaulierError:
             return Csv()
 
-    def line(self, delivery: Delivery, csv: Csv, row: int) -> bytes:
+    def line(self, delivery: Delivery, form: Format, row: int) -> bytes:
         """One row of a kept original, verbatim.
 
         Raises `ObjectMissing` when the original is gone, `DataError` when it is damaged or has no such row.
         """
         from haulier.originals import VerbatimRows
 
-        return VerbatimRows(self.exchange, delivery, csv).take([row])[0]
+        return VerbatimRows(self.exchange, delivery, form).take([row])[0]
 
     def outputs(self, manifest: Manifest, delivery_id: int, row: int) -> list[dict[str, Any]] | None:
         """The canonical rows one source row became; None when their parts are gone."""

@@ -55,7 +55,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
             files.ready.marker or "", ("source", "files", "ready", "marker"), {*filled, "name"}
         ),
         *problems_of_path(files.path, files.select),
-        *_csv(source.csv),
+        *(_csv(source.csv) if source.csv else ()),
         *_transform(transform),
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -30,6 +30,8 @@ class Footer(_Section, frozen=True, kw_only=True):
 class Csv(_Section, frozen=True, kw_only=True):
     """How the bytes of a delimited text file become cells."""
 
+    section: ClassVar[str] = "csv"
+
     #: How bytes become characters, by Python's name of it: `utf-8`, `cp1252`, `utf-16`. A byte order mark is
     #: no part of the text.
     encoding: str = "utf-8"
@@ -45,6 +47,11 @@ class Csv(_Section, frozen=True, kw_only=True):
     footer: Footer = Footer()
     #: Longest record in bytes; a longer one (a quote never closed) is rejected.
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+
+
+#: How a delivery's bytes become columns. Each has a `section`, its key in a definition and in the registries,
+#: and an `encoding`, that of its rows' verbatim bytes.
+Format = Csv
 
 
 class Ready(_Section, frozen=True, kw_only=True):
@@ -87,8 +94,18 @@ class Source(_Section, frozen=True, kw_only=True):
 
     #: Files in a folder.
     files: Files
-    #: How their bytes become cells.
-    csv: Csv = Csv()
+    #: Delimited text; what files are unless another format is named.
+    csv: Csv | None = None
+
+    @property
+    def kind(self) -> str:
+        """The section that says where the data comes from."""
+        return "files"
+
+    @property
+    def format(self) -> Format:
+        """How a delivery's bytes become columns: what the definition names, or what the source itself makes."""
+        return self.csv or Csv()
 
 
 class Unpivot(_Section, frozen=True, kw_only=True):

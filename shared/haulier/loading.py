@@ -16,7 +16,7 @@ import msgspec
 
 from haulier import checks, documents
 from haulier.contracts import Contract
-from haulier.definitions import Instance, Pipeline, Source, Transform
+from haulier.definitions import Csv, Instance, Pipeline, Source, Transform
 from haulier.errors import DefinitionError
 from haulier.keys import check_name
 from haulier.odcs.contract import load_contract
@@ -270,4 +270,6 @@ def _filled(source: Source, values: Mapping[str, str]) -> Source:
     ready = msgspec.structs.replace(files.ready, marker=marker and fill(marker, values))
     path, logical_name = fill(files.path, values), fill(files.logical_name, values)
     files = msgspec.structs.replace(files, path=path, logical_name=logical_name, ready=ready)
-    return msgspec.structs.replace(source, files=files)
+    # An empty section says what none says: to the definition's digest, too.
+    csv = None if source.csv == Csv() else source.csv
+    return msgspec.structs.replace(source, files=files, csv=csv)

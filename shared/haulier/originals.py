@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from haulier import framing
 from haulier.compression import decompressed
-from haulier.definitions import Csv
+from haulier.definitions import Csv, Format
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery
@@ -18,20 +17,15 @@ from haulier.manifest import Delivery
 if TYPE_CHECKING:
     from haulier.records import Block
 
-CHUNK_BYTES = 4 * 1024 * 1024
+#: Reads a file from its beginning, each time it is called.
+Opener = Callable[[], Iterator[bytes]]
 
 
 class _Changed(Exception):
     """The file is no longer what its digest says."""
 
 
-def file_chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
-
-
-def keep(exchange: Exchange, key: str, path: Path, *, sha256: str, size: int) -> bool:
+def keep(exchange: Exchange, key: str, chunks: Opener, *, sha256: str, size: int) -> bool:
     """Have the file with this digest at ``key``; ``False``: it has changed meanwhile, and nothing was stored.
 
     The key holds the digest, so an object of the right size is the right object.
@@ -39,7 +33,7 @@ def keep(exchange: Exchange, key: str, path: Path, *, sha256: str, size: int) ->
     if exchange.size(key) == size:
         return True
     try:
-        exchange.upload(key, _only_if(file_chunks(path), sha256))
+        exchange.upload(key, _only_if(chunks(), sha256))
     except _Changed:
         return False
     return True
@@ -88,17 +82,30 @@ def records_of(exchange: Exchange, delivery: Delivery, csv: Csv) -> Iterator[Blo
     return frame(text_chunks(exchange, delivery), csv, delivery.uri)
 
 
+class Verbatim(Protocol):
+    """Rows that follow one another in a file, each as the bytes that stand for it."""
+
+    @property
+    def first(self) -> int:
+        """Number of the first row."""
+
+    def __len__(self) -> int: ...
+
+    def record(self, index: int) -> bytes:
+        """One row."""
+
+
 class VerbatimRows:
     """The bytes of single rows as they arrived, for whoever has to show them.
 
-    A row is given without its line end; text in an encoding that had to be carried over (UTF-16) as
-    UTF-8; of a record longer than ``csv.record_bytes`` its first 64 KiB.
+    A row of text is given without its line end; text in an encoding that had to be carried over
+    (UTF-16) as UTF-8; of a record longer than ``record_bytes`` its first 64 KiB.
     """
 
-    def __init__(self, exchange: Exchange, delivery: Delivery, csv: Csv) -> None:
-        self._uri = delivery.uri
-        self._blocks = _blocks(exchange, delivery, csv)
-        self._block: framing.Block[Any] | None = None
+    def __init__(self, exchange: Exchange, delivery: Delivery, form: Format) -> None:
+        self._uri, self._section = delivery.uri, form.section
+        self._blocks = _blocks(exchange, delivery, form)
+        self._block: Verbatim | None = None
 
     def take(self, rows: Sequence[int]) -> list[bytes]:
         """The rows with these numbers, in ascending order, also from one call to the next.
@@ -111,7 +118,7 @@ class VerbatimRows:
                 self._block = next(self._blocks, None)
                 if self._block is None:
                     raise DataError(
-                        f"{self._uri} has no row {row}; has the csv section of its definition changed?"
+                        f"{self._uri} has no row {row}; has the {self._section} section of its definition changed?"
                     )
             if row < self._block.first:
                 raise ValueError(f"row {row} lies behind: rows are taken in ascending order")
@@ -119,8 +126,8 @@ class VerbatimRows:
         return found
 
 
-def _blocks(exchange: Exchange, delivery: Delivery, csv: Csv) -> Iterator[framing.Block[Any]]:
-    """Cut with NumPy where it is installed; load's image has none."""
+def _blocks(exchange: Exchange, delivery: Delivery, form: Format) -> Iterator[Verbatim]:
+    """Text is cut with NumPy where it is installed; load's image has none."""
     if find_spec("numpy"):
-        return records_of(exchange, delivery, csv)
-    return framing.frame(text_chunks(exchange, delivery), csv, delivery.uri)
+        return records_of(exchange, delivery, form)
+    return framing.frame(text_chunks(exchange, delivery), form, delivery.uri)

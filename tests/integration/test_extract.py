@@ -173,7 +173,7 @@ def test_another_attempt_adopts_what_was_sealed_and_reads_nothing(
     site.send("a.csv")
     site.extract()
     sealed = site.manifest()
-    monkeypatch.setattr(step, "records_of", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr(step, "module_of", lambda *_: pytest.fail("it was read again"))
 
     outcome = site.extract()
 

@@ -237,7 +237,7 @@ def problems(row: Row) -> list[Row]:
 
 def _text(row: Row, sealed: Sealed) -> tuple[str, str]:
     """A reject's row as text, and what is not as it was sent."""
-    encoding = sealed.csv(row).encoding
+    encoding = sealed.format(row).encoding
     text, decoded = text_of(bytes(row["verbatim"]), encoding)
     notes = [] if decoded else [f"not all {encoding}: the replaced bytes are marked"]
     if row["verbatim_bytes"] > len(row["verbatim"]):

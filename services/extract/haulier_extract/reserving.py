@@ -11,8 +11,7 @@ from haulier.ledger.connection import connect
 from haulier.ledger.reservations import Candidate, Reservation, known, reserve, reserved_for_replay
 from haulier.originals import keep
 from haulier.task import Task
-from haulier_extract.sources import SOURCES
-from haulier_extract.sources.files import SourceFile
+from haulier_extract.sources import SourceFile, Vanished, find
 
 
 def reserved(
@@ -27,7 +26,7 @@ def reserved(
     if task.replay is not None:
         with connect(task.settings, application) as connection:
             return reserved_for_replay(connection, task), ()
-    found = SOURCES["files"](instance, task.interval, task.settings)
+    found = find(instance, task.interval, task.settings)
     new: Sequence[SourceFile] = found.files
     if new and task.verb == "run":
         # A connection of its own: no connection stays open while files are sent.
@@ -54,8 +53,12 @@ def _kept(task: Task, exchange: Exchange, files: Iterable[SourceFile]) -> tuple[
     candidates, changed = [], []
     for file in files:
         original = keys.original(task.pipeline, task.instance, file.sha256)
-        if not keep(exchange, original, file.path, sha256=file.sha256, size=file.bytes):
-            changed.append(f"{file.uri} waits: it was written to while it was read")
+        try:
+            if not keep(exchange, original, file.open, sha256=file.sha256, size=file.bytes):
+                changed.append(f"{file.uri} waits: it was written to while it was read")
+                continue
+        except Vanished:
+            changed.append(f"{file.uri} waits: it vanished before it could be kept")
             continue
         candidates.append(
             Candidate(

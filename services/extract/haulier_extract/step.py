@@ -19,7 +19,6 @@ from haulier.ledger.reservations import Reservation
 from haulier.loading import load_pipeline, resolve
 from haulier.logs import log
 from haulier.manifest import Manifest, Part, SourceAccount, facts
-from haulier.originals import records_of
 from haulier.parts import PartWriter
 from haulier.rows import REJECT_SCHEMA
 from haulier.sealing import read_manifest, seal
@@ -27,7 +26,7 @@ from haulier.shards import shards_of
 from haulier.task import Outcome, Task
 from haulier_extract.ahead import ahead
 from haulier_extract.cutting import Cut
-from haulier_extract.reading import Reader
+from haulier_extract.formats import module_of
 from haulier_extract.reserving import reserved
 
 
@@ -112,13 +111,12 @@ def _read(
     accounts: list[SourceAccount] = []
     notes = list(reservation.notes)
     rules: Counter[str] = Counter()
-    csv, settings = instance.source.csv, task.settings
+    form, settings = instance.source.format, task.settings
     cut = Cut(None if reservation.replay_id else instance.split, len(reservation.deliveries))
     rejects = PartWriter(exchange, keys, "extract", task.attempt, REJECT_SCHEMA, kind="reject")
     for position, delivery in enumerate(reservation.deliveries):
         wanted = None if delivery.replayed is None else [row for row, _ in delivery.replayed]
-        blocks = records_of(exchange, delivery, csv)
-        reader = Reader(blocks, csv, name=delivery.uri, position=position, wanted=wanted)
+        reader = module_of(form).read(exchange, delivery, form, position=position, wanted=wanted)
         rows = PartWriter(exchange, keys, "extract", task.attempt, reader.schema)
         for batch in ahead(reader.batches(settings.batch_rows, settings.batch_bytes)):
             if batch.rows is not None:

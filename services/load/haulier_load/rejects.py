@@ -57,7 +57,7 @@ def own_rejects(
         if not items:
             continue
         rows = VerbatimRows(
-            cast("Exchange", _Alive(exchange, cursor)), delivery, manifest.definition.source.csv
+            cast("Exchange", _Alive(exchange, cursor)), delivery, manifest.definition.source.format
         )
         for start in range(0, len(items), _OWN_AT_ONCE):
             some = items[start : start + _OWN_AT_ONCE]

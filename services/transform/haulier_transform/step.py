@@ -148,7 +148,7 @@ class _Originals:
             # Deliveries come one after another: those before this one are not asked for again.
             self._open = {
                 place: VerbatimRows(
-                    self._exchange, self._parent.deliveries[place], self._parent.definition.source.csv
+                    self._exchange, self._parent.deliveries[place], self._parent.definition.source.format
                 )
             }
         return self._open[place].take(numbers)

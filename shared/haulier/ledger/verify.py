@@ -141,7 +141,7 @@ def _originals(cursor: Cursor, exchange: Exchange, manifest: Manifest, load_id: 
         found = dict(
             zip(
                 numbers,
-                VerbatimRows(exchange, delivery, manifest.definition.source.csv).take(numbers),
+                VerbatimRows(exchange, delivery, manifest.definition.source.format).take(numbers),
                 strict=True,
             )
         )

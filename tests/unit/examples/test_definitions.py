@@ -42,7 +42,7 @@ def measured(pipeline, site, count=None, **cells):
 def test_a_site_is_read_as_it_writes(pipeline, site):
     """Encoding, delimiter, lines around the data, names of files: what the generator does, the definition says."""
     convention, instance = SITES[site], resolved(pipeline, site)[0]
-    csv, transform = instance.source.csv, instance.transform
+    csv, transform = instance.source.format, instance.transform
 
     assert csv.encoding == convention.encoding
     assert csv.delimiter == convention.delimiter

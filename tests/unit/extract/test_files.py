@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from haulier import originals
 from haulier.definitions import Csv, Files, Footer, Instance, Ready, Source
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.interval import Interval
 from haulier.settings import Settings
-from haulier_extract.sources import SOURCES
-from haulier_extract.sources.files import Found
+from haulier_extract.sources import Found, find
 
 DAY = Interval(start=datetime(2026, 1, 5, tzinfo=UTC), end=datetime(2026, 1, 6, tzinfo=UTC))
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -44,7 +42,7 @@ def look(
     instance = Instance(
         pipeline="labs", instance="701", source=Source(files=Files(path=path, **options), csv=csv or Csv())
     )
-    return SOURCES["files"](instance, interval, Settings(source_root=folder))
+    return find(instance, interval, Settings(source_root=folder))
 
 
 def names(found: Found) -> list[str]:
@@ -88,7 +86,7 @@ def test_a_name_that_is_no_utf_8_is_shown_and_read(folder: Path) -> None:
     (file,) = look(folder).files
 
     assert (file.uri, file.logical_name) == (r"file://labs_\xb5.csv", r"labs_\xb5.csv")
-    assert b"".join(originals.file_chunks(file.path)) == ROWS
+    assert b"".join(file.open()) == ROWS
 
 
 @pytest.mark.parametrize(
@@ -159,7 +157,7 @@ class TestSelection:
         def refuse(_: Path) -> Any:
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr("haulier_extract.sources.files.file_chunks", refuse)
+        monkeypatch.setattr("haulier_extract.sources.stores.folder.file_chunks", refuse)
 
         with pytest.raises(TransientError, match=f"{path} cannot be read: Input/output error"):
             look(folder)
@@ -210,14 +208,15 @@ class TestReadiness:
             yield path.read_bytes()
             path.write_bytes(ROWS + b"3,4\n")
 
-        monkeypatch.setattr("haulier_extract.sources.files.file_chunks", grow)
+        monkeypatch.setattr("haulier_extract.sources.stores.folder.file_chunks", grow)
 
         assert look(folder).waiting == (f"file://{path.name} waits: it was written to while it was read",)
 
     def test_a_file_that_vanishes_waits(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         put(folder / "labs.csv")
         monkeypatch.setattr(
-            "haulier_extract.sources.files.file_chunks", lambda path: (path.unlink(), path.read_bytes())
+            "haulier_extract.sources.stores.folder.file_chunks",
+            lambda path: (path.unlink(), path.read_bytes()),
         )
 
         assert look(folder).waiting == ("file://labs.csv waits: it vanished while it was looked at",)

@@ -18,9 +18,10 @@ from haulier.definitions import Csv, Footer
 from haulier.errors import DataError
 from haulier.records import frame
 from haulier.rows import DELIVERY, REJECT_SCHEMA, ROW, VERBATIM_BYTES
-from haulier_extract import footer, reading
-from haulier_extract.fields import Fields
-from haulier_extract.reading import Reader
+from haulier_extract import gathering
+from haulier_extract.formats.csv import footer
+from haulier_extract.formats.csv.fields import Fields
+from haulier_extract.formats.csv.reading import Reader
 
 TEXT = st.text(alphabet='ab ,,,;""""\n\n\n\rµ\0', max_size=150)
 
@@ -324,7 +325,7 @@ def test_rejects_are_handed_on_before_they_fill_the_memory(
     limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, limit in limits.items():
-        monkeypatch.setattr(reading, name, limit)
+        monkeypatch.setattr(gathering, name, limit)
     dialect = Csv()
     reader = Reader(
         frame([b"a,b\n", *[b"1\n"] * 100], dialect, block_bytes=20), dialect, name="labs.csv", position=0

@@ -7,6 +7,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from haulier.errors import DataError
 from haulier.exchange.folder import FolderExchange
 from haulier.manifest import Delivery
 from haulier.originals import VerbatimRows, keep, open_original, text_chunks
+from haulier_extract.sources.stores import folder
+from haulier_extract.sources.stores.folder import file_chunks
 
 
 def delivery(data: bytes, uri: str = "file://labs.csv") -> Delivery:
@@ -40,14 +43,14 @@ def kept(data: bytes, uri: str = "file://labs.csv") -> tuple[MemoryExchange, Del
     return exchange, arrived
 
 
-@pytest.mark.parametrize("size", [0, 10, 3 * originals.CHUNK_BYTES + 5])
+@pytest.mark.parametrize("size", [0, 10, 3 * folder.CHUNK_BYTES + 5])
 def test_a_file_is_kept_byte_for_byte(tmp_path: Path, size: int) -> None:
     exchange, path, data = FolderExchange(tmp_path / "exchange"), tmp_path / "labs.csv", bytes(range(256))
     data = (data * (size // 256 + 1))[:size]
     path.write_bytes(data)
     arrived = delivery(data)
 
-    assert keep(exchange, arrived.original, path, sha256=arrived.sha256, size=size)
+    assert keep(exchange, arrived.original, partial(file_chunks, path), sha256=arrived.sha256, size=size)
 
     assert exchange.get(arrived.original) == data
     assert b"".join(open_original(exchange, arrived)) == data
@@ -58,7 +61,7 @@ def test_what_is_kept_already_is_not_sent_again(tmp_path: Path) -> None:
     path = tmp_path / "labs.csv"
     path.write_bytes(b"id\n1\n")
 
-    assert keep(exchange, arrived.original, path, sha256=arrived.sha256, size=5)
+    assert keep(exchange, arrived.original, partial(file_chunks, path), sha256=arrived.sha256, size=5)
 
     assert [method for method, _ in exchange.calls] == ["size"]
 
@@ -69,7 +72,7 @@ def test_half_an_original_is_sent_again(tmp_path: Path) -> None:
     path = tmp_path / "labs.csv"
     path.write_bytes(b"id\n1\n")
 
-    assert keep(exchange, arrived.original, path, sha256=arrived.sha256, size=5)
+    assert keep(exchange, arrived.original, partial(file_chunks, path), sha256=arrived.sha256, size=5)
 
     assert exchange.objects[arrived.original] == b"id\n1\n"
 
@@ -78,13 +81,15 @@ def test_half_an_original_is_sent_again(tmp_path: Path) -> None:
 def test_a_file_that_changed_since_it_was_digested_is_not_kept(
     tmp_path: Path, chunks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(originals, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(folder, "CHUNK_BYTES", 10)
     exchange, path = FolderExchange(tmp_path / "exchange"), tmp_path / "labs.csv"
     before = b"id\n1\n2\n3\n4\n" * chunks
     path.write_bytes(before.replace(b"4", b"5"))
     arrived = delivery(before)
 
-    assert not keep(exchange, arrived.original, path, sha256=arrived.sha256, size=len(before))
+    assert not keep(
+        exchange, arrived.original, partial(file_chunks, path), sha256=arrived.sha256, size=len(before)
+    )
 
     assert exchange.size(arrived.original) is None
 

@@ -1,16 +1,58 @@
-"""The sources extract can read: a module and a line each."""
+"""The sources extract can read: a module and a line each.
+
+A source finds what arrived in an interval. It opens each file as often as it is asked to, as a stream
+of bytes: once or more to know its digest, and once to keep it. One that makes its own increment (of
+rows of a database, of pages of an API) writes it to an unnamed temporary file, in the format that
+`haulier.definitions.Source.format` says it makes, and opens that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
 
 from haulier.definitions import Instance
 from haulier.interval import Interval
+from haulier.originals import Opener
 from haulier.settings import Settings
-from haulier_extract.sources import files
-from haulier_extract.sources.files import Found
 
-#: What finds the deliveries of an interval.
-Source = Callable[[Instance, Interval, Settings], Found]
 
-SOURCES: dict[str, Source] = {"files": files.find}
+class Vanished(Exception):
+    """A file that was found is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """A file that is completely there."""
+
+    #: The same wherever the source is reached from; holds no credential.
+    uri: str
+    logical_name: str
+    sha256: str
+    bytes: int
+    modified_at: datetime
+    #: Raises `Vanished`, at the first chunk or later.
+    open: Opener = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a look at the source found: files to offer to the ledger, and why others wait."""
+
+    files: tuple[SourceFile, ...]
+    waiting: tuple[str, ...] = ()
+
+
+#: Finds the deliveries of an interval.
+Find = Callable[[Instance, Interval, Settings], Found]
+
+#: Section of a definition's source -> the module whose ``find`` reads it; imported when it is needed.
+SOURCES: dict[str, str] = {"files": "haulier_extract.sources.files"}
+
+
+def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
+    """What arrived in an interval, where the instance's definition says. Raises what the source raises."""
+    look: Find = import_module(SOURCES[instance.source.kind]).find
+    return look(instance, interval, settings)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +14,12 @@ from haulier.definitions import Csv
 from haulier.encodings import cell_encoding, is_carried_over
 from haulier.records import Block, BoolArray, IntArray
 from haulier_extract import arrays
-from haulier_extract.fields import Fields
+from haulier_extract.formats.csv.fields import Fields
 
 #: Bytes from here on are not ASCII.
 _HIGH = 128
 _RAGGED = "ragged"
 _NOWHERE: IntArray = np.zeros(0, dtype=np.int64)
-
-
-@lru_cache(maxsize=1000)
-def _problems(rule: str, message: str) -> str:
-    return json.dumps([{"rule": rule, "column": None, "message": message}])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +29,6 @@ class Bad:
     index: int
     rule: str
     message: str
-
-    @property
-    def problems(self) -> str:
-        """As `haulier.rows.REJECT_SCHEMA` wants them."""
-        return _problems(self.rule, self.message)
 
 
 @dataclass(frozen=True, kw_only=True)

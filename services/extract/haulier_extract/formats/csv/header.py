@@ -10,7 +10,7 @@ from haulier.encodings import cell_encoding
 from haulier.errors import DataError
 from haulier.records import Block
 from haulier.rows import DELIVERY, OUTPUT, ROW
-from haulier_extract.fields import Fields
+from haulier_extract.formats.csv.fields import Fields
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -13,22 +12,11 @@ from haulier.definitions import Csv
 from haulier.errors import DataError
 from haulier.manifest import SourceAccount
 from haulier.records import Block, BoolArray, IntArray
-from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW, SYSTEM_FIELDS
-from haulier_extract import arrays
-from haulier_extract.footer import Footer
-from haulier_extract.header import read_header
-from haulier_extract.parsing import Bad, Parser
-
-#: Rejects are handed on when there are so many, or so many bytes of them.
-REJECTS, REJECTED_BYTES = 10_000, 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """A row group of rows, one of rejects, or both."""
-
-    rows: pa.Table | None = None
-    rejects: pa.Table | None = None
+from haulier.rows import SYSTEM_FIELDS
+from haulier_extract.formats.csv.footer import Footer
+from haulier_extract.formats.csv.header import read_header
+from haulier_extract.formats.csv.parsing import Bad, Parser
+from haulier_extract.gathering import Batch, Reject, Rejects, Rows, with_place
 
 
 class Reader:
@@ -64,7 +52,7 @@ class Reader:
 
         Raises `DataError` when the footer contradicts what was read, and for a wanted row that is not there.
         """
-        rows, rejects = _Rows(most_rows, most_bytes), _Rejects(self._position)
+        rows, rejects = Rows(most_rows, most_bytes), Rejects(self._position)
         footer = Footer(self._csv)
         first = last = 0
         for block in footer.before(self._blocks):
@@ -75,8 +63,9 @@ class Reader:
             self._accepted += len(parsed.places)
             self._blank += parsed.blank
             self.rules.update(bad.rule for bad in parsed.bad)
-            rejects.add(block, parsed.bad)
-            table = self._with_place(parsed.columns, block.first + parsed.places)
+            for bad in parsed.bad:
+                rejects.add(_reject(block, bad))
+            table = with_place(parsed.columns, self._position, block.first + parsed.places, self.schema)
             yield from (Batch(rows=group) for group in rows.add(table, block.stop - int(block.starts[0])))
             if rejects.full:
                 yield Batch(rejects=rejects.table())
@@ -121,80 +110,13 @@ class Reader:
             )
         return int(np.count_nonzero((self._wanted < first) | (self._wanted > last)))
 
-    def _with_place(self, columns: pa.Table, numbers: IntArray) -> pa.Table:
-        position = np.full(len(numbers), self._position, dtype=np.int32)
-        place = [arrays.numbers(position, pa.int32()), arrays.numbers(numbers, pa.int64())]
-        return pa.Table.from_arrays([*place, *columns.columns], schema=self.schema)
 
-
-class _Rows:
-    """Gathers tables to row groups."""
-
-    def __init__(self, most_rows: int, most_bytes: int) -> None:
-        self._most_rows, self._most_bytes = most_rows, most_bytes
-        self._tables: list[pa.Table] = []
-        self._rows = self._bytes = 0
-
-    def add(self, table: pa.Table, size: int) -> Iterator[pa.Table]:
-        """Take a table made of ``size`` bytes; give the row groups that are full."""
-        if self._rows and self._bytes + size > self._most_bytes:
-            yield self._group()
-        while self._rows + table.num_rows > self._most_rows:
-            room = self._most_rows - self._rows
-            self._take(table[:room], 0)
-            table = table[room:]
-            yield self._group()
-        self._take(table, size)
-
-    def rest(self) -> pa.Table | None:
-        return self._group() if self._rows else None
-
-    def _take(self, table: pa.Table, size: int) -> None:
-        self._tables.append(table)
-        self._rows += table.num_rows
-        self._bytes += size
-
-    def _group(self) -> pa.Table:
-        group = pa.concat_tables(self._tables)
-        self._tables, self._rows, self._bytes = [], 0, 0
-        return group
-
-
-class _Rejects:
-    """Gathers rejected records, each with its bytes."""
-
-    def __init__(self, position: int) -> None:
-        self._position = position
-        self._rejects: list[tuple[int, Bad, bytes, int]] = []
-        self._bytes = 0
-
-    @property
-    def full(self) -> bool:
-        return len(self._rejects) >= REJECTS or self._bytes >= REJECTED_BYTES
-
-    def add(self, block: Block, bad: Sequence[Bad]) -> None:
-        for one in bad:
-            verbatim, length = block.verbatim(one.index)
-            self._rejects.append((block.first + one.index, one, verbatim, length))
-            self._bytes += len(verbatim)
-
-    def table(self) -> pa.Table | None:
-        """What was gathered since the last time, if anything."""
-        if not self._rejects:
-            return None
-        rows, bad, verbatim, lengths = zip(*self._rejects, strict=True)
-        count = len(rows)
-        columns = {
-            DELIVERY: arrays.numbers(np.full(count, self._position, dtype=np.int32), pa.int32()),
-            ROW: arrays.numbers(np.array(rows, dtype=np.int64), pa.int64()),
-            OUTPUT: pa.nulls(count, pa.int32()),
-            "step": arrays.texts(["extract"] * count),
-            "rule": arrays.texts([one.rule for one in bad]),
-            "column": pa.nulls(count, pa.string()),
-            "message": arrays.texts([one.message for one in bad]),
-            "problems": arrays.texts([one.problems for one in bad]),
-            "verbatim": arrays.of_bytes(verbatim, pa.binary()),
-            "verbatim_bytes": arrays.numbers(np.array(lengths, dtype=np.int64), pa.int64()),
-        }
-        self._rejects, self._bytes = [], 0
-        return pa.Table.from_arrays([columns[name] for name in REJECT_SCHEMA.names], schema=REJECT_SCHEMA)
+def _reject(block: Block, bad: Bad) -> Reject:
+    verbatim, length = block.verbatim(bad.index)
+    return Reject(
+        row=block.first + bad.index,
+        rule=bad.rule,
+        message=bad.message,
+        verbatim=verbatim,
+        verbatim_bytes=length,
+    )

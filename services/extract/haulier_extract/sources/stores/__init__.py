@@ -1,0 +1,61 @@
+"""Where files lie: a module and a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import Any, Protocol
+
+from haulier.definitions import Files
+from haulier.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A file as its store lists it."""
+
+    #: The file's name alone.
+    name: str
+    #: Where it lies, as a logical name may show it; and with the store before it.
+    path: str
+    uri: str
+    bytes: int
+    modified_at: datetime
+    #: What the store knows it by.
+    handle: Any
+
+
+class Store(Protocol):
+    """Files under paths, read only.
+
+    Each method raises `TransientError` when the store cannot be reached or read for now and
+    `DefinitionError` when it refuses for good.
+    """
+
+    def entries(self) -> Iterator[tuple[Entry | str, datetime | None]]:
+        """Every file that matches, with the date in its path; in place of a file, why it waits.
+
+        Without a date in the pattern, or with one that is no day of the calendar: ``None``.
+        """
+
+    def beside(self, entry: Entry, name: str) -> Entry | None:
+        """The file of that name beside another."""
+
+    def chunks(self, entry: Entry) -> Iterator[bytes]:
+        """Its bytes, from the beginning each time. Raises `haulier_extract.sources.Vanished`."""
+
+    def changed(self, entry: Entry) -> bool:
+        """Whether it is no longer as it was listed. Raises `Vanished`."""
+
+
+#: Scheme of a path -> the module whose ``open_store`` reads there; imported when it is needed.
+STORES: dict[str, str] = {"": "haulier_extract.sources.stores.folder"}
+
+
+def open_store(files: Files, settings: Settings) -> Store:
+    """The store that a path names. Raises `DefinitionError` for a setting it lacks or cannot use."""
+    scheme = files.path.partition("://")[0] if "://" in files.path else ""
+    store: Store = import_module(STORES[scheme]).open_store(files, settings)
+    return store
