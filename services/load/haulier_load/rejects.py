@@ -35,6 +35,8 @@ _REJECT_NAMES = [
 _FLAG_NAMES = ["delivery_id", "row_number", "output", "rule", "column_name", "message"]
 # PostgreSQL's text and jsonb take no NUL; the verbatim bytes keep it.
 _NUL_PICTURE = "␀"
+#: The escape itself: behind a backslash that is escaped it is four digits of somebody's text.
+_NUL_ESCAPE = r"((?:^|[^\\])(?:\\\\)*)\\u0000"
 #: Own rejects at a time: as many as have 64 KiB of verbatim text each in memory.
 _OWN_AT_ONCE = 1_000
 
@@ -125,11 +127,14 @@ def _with_ids(tables: Iterable[pa.Table], manifest: Manifest) -> Iterator[pa.Tab
 
 def _for_ledger(tables: Iterable[pa.Table], names: list[str]) -> Iterator[pa.Table]:
     for table in tables:
-        for name in ("message", "problems"):
-            if name in table.column_names:
-                text = pc.replace_substring(table[name], "\x00", _NUL_PICTURE)
-                text = pc.replace_substring(text, "\\u0000", _NUL_PICTURE)
-                table = table.set_column(table.schema.get_field_index(name), name, text)
+        text = pc.replace_substring(table["message"], "\x00", _NUL_PICTURE)
+        table = table.set_column(table.schema.get_field_index("message"), "message", text)
+        if "problems" in table.column_names:
+            text = table["problems"]
+            # Twice: of two that stand side by side, the first pass takes the first.
+            for _ in range(2):
+                text = pc.replace_substring_regex(text, _NUL_ESCAPE, rf"\1{_NUL_PICTURE}")
+            table = table.set_column(table.schema.get_field_index("problems"), "problems", text)
         yield table.rename_columns(names)
 
 
