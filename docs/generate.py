@@ -31,6 +31,7 @@ _SECTIONS = (
     ("Ready", "source.files.ready", "source.files.ready"),
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
+    ("JsonLines", "source.jsonl", "source.jsonl"),
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),
     ("Load", "load", "load"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from haulier.contracts import Contract
-from haulier.definitions import Csv, Instance, Pipeline, Source, Transform, Unpivot
+from haulier.definitions import Csv, Format, Instance, JsonLines, Pipeline, Source, Transform, Unpivot
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.keys import check_name
@@ -55,7 +55,8 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
             files.ready.marker or "", ("source", "files", "ready", "marker"), {*filled, "name"}
         ),
         *problems_of_path(files.path, files.select),
-        *(_csv(source.csv) if source.csv else ()),
+        *_one_format(source),
+        *(problem for form in source.formats for problem in _format(form)),
         *_transform(transform),
     ]
 
@@ -93,8 +94,25 @@ def _parameters(parameters: Mapping[str, str], trail: Trail) -> Iterator[Problem
             )
 
 
+def _one_format(source: Source) -> Iterator[Problem]:
+    first, *others = [form.section for form in source.formats] or [""]
+    for other in others:
+        yield Problem(
+            ("source", other),
+            f"stands beside source.{first}, and a file has one format; remove one of the two "
+            f"(an instance takes the pipeline's away with {first}: null)",
+            " ",
+        )
+
+
+def _format(form: Format) -> Iterator[Problem]:
+    if isinstance(form, (Csv, JsonLines)):
+        yield from _encoding(form.encoding, form.section)
+    if isinstance(form, Csv):
+        yield from _csv(form)
+
+
 def _csv(csv: Csv) -> Iterator[Problem]:
-    yield from _encoding(csv.encoding)
     trail: Trail = ("source", "csv", "delimiter")
     if not csv.delimiter.isascii() or csv.delimiter in "\r\n\0":
         yield Problem(trail, f"{quoted(csv.delimiter)} cannot separate columns; use one ASCII character")
@@ -111,10 +129,10 @@ def _csv(csv: Csv) -> Iterator[Problem]:
         yield from problems_of_regex(csv.footer.pattern, ("source", "csv", "footer", "pattern"))
 
 
-def _encoding(encoding: str) -> Iterator[Problem]:
+def _encoding(encoding: str, section: str) -> Iterator[Problem]:
     import codecs
 
-    trail = ("source", "csv", "encoding")
+    trail = ("source", section, "encoding")
     try:
         found = codecs.lookup(encoding)
     except (LookupError, ValueError):

@@ -49,9 +49,20 @@ class Csv(_Section, frozen=True, kw_only=True):
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
 
 
+class JsonLines(_Section, frozen=True, kw_only=True):
+    """One JSON object a line: its keys are columns, nested values stay JSON."""
+
+    section: ClassVar[str] = "jsonl"
+
+    #: How bytes become characters, by Python's name of it. A byte order mark is no part of the text.
+    encoding: str = "utf-8"
+    #: Longest line in bytes; a longer one is rejected.
+    record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+
+
 #: How a delivery's bytes become columns. Each has a `section`, its key in a definition and in the registries,
 #: and an `encoding`, that of its rows' verbatim bytes.
-Format = Csv
+Format = Csv | JsonLines
 
 
 class Ready(_Section, frozen=True, kw_only=True):
@@ -96,6 +107,8 @@ class Source(_Section, frozen=True, kw_only=True):
     files: Files
     #: Delimited text; what files are unless another format is named.
     csv: Csv | None = None
+    #: JSON Lines.
+    jsonl: JsonLines | None = None
 
     @property
     def kind(self) -> str:
@@ -105,7 +118,12 @@ class Source(_Section, frozen=True, kw_only=True):
     @property
     def format(self) -> Format:
         """How a delivery's bytes become columns: what the definition names, or what the source itself makes."""
-        return self.csv or Csv()
+        return next(iter(self.formats), Csv())
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The formats that are named: one at the most, or the definition is refused."""
+        return tuple(form for form in (self.csv, self.jsonl) if form is not None)
 
 
 class Unpivot(_Section, frozen=True, kw_only=True):

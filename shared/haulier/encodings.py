@@ -56,7 +56,7 @@ def framable(chunks: Iterable[bytes], encoding: str, name: str = "the file") -> 
         if head.startswith(mark):
             if not declared.startswith(family):
                 raise DataError(
-                    f"{name} begins with the byte order mark of {family}, but csv.encoding is {encoding!r}; "
+                    f"{name} begins with the byte order mark of {family}, but the definition says encoding {encoding!r}; "
                     f"write encoding: {family}"
                 )
             head, declared = head[len(mark) :], marked

@@ -75,11 +75,18 @@ def text_chunks(exchange: Exchange, delivery: Delivery) -> Iterator[bytes]:
     return decompressed(open_original(exchange, delivery), delivery.uri)
 
 
-def records_of(exchange: Exchange, delivery: Delivery, csv: Csv) -> Iterator[Block]:
+def records_of(exchange: Exchange, delivery: Delivery, form: Format) -> Iterator[Block]:
     """The kept file's records, as `haulier.records.frame` cuts them."""
     from haulier.records import frame
 
-    return frame(text_chunks(exchange, delivery), csv, delivery.uri)
+    return frame(text_chunks(exchange, delivery), lines_of(form), delivery.uri)
+
+
+def lines_of(form: Format) -> Csv:
+    """How the text of a format is cut: where a line is a record, no quote means anything."""
+    if isinstance(form, Csv):
+        return form
+    return Csv(encoding=form.encoding, quote="", record_bytes=form.record_bytes)
 
 
 class Verbatim(Protocol):
@@ -130,4 +137,4 @@ def _blocks(exchange: Exchange, delivery: Delivery, form: Format) -> Iterator[Ve
     """Text is cut with NumPy where it is installed; load's image has none."""
     if find_spec("numpy"):
         return records_of(exchange, delivery, form)
-    return framing.frame(text_chunks(exchange, delivery), form, delivery.uri)
+    return framing.frame(text_chunks(exchange, delivery), lines_of(form), delivery.uri)

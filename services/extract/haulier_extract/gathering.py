@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
+from haulier.manifest import SourceAccount
 from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW
 from haulier_extract import arrays
 
@@ -106,6 +107,18 @@ class Rejects:
         }
         self._rejects, self._bytes = [], 0
         return pa.Table.from_arrays([columns[name] for name in REJECT_SCHEMA.names], schema=REJECT_SCHEMA)
+
+
+def account(delivery_id: int, accepted: int, rejected: int, stripped: int) -> SourceAccount:
+    """What became of every row that was read."""
+    return SourceAccount(
+        delivery_id=delivery_id,
+        read=accepted + rejected + stripped,
+        accepted=accepted,
+        filtered=0,
+        rejected=rejected,
+        stripped=stripped,
+    )
 
 
 def with_place(columns: pa.Table, position: int, numbers: np.ndarray, schema: pa.Schema) -> pa.Table:

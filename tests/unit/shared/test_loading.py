@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from haulier import loading
-from haulier.definitions import Csv, Instance, Transform, Unpivot
+from haulier.definitions import Csv, Instance, JsonLines, Transform, Unpivot
 from haulier.digests import definition_digest
 from haulier.errors import DefinitionError
 
@@ -680,3 +680,28 @@ def _timed(work):
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def test_a_file_has_one_format(write):
+    assert refusal(write({"source.jsonl": {}})).startswith(
+        "pipelines/orders.yaml: source.jsonl stands beside source.csv, and a file has one format"
+    )
+    assert refusal(write({"instances.north.source.jsonl": {}})).startswith(
+        "pipelines/orders.yaml: instances.north.source.jsonl stands beside source.csv"
+    )
+    assert 'source.jsonl.encoding: "utf8x" is not an encoding' in refusal(
+        write({"source.csv": ..., "source.jsonl.encoding": "utf8x"})
+    )
+
+
+def test_an_instance_may_have_another_format_than_its_pipeline(write):
+    instance, _ = resolve(write({"instances.north.source": {"csv": None, "jsonl": {}}}))
+
+    assert instance.source.format == JsonLines()
+
+
+def test_no_format_and_an_empty_csv_section_mean_the_same(write):
+    said, left_out = (resolve(write({"source.csv": value})) for value in ({}, ...))
+
+    assert said[0].source.format == left_out[0].source.format == Csv()
+    assert loading.definition_digest(*said) == loading.definition_digest(*left_out)

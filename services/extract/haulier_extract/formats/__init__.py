@@ -64,7 +64,10 @@ class Module(Protocol):
 
 
 #: Section of a definition's source -> the module that reads such files; imported when it is needed.
-FORMATS: dict[str, str] = {"csv": "haulier_extract.formats.csv"}
+FORMATS: dict[str, str] = {
+    "csv": "haulier_extract.formats.csv",
+    "jsonl": "haulier_extract.formats.jsonl",
+}
 
 
 def module_of(form: Format) -> Module:

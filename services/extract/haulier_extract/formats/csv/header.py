@@ -9,7 +9,7 @@ from haulier.definitions import Csv
 from haulier.encodings import cell_encoding
 from haulier.errors import DataError
 from haulier.records import Block
-from haulier.rows import DELIVERY, OUTPUT, ROW
+from haulier_extract.columns import column_names
 from haulier_extract.formats.csv.fields import Fields
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -43,26 +43,6 @@ def read_header(
         return (), iter(()), [f"{name} is empty: it has no header"]
     names, notes = column_names(header, name)
     return names, iter(()), notes
-
-
-def column_names(header: Sequence[str | None], name: str) -> tuple[tuple[str, ...], list[str]]:
-    """The names as written, without surrounding white space, each once; and which had to be made up."""
-    taken, notes = {DELIVERY, ROW, OUTPUT}, []
-    names = []
-    for position, cell in enumerate(header, start=1):
-        written = (cell or "").strip("\ufeff \t\r\n\xa0").strip()
-        unique = base = written or f"column_{position}"
-        repeats = 1
-        while unique in taken:
-            repeats += 1
-            unique = f"{base}#{repeats}"
-        if not written:
-            notes.append(f"column {position} of {name} has no name; called {unique!r}")
-        elif unique != base:
-            notes.append(f"column {position} of {name} repeats the name {base!r}; called {unique!r}")
-        taken.add(unique)
-        names.append(unique)
-    return tuple(names), notes
 
 
 def _fields(block: Block, index: int, csv: Csv, name: str) -> list[str | None]:

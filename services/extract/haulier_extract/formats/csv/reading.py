@@ -16,7 +16,7 @@ from haulier.rows import SYSTEM_FIELDS
 from haulier_extract.formats.csv.footer import Footer
 from haulier_extract.formats.csv.header import read_header
 from haulier_extract.formats.csv.parsing import Bad, Parser
-from haulier_extract.gathering import Batch, Reject, Rejects, Rows, with_place
+from haulier_extract.gathering import Batch, Reject, Rejects, Rows, account, with_place
 
 
 class Reader:
@@ -78,15 +78,7 @@ class Reader:
 
     def account(self, delivery_id: int) -> SourceAccount:
         """What became of every record after the header: blank and footer lines are ``stripped``."""
-        rejected, stripped = self.rules.total(), self._blank + self._outside
-        return SourceAccount(
-            delivery_id=delivery_id,
-            read=self._accepted + rejected + stripped,
-            accepted=self._accepted,
-            filtered=0,
-            rejected=rejected,
-            stripped=stripped,
-        )
+        return account(delivery_id, self._accepted, self.rules.total(), self._blank + self._outside)
 
     def _chosen(self, block: Block) -> BoolArray | None:
         if self._wanted is None:

@@ -1,0 +1,135 @@
+"""Each format, from the file to PostgreSQL and back to its verbatim row, through all three steps."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.databases import Database
+from support.steps import haul
+
+from haulier.exchange import open_exchange
+from haulier.interval import Interval
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier.settings import Settings
+
+DAY = Interval(start=datetime(2026, 1, 5, tzinfo=UTC), end=datetime(2026, 1, 6, tzinfo=UTC))
+COLUMNS = {
+    "thing": ("string", "text"),
+    "price": ("number", "numeric(12,2)"),
+    "at": ("timestamp", "timestamptz"),
+    "day": ("date", "date"),
+    "ok": ("boolean", "boolean"),
+    "more": ("object", "jsonb"),
+}
+TABLE = "SELECT thing, price::text, at, day, ok, more FROM shop.things ORDER BY thing"
+
+
+@dataclass
+class Site:
+    """A landing folder, definitions, a ledger and an exchange of one's own."""
+
+    database: Database
+    environment: dict[str, str] = field(repr=False)
+    definitions: Path
+    landing: Path
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_env(self.environment)
+
+    def define(self, form: dict[str, Any], path: str = "*") -> None:
+        pipeline = {
+            "pipeline": "things",
+            "contract": "../contracts/things.yaml",
+            "source": {"files": {"path": path}, **form},
+            "load": {"reject_threshold": 1},
+        }
+        properties = [
+            {"name": name, "logicalType": logical, "physicalType": physical, "primaryKey": name == "thing"}
+            for name, (logical, physical) in COLUMNS.items()
+        ]
+        schema = {"name": "things", "physicalName": "shop.things", "logicalType": "object"}
+        contract = {"apiVersion": "v3.0.2", "kind": "DataContract", "id": "things", "version": "1.0.0"}
+        self._write("pipelines/things.yaml", pipeline)
+        self._write(
+            "contracts/things.yaml",
+            {**contract, "status": "active", "schema": [{**schema, "properties": properties}]},
+        )
+
+    def _write(self, name: str, document: dict[str, Any]) -> None:
+        path = self.definitions / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document))
+
+    def send(self, name: str, data: bytes) -> None:
+        path = self.landing / name
+        path.write_bytes(data)
+        noon = (DAY.start + timedelta(hours=12)).timestamp()
+        os.utime(path, (noon, noon))
+
+    def haul(self) -> dict[str, Any]:
+        return haul(self.settings, "things", "main", DAY)["load"].counts
+
+    def rejects(self) -> list[tuple[Any, ...]]:
+        """(row, step, rule, verbatim) of the ledger's rejects."""
+        found = self.database.rows(
+            "SELECT row_number, step, rule, verbatim FROM haulier.reject ORDER BY row_number"
+        )
+        return [(row, step, rule, bytes(verbatim)) for row, step, rule, verbatim in found]
+
+    def verified(self) -> list[Any]:
+        """What the ledger's invariants find wrong, every original read again."""
+        with connect(self.settings, "test") as connection:
+            return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True)
+
+
+@pytest.fixture
+def site(database: Database, exchange_environment: dict[str, str], tmp_path: Path) -> Site:
+    definitions, landing = tmp_path / "definitions", tmp_path / "landing"
+    landing.mkdir()
+    environment = {
+        **database.environment,
+        **exchange_environment,
+        "HAULIER_DEFINITIONS": str(definitions),
+        "HAULIER_SOURCE_ROOT": str(landing),
+        "HAULIER_ACTOR": "tester",
+    }
+    return Site(database, environment, definitions, landing)
+
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def test_json_lines(site: Site) -> None:
+    site.define({"jsonl": {}})
+    good = {"thing": "a", "price": 1.10, "at": "2026-01-05T13:00:00+01:00", "day": "2026-01-05", "ok": True}
+    lines = [
+        json.dumps({**good, "more": {"n": 1.10, "t": ["é"]}}),
+        '{"thing":"b","price":12345678901.5}',
+        '{"thing":"c","thing":"d"}',
+        '{"thing":"e","price":1}',
+        '{"thing":"e","price":2}',
+        '{"thing":"f","more":{"x":"\\u0000"}}',
+        '{"thing":' + "[" * 10_000,
+    ]
+    site.send("things.jsonl", "\n".join([*lines, ""]).encode())
+
+    site.haul()
+
+    assert site.database.rows(TABLE) == [("a", "1.10", NOON, NOON.date(), True, {"n": 1.10, "t": ["é"]})]
+    assert site.rejects() == [
+        (2, "transform", "range", lines[1].encode()),
+        (3, "extract", "duplicate-key", lines[2].encode()),
+        (4, "load", "key-conflict", lines[3].encode()),
+        (5, "load", "key-conflict", lines[4].encode()),
+        (6, "transform", "type", lines[5].encode()),
+        (7, "extract", "too-deep", lines[6].encode()),
+    ]
+    assert site.verified() == []
