@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 from support.hauling import Sender
 
-import haulier_load.merge as merge
 import haulier_load.step as step
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
+from haulier_load.modes.upsert import Upsert
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def test_as_built_the_newest_word_stays(sender, database):
 def test_skipping_unchanged_rows_without_advancing_their_stamp_loses_the_newest_word(
     sender, database, monkeypatch
 ):
-    skipping = merge._SQL["update"].replace(
+    skipping = Upsert.statements["update"].replace(
         "WHERE t.ctid = m.tid AND m.newer", "WHERE t.ctid = m.tid AND m.newer AND m.other"
     )
-    assert skipping != merge._SQL["update"]
-    monkeypatch.setitem(merge._SQL, "update", skipping)
-    monkeypatch.setattr(merge.Merge, "_expect", lambda *_: None)
+    assert skipping != Upsert.statements["update"]
+    monkeypatch.setitem(Upsert.statements, "update", skipping)
+    monkeypatch.setattr(Upsert, "_expect", lambda *_: None)
 
     red_then_red_then_blue_late(sender)
 
@@ -53,7 +53,7 @@ def test_a_ledger_in_a_second_transaction_leaves_rows_nobody_answers_for(sender,
 
     def commit_rows_then_die(self, cursor, judged):
         cursor.execute("SET LOCAL session_replication_role = replica")
-        judged.apply(99, "shop.things")
+        judged.apply(99)
         cursor.connection.commit()
         raise KeyboardInterrupt
 

@@ -62,11 +62,6 @@ SELECT DISTINCT a.delivery_id
 FROM haulier.source_account a JOIN haulier.load l USING (load_id)
 WHERE l.target = %(target)s AND l.outcome = 'loaded' AND l.run_id <> %(run_id)s AND a.delivery_id = ANY(%(deliveries)s)
 
--- name: older_loads
--- Loads of this run's older generations.
-SELECT load_id FROM haulier.load
-WHERE target = %(target)s AND run_id = %(run_id)s AND generation < %(generation)s AND outcome = 'loaded'
-
 -- name: next_load
 -- The number of this load.
 SELECT nextval(pg_get_serial_sequence('haulier.load', 'load_id'))

@@ -1,6 +1,14 @@
+-- name: empty_target
+-- A plan may run before there is a table: it is judged against an empty one.
+CREATE TEMP TABLE haulier_absent ({target_columns}) ON COMMIT DROP
+
 -- name: analyze
 -- The planner knows nothing of a fresh TEMP table.
 ANALYZE {stage}
+
+-- name: count
+-- Rows that are left in the stage.
+SELECT count(*) FROM {stage}
 
 -- name: leave_out
 -- Rows of deliveries that another run loaded.
@@ -58,20 +66,10 @@ DELETE FROM {stage} s USING {verdict} v WHERE s.ctid = v.id AND v.fate <> 'winne
 -- Rows whose value of a unique column another key has, in the stage or in the target; who has it keeps it.
 DELETE FROM {stage} s
 WHERE s.{column} IS NOT NULL
-  AND NOT EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND NOT {other_key} {not_replaced}) AND (
+  AND NOT EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND NOT {other_key} AND {staying}) AND (
     EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid)
-    OR EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND {other_key} {not_replaced}))
+    OR EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND {other_key} AND {staying}))
 RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
-
--- name: not_unique_in_stage
--- The same, while there is no target yet.
-DELETE FROM {stage} s
-WHERE s.{column} IS NOT NULL AND EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid)
-RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
-
--- name: lock_table
--- Other writers wait, readers do not.
-LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE
 
 -- name: match
 -- Staged rows whose key the target has: is the staged one newer, is it other, is it the very same delivery again.
@@ -82,28 +80,8 @@ SELECT s.ctid AS id, t.ctid AS tid,
            AND (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = s._haulier_delivery)
              > (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = t._haulier_delivery)) AS newer,
        ROW({s_version}) = ROW({t_version}) AND s._haulier_delivery = t._haulier_delivery AS same,
-       ROW({s_content}) IS DISTINCT FROM ROW({t_content}) AS other
-FROM {stage_versioned} s JOIN {target} t ON {same_key} {not_replaced}
-
--- name: count_matched
--- The account of matched rows in upsert mode.
-SELECT count(*) FILTER (WHERE newer AND other), count(*) FILTER (WHERE (newer OR same) AND NOT other),
-       count(*) FILTER (WHERE NOT newer AND NOT (same AND NOT other)), count(*)
-FROM {matched}
-
--- name: taken_keys
--- Append mode: rows whose key the target has with other values.
-SELECT s._haulier_delivery, s._haulier_row, s._haulier_output
-FROM {matched} m JOIN {stage} s ON s.ctid = m.id WHERE m.other
-ORDER BY 1, 2, 3
-
--- name: keep_history
--- Every row that is about to change, whole.
-INSERT INTO haulier.history (load_id, target, operation, key, before)
-SELECT %(load_id)s, %(target)s, 'update', jsonb_build_object({key_pairs}), to_jsonb(t)
-FROM {matched} m JOIN {target} t ON t.ctid = m.tid
-WHERE m.newer AND m.other
-ORDER BY {t_key}
+       ROW({s_stored}) IS DISTINCT FROM ROW({t_stored}) AS other
+FROM {stage_versioned} s JOIN {target} t ON {same_key} AND {staying}
 
 -- name: update
 -- Newer rows: changed ones get their values, equal ones advance their stamp.
@@ -114,21 +92,11 @@ FROM {matched} m JOIN {stage} s ON s.ctid = m.id
 WHERE t.ctid = m.tid AND m.newer
 
 -- name: insert
--- Rows whose key the target did not have.
+-- Rows that are new to the target.
 INSERT INTO {target} ({columns}, _haulier_load, _haulier_delivery, _haulier_row, _haulier_sequence, _haulier_generation,
     _haulier_ordered)
 SELECT {values}, %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s
-FROM {stage} s {unmatched}
-
--- name: count_replaced
--- Append mode: rows of this run's older generations.
-SELECT count(*) FROM {target} t WHERE t._haulier_load = ANY(%(older)s)
-
--- name: remove_replaced
--- They go to the history as the new generation comes in.
-WITH gone AS (DELETE FROM {target} t WHERE t._haulier_load = ANY(%(older)s) RETURNING t.*)
-INSERT INTO haulier.history (load_id, target, operation, before)
-SELECT %(load_id)s, %(target)s, 'remove', to_jsonb(gone) FROM gone
+FROM {stage} s WHERE {entering}
 
 -- name: vanished
 -- Cumulative deliveries: keys of this instance that are in the target and no longer in the files.

@@ -29,10 +29,17 @@ SYSTEM_COMMENTS: dict[str, str] = {
 STAGE = sql.Identifier("pg_temp", "haulier_stage")
 VERDICT = sql.Identifier("pg_temp", "haulier_verdict")
 MATCHED = sql.Identifier("pg_temp", "haulier_matched")
+#: Stands in for a target that does not exist yet.
+ABSENT = sql.Identifier("pg_temp", "haulier_absent")
 
 
 def target_name(contract: Contract) -> sql.Composable:
     return sql.Identifier(contract.schema, contract.table)
+
+
+def target_columns(contract: Contract) -> dict[str, str]:
+    """name -> PostgreSQL type of all that a target has, in its order."""
+    return {column.name: column.pg_type for column in contract.columns} | SYSTEM_COLUMNS
 
 
 def columns(names: Iterable[str], alias: str | None = None) -> sql.Composable:

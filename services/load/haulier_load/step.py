@@ -23,7 +23,8 @@ from haulier.sealing import read_manifest
 from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
 from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
-from haulier_load.merge import Account, Merge
+from haulier_load.merge import Account, Content, Merge
+from haulier_load.modes import MODES
 from haulier_load.names import STAGE
 from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, sealed_rejects, stage_sealed
 from haulier_load.replays import Replayed
@@ -171,13 +172,16 @@ class _Load:
             stage_sealed(cursor, self._exchange, manifest)
         else:
             self._sealed = list(sealed_rejects(self._exchange, manifest))
-        merge = Merge(
-            cursor=cursor,
-            contract=self._contract,
-            stage=stage,
-            mode=manifest.definition.load.mode,
+        content = Content(
+            run_id=manifest.run_id,
+            pipeline=manifest.pipeline,
+            instance=manifest.instance,
             generation=manifest.generation,
+            replay_id=manifest.replay_id,
             ordered=manifest.interval_end,
+        )
+        merge = MODES[manifest.definition.load.mode](
+            cursor=cursor, contract=self._contract, content=content, stage=stage
         )
         merge.account.produced = manifest.produced
         merge.account.rejected = manifest.rejected_outputs
@@ -210,14 +214,11 @@ class _Load:
             # The rest somebody else resolved since the replay was asked for.
             merge.account.duplicate += sealed - merge.account.rejected
             merge.leave_out_rows(self._replayed.resolved)
-        elif manifest.definition.load.mode == "append":
-            cursor.execute(_SQL["older_loads"], values)
-            merge.older = [load_id for (load_id,) in cursor.fetchall()]
         deliveries = [d.delivery_id for d in manifest.deliveries]
         cursor.execute(_SQL["loaded_by_another_run"], {**values, "deliveries": deliveries})
         merge.judge(leave_out=[delivery_id for (delivery_id,) in cursor.fetchall()])
         if manifest.definition.source.files.content == "cumulative" and manifest.replay_id is None:
-            merge.count_vanished(manifest.pipeline, manifest.instance)
+            merge.count_vanished()
 
     def _record(self, cursor: Cursor, merge: Merge) -> Outcome:
         task, manifest, attempt = self._task, self._manifest, self._attempt
@@ -255,7 +256,7 @@ class _Load:
                     {"load_id": load_id, **{f: getattr(source, f) for f in source.__struct_fields__}},
                 )
         if outcome == "loaded":
-            merge.apply(load_id, self._contract.target)
+            merge.apply(load_id)
         self._record_rejects(cursor, merge, values)
         cursor.execute(_SQL["insert_link"], values)
         if manifest.replay_id is None:

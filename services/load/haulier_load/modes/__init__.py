@@ -1,0 +1,9 @@
+"""How rows land, by `load.mode`: a module each."""
+
+from __future__ import annotations
+
+from haulier_load.merge import Merge
+from haulier_load.modes.append import Append
+from haulier_load.modes.upsert import Upsert
+
+MODES: dict[str, type[Merge]] = {"append": Append, "upsert": Upsert}
