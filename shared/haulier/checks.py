@@ -24,6 +24,8 @@ _USUAL_ENCODINGS = ("utf-8", "cp1252", "latin-1", "iso-8859-1", "iso-8859-15", "
 _NOT_FOR_FILES = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"}
 )
+#: Mode -> why rows that delete have no place in it.
+_WITHOUT_DELETIONS = {"append": "never deletes"}
 _DATED = ("date", "timestamp", "time")
 
 
@@ -274,9 +276,22 @@ def _unpivot_against_contract(unpivot: Unpivot, contract: Contract, shown: str) 
 
 
 def _load_against_contract(instance: Instance, contract: Contract, shown: str) -> Iterator[Problem]:
-    if instance.load.mode == "upsert" and not contract.key:
+    mode, marker = instance.load.mode, contract.marker
+    if mode != "append" and not contract.key:
         yield Problem(
             ("load", "mode"),
-            f'"upsert" needs a primary key and {shown} declares none; '
+            f"{quoted(mode)} needs a primary key and {shown} declares none; "
             'declare primaryKey there, or use "append"',
+        )
+    if marker and mode in _WITHOUT_DELETIONS:
+        yield Problem(
+            ("load", "mode"),
+            f"{quoted(mode)} {_WITHOUT_DELETIONS[mode]}, and {marker.name} of {shown} has deletes; "
+            'use "upsert"',
+        )
+    if marker and instance.transform.unpivot is not None:
+        yield Problem(
+            ("transform", "unpivot"),
+            f"makes several rows of one, and {marker.name} of {shown} has deletes: which of them would be gone?",
+            " ",
         )

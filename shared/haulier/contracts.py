@@ -63,6 +63,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     how_to_fix: str = ""
     #: How confidential it is.
     classification: str | None = None
+    #: Values that say: the row with this key is gone in its source. Such a column is read and not stored.
+    deletes: tuple[str, ...] | None = None
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +84,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     columns: tuple[Column, ...]
     #: Column whose greater value is the newer row; none: the run's interval end decides.
     ordering: str | None = None
+    #: Column of the table that says since when a row is deleted in its source; it then stays. None: it leaves.
+    deleted_at: str | None = None
     #: Longest time from a run's end to its rows in the table, in seconds.
     latency_seconds: float | None = None
 
@@ -96,6 +100,22 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             c.name
             for c in sorted((c for c in self.columns if c.key_position), key=lambda c: c.key_position or 0)
         )
+
+    @property
+    def marker(self) -> Column | None:
+        """The column whose values say that a row is gone in its source."""
+        return next((column for column in self.columns if column.deletes is not None), None)
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns the table has: all that are read but the marker of deletions."""
+        return tuple(column for column in self.columns if column.deletes is None)
+
+    @property
+    def identifying(self) -> frozenset[str]:
+        """The columns a deletion must fill: which key, how new, and that it is one."""
+        marker = self.marker
+        return frozenset(self.key) | {name for name in (self.ordering, marker and marker.name) if name}
 
     def column(self, name: str) -> Column:
         """Raises `KeyError` for a name that is not promised."""

@@ -83,12 +83,14 @@ def arrow_type(pg_type: str) -> pa.DataType:
     raise DefinitionError(f"physicalType: {pg_type!r} is not a type Haulier loads")
 
 
-def canonical_field(column: Column) -> pa.Field:
-    return pa.field(
-        column.name, arrow_type(column.pg_type), nullable=not (column.required or column.key_position)
-    )
+def canonical_field(column: Column, *, may_be_empty: bool = False) -> pa.Field:
+    nullable = may_be_empty or not (column.required or column.key_position)
+    return pa.field(column.name, arrow_type(column.pg_type), nullable=nullable)
 
 
 def canonical_schema(contract: Contract) -> pa.Schema:
     """What transform writes and load copies: the system columns, then the contract's, in order."""
-    return pa.schema([*SYSTEM_FIELDS, OUTPUT_FIELD, *(canonical_field(c) for c in contract.columns)])
+    # A deletion need not say what was deleted, only which.
+    empty = {c.name for c in contract.columns} - contract.identifying if contract.marker else set()
+    fields = (canonical_field(c, may_be_empty=c.name in empty) for c in contract.columns)
+    return pa.schema([*SYSTEM_FIELDS, OUTPUT_FIELD, *fields])

@@ -52,6 +52,12 @@ def ordered(contract: Contract) -> Contract:
     return replace_struct(contract, columns=(*contract.columns, column), ordering="edited")
 
 
+def deleting(contract: Contract, *, deleted_at: str | None = None) -> Contract:
+    """The same with a column whose D says that its row is gone; it then leaves, or stays with a mark."""
+    column = Column(name="op", logical_type="string", pg_type="text", deletes=("D",))
+    return replace_struct(contract, columns=(*contract.columns, column), deleted_at=deleted_at)
+
+
 def replace_struct(struct: Any, **changes: Any) -> Any:
     import msgspec
 

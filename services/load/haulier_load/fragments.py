@@ -7,20 +7,20 @@ from collections.abc import Iterable
 from psycopg2 import sql
 
 from haulier.contracts import Contract
-from haulier_load.names import MATCHED, VERDICT, columns, target_columns, version
+from haulier_load.names import FATE, MATCHED, VERDICT, columns, target_columns, version
 
 
 def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Composable]:
     """name -> what statements say there; ``s`` is a row of the stage, ``t`` one of the target."""
-    names = [c.name for c in contract.columns]
+    names = [c.name for c in contract.stored]
     key = contract.key or tuple(names)
     ordering = contract.ordering
-    same_key = _all(_equal(name) for name in key)
+    s_is_t = same_key(contract, "s", "t")
     # Within one load generation and interval end are the same for every row.
     versions = [
         n for n in (*([ordering] if ordering else []), "_haulier_sequence", "_haulier_row") if n not in key
     ]
-    trimmed = {c.name for c in contract.columns if c.pg_type == "numeric"}
+    trimmed = {c.name for c in contract.stored if c.pg_type == "numeric"}
 
     def value(name: str) -> sql.Composable:
         # Arrow's decimals have one scale; a plain numeric keeps the digits its value has.
@@ -42,16 +42,17 @@ def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Compos
         "s_key": columns(key, "s"),
         "t_key": columns(key, "t"),
         "r_key": columns(key, "r"),
-        "same_key": same_key,
-        "other_key": sql.SQL("NOT ({})").format(same_key) if contract.key else sql.SQL("true"),
-        "key_pairs": sql.SQL(", ").join(
-            sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier("t", name)) for name in key
-        ),
-        "s_content": columns(names, "s"),
+        "same_key": s_is_t,
+        "other_key": sql.SQL("NOT ({})").format(s_is_t) if contract.key else sql.SQL("true"),
+        "key_pairs": _pairs(key, "t"),
+        "s_content": _content(contract),
         "s_stored": columns(names, "s"),
         "t_stored": columns(names, "t"),
-        "s_version": version(contract, "s"),
-        "t_version": version(contract, "t"),
+        "s_newer_than_t": newer(contract, "s", "t"),
+        "s_same_as_t": same(contract, "s", "t"),
+        **{f"{alias}_deletes": deletes(contract, alias) for alias in "sou"},
+        # Where deleted rows stay, a key's newest row and its newest deletion both count.
+        "r_side": sql.SQL("r.deletes," if contract.deleted_at else ""),
         "s_version_list": columns(versions, "s"),
         "r_version_desc": _list(sql.SQL("{} DESC").format(sql.Identifier("r", name)) for name in versions),
         "top_in_delivery": (
@@ -61,22 +62,144 @@ def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Compos
             if ordering
             else sql.SQL("true")
         ),
-        "stage_versioned": sql.SQL(
-            "(SELECT st.*, st.ctid, %(generation)s::integer AS _haulier_generation,"
-            " %(ordered)s::timestamptz AS _haulier_ordered FROM {} st)"
-        ).format(stage),
-        "assignments": _list(sql.SQL("{} = {}").format(sql.Identifier(name), value(name)) for name in names),
+        "stage_versioned": versioned(stage),
+        "assignments": _list(
+            [
+                *(sql.SQL("{} = {}").format(sql.Identifier(name), value(name)) for name in names),
+                *([_revived(contract.deleted_at)] if contract.deleted_at else []),
+            ]
+        ),
         "columns": columns(names),
         "values": _list(value(name) for name in names),
     }
 
 
-def _equal(name: str) -> sql.Composable:
-    return sql.SQL("s.{} = t.{}").format(sql.Identifier(name), sql.Identifier(name))
+def deletes(contract: Contract, alias: str) -> sql.Composable:
+    """Whether a staged row only says that its key is gone."""
+    marker = contract.marker
+    if marker is None:
+        return sql.SQL("false")
+    listed = sql.SQL("%(deletes)s::text[]::{}[]").format(sql.SQL(marker.pg_type))
+    return sql.SQL("({} = ANY({})) IS TRUE").format(sql.Identifier(alias, marker.name), listed)
 
 
-def _all(conditions: Iterable[sql.Composable]) -> sql.Composable:
-    return sql.SQL(" AND ").join(conditions)
+def newer(contract: Contract, one: str, other: str) -> sql.Composable:
+    """Whether one version is newer than another."""
+    return _newer(version(contract, one), version(contract, other), one, other)
+
+
+def newer_by_interval(contract: Contract, one: str, other: str) -> sql.Composable:
+    """The same where a later run is newer whatever its rows say of themselves."""
+    first, second = (
+        sql.SQL("{}._haulier_ordered, {}").format(sql.Identifier(alias), version(contract, alias))
+        for alias in (one, other)
+    )
+    return _newer(first, second, one, other)
+
+
+def _newer(first: sql.Composable, second: sql.Composable, one: str, other: str) -> sql.Composable:
+    # Instance and logical name are looked up only for a tie.
+    return sql.SQL(
+        "(ROW({v}) > ROW({w}) OR (ROW({v}) = ROW({w}) AND {a}._haulier_delivery <> {b}._haulier_delivery"
+        " AND (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = {a}._haulier_delivery)"
+        " > (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = {b}._haulier_delivery)))"
+    ).format(v=first, w=second, a=sql.Identifier(one), b=sql.Identifier(other))
+
+
+def same_key(contract: Contract, one: str, other: str) -> sql.Composable:
+    """Whether two rows have one key; that of a contract without a key is the whole row."""
+    names = contract.key or tuple(c.name for c in contract.stored)
+    equal = (
+        sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in names
+    )
+    return sql.SQL(" AND ").join(equal)
+
+
+def same(contract: Contract, one: str, other: str) -> sql.Composable:
+    """Whether two versions are the very same delivery's same row."""
+    return sql.SQL("(ROW({}) = ROW({}) AND {}._haulier_delivery = {}._haulier_delivery)").format(
+        version(contract, one), version(contract, other), sql.Identifier(one), sql.Identifier(other)
+    )
+
+
+def going(contract: Contract, stage: sql.Composable) -> sql.Composable:
+    """Whether a staged deletion removes a row ``t`` of the target."""
+    return sql.SQL("EXISTS (SELECT FROM {} g WHERE {} AND {} AND {})").format(
+        versioned(stage),
+        deletes(contract, "g"),
+        same_key(contract, "g", "t"),
+        newer(contract, "g", "t"),
+    )
+
+
+def versioned(stage: sql.Composable) -> sql.Composable:
+    """The stage with what is the same for all its rows."""
+    return sql.SQL(
+        "(SELECT st.*, st.ctid, %(generation)s::integer AS _haulier_generation,"
+        " %(ordered)s::timestamptz AS _haulier_ordered FROM {} st)"
+    ).format(stage)
+
+
+def of_deletions(contract: Contract) -> dict[str, sql.Composable]:
+    """What statements about deletions say beside `fragments`; ``k`` is a tombstone, ``u`` another staged row."""
+    key, at = contract.key, contract.deleted_at
+    column = sql.Identifier(at or "")
+    typed: sql.Composable = sql.SQL("")
+    if contract.ordering:
+        pg_type = sql.SQL(contract.column(contract.ordering).pg_type)
+        typed = sql.SQL("b.ordering::{} AS {},").format(pg_type, sql.Identifier(contract.ordering))
+    return {
+        "fate": FATE,
+        "fate_name": sql.Identifier(FATE.strings[-1]),
+        "stays": sql.SQL("true" if at else "false"),
+        "t_live": sql.SQL("t.{} IS NULL").format(column) if at else sql.SQL("true"),
+        "tombstones": sql.SQL(
+            "(SELECT b.key, {} b.ordered AS _haulier_ordered, b.sequence AS _haulier_sequence, b.generation AS"
+            " _haulier_generation, b.row_number AS _haulier_row, b.delivery_id AS _haulier_delivery"
+            " FROM haulier.tombstone b WHERE b.target = %(target)s)"
+        ).format(typed),
+        "s_key_pairs": _pairs(key, "s"),
+        "s_newer_than_k": newer(contract, "s", "k"),
+        "s_same_as_k": same(contract, "s", "k"),
+        "s_newer_than_u": newer(contract, "s", "u"),
+        "u_newer_than_k": newer(contract, "u", "k"),
+        "same_key_in_stage": same_key(contract, "s", "u"),
+        "s_ordering": (
+            sql.SQL("s.{}::text").format(sql.Identifier(contract.ordering))
+            if contract.ordering
+            else sql.SQL("NULL")
+        ),
+        "deleted_at": column,
+        "deleted_at_column": sql.SQL("{},").format(column) if at else sql.SQL(""),
+        "deleted_at_value": sql.SQL("CASE WHEN NOT f.after_k THEN f.buried_at END," if at else ""),
+        # As `match` would have it, for the statements that update.
+        "matched": sql.SQL(
+            "(SELECT f.id, f.tid, f.after_k, f.after_t AS newer, f.fate = 'updated' AS other FROM {} f"
+            " WHERE NOT f.deletes AND f.fate IN ('updated', 'unchanged'))"
+        ).format(FATE),
+    }
+
+
+def _revived(deleted_at: str) -> sql.Composable:
+    """A row newer than the deletion of its key is no longer deleted."""
+    column = sql.Identifier(deleted_at)
+    return sql.SQL("{} = CASE WHEN NOT m.after_k THEN t.{} END").format(column, column)
+
+
+def _content(contract: Contract) -> sql.Composable:
+    """What makes two staged rows of a key differ: two deletions never do, whatever else they say."""
+    names = [c.name for c in contract.stored]
+    if contract.marker is None:
+        return columns(names, "s")
+    gone = deletes(contract, "s")
+    cells = (
+        sql.SQL("CASE WHEN NOT {} THEN {} END").format(gone, sql.Identifier("s", name)) for name in names
+    )
+    return _list([gone, *cells])
+
+
+def _pairs(names: Iterable[str], alias: str) -> sql.Composable:
+    return _list(sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier(alias, name)) for name in names)
 
 
 def _list(items: Iterable[sql.Composable]) -> sql.Composable:

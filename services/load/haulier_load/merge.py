@@ -137,7 +137,7 @@ class Merge(ABC):
         self._execute("keep_winners")
 
     def _judge_unique(self) -> None:
-        for column in self.contract.columns:
+        for column in self.contract.stored:
             if column.unique and self.contract.key != (column.name,):
                 self._execute("not_unique", column=column.name)
                 self._reject("unique", column.name, _NOT_UNIQUE.format(column=column.name))
@@ -176,7 +176,7 @@ class Merge(ABC):
 
     @property
     def _values(self) -> dict[str, object]:
-        content = self.content
+        content, marker = self.content, self.contract.marker
         return {
             "target": self.contract.target,
             "run_id": content.run_id,
@@ -184,6 +184,7 @@ class Merge(ABC):
             "instance": content.instance,
             "generation": content.generation,
             "ordered": content.ordered,
+            "deletes": list(marker.deletes or ()) if marker else [],
         }
 
     def _parts(self, column: str | None = None) -> dict[str, sql.Composable]:

@@ -31,7 +31,7 @@ CREATE TEMP TABLE {verdict_name} ON COMMIT DROP AS
 WITH repeated AS (
     SELECT {key} FROM {stage} GROUP BY {key} HAVING count(*) > 1
 ), rows AS (
-    SELECT s.ctid AS id, {s_key}, s._haulier_delivery, ROW({s_content}) AS content,
+    SELECT s.ctid AS id, {s_key}, s._haulier_delivery, ROW({s_content}) AS content, {s_deletes} AS deletes,
            {top_in_delivery} AS top, {s_version_list}, d.instance, d.logical_name
     FROM {stage} s JOIN repeated USING ({key}) JOIN haulier.delivery d ON d.delivery_id = s._haulier_delivery
 ), conflicts AS (
@@ -41,7 +41,7 @@ WITH repeated AS (
     SELECT r.id, r.content, c._haulier_delivery IS NOT NULL AS conflict,
            row_number() OVER w AS place, first_value(r.content) OVER w AS winner
     FROM rows r LEFT JOIN conflicts c USING ({key}, _haulier_delivery)
-    WINDOW w AS (PARTITION BY {r_key}, c._haulier_delivery IS NOT NULL
+    WINDOW w AS (PARTITION BY {r_key}, {r_side} c._haulier_delivery IS NOT NULL
                  ORDER BY {r_version_desc}, r.instance DESC, r.logical_name DESC)
 )
 SELECT id, CASE WHEN conflict THEN 'conflict' WHEN place = 1 THEN 'winner'
@@ -65,9 +65,9 @@ DELETE FROM {stage} s USING {verdict} v WHERE s.ctid = v.id AND v.fate <> 'winne
 -- name: not_unique
 -- Rows whose value of a unique column another key has, in the stage or in the target; who has it keeps it.
 DELETE FROM {stage} s
-WHERE s.{column} IS NOT NULL
+WHERE s.{column} IS NOT NULL AND NOT {s_deletes}
   AND NOT EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND NOT {other_key} AND {staying}) AND (
-    EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid)
+    EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid AND NOT {o_deletes})
     OR EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND {other_key} AND {staying}))
 RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
 
@@ -75,11 +75,8 @@ RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
 -- Staged rows whose key the target has: is the staged one newer, is it other, is it the very same delivery again.
 CREATE TEMP TABLE {matched_name} ON COMMIT DROP AS
 SELECT s.ctid AS id, t.ctid AS tid,
-       ROW({s_version}) > ROW({t_version})
-       OR (ROW({s_version}) = ROW({t_version}) AND s._haulier_delivery <> t._haulier_delivery
-           AND (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = s._haulier_delivery)
-             > (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = t._haulier_delivery)) AS newer,
-       ROW({s_version}) = ROW({t_version}) AND s._haulier_delivery = t._haulier_delivery AS same,
+       {s_newer_than_t} AS newer,
+       {s_same_as_t} AS same,
        ROW({s_stored}) IS DISTINCT FROM ROW({t_stored}) AS other
 FROM {stage_versioned} s JOIN {target} t ON {same_key} AND {staying}
 

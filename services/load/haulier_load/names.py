@@ -25,10 +25,12 @@ SYSTEM_COMMENTS: dict[str, str] = {
     "_haulier_generation": "Generation of the run.",
     "_haulier_ordered": "End of the run's interval: without an ordering column, the later one is the newer row.",
 }
+DELETED_AT_COMMENT = "Since when its source says that it is deleted: the end of that run's interval."
 
 STAGE = sql.Identifier("pg_temp", "haulier_stage")
 VERDICT = sql.Identifier("pg_temp", "haulier_verdict")
 MATCHED = sql.Identifier("pg_temp", "haulier_matched")
+FATE = sql.Identifier("pg_temp", "haulier_fate")
 #: Stands in for a target that does not exist yet.
 ABSENT = sql.Identifier("pg_temp", "haulier_absent")
 
@@ -37,9 +39,15 @@ def target_name(contract: Contract) -> sql.Composable:
     return sql.Identifier(contract.schema, contract.table)
 
 
+def own_columns(contract: Contract) -> dict[str, tuple[str, str]]:
+    """name -> (PostgreSQL type, comment) of columns that the contract asks for and load fills."""
+    return {contract.deleted_at: ("timestamptz", DELETED_AT_COMMENT)} if contract.deleted_at else {}
+
+
 def target_columns(contract: Contract) -> dict[str, str]:
     """name -> PostgreSQL type of all that a target has, in its order."""
-    return {column.name: column.pg_type for column in contract.columns} | SYSTEM_COLUMNS
+    own = {name: pg_type for name, (pg_type, _) in own_columns(contract).items()}
+    return {column.name: column.pg_type for column in contract.stored} | own | SYSTEM_COLUMNS
 
 
 def columns(names: Iterable[str], alias: str | None = None) -> sql.Composable:

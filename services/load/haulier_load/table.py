@@ -14,7 +14,7 @@ from haulier.ledger.queries import queries
 from haulier.logs import log
 from haulier.manifest import Manifest
 from haulier.settings import Settings
-from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS
+from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS, own_columns, target_columns
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -38,7 +38,7 @@ def live_columns(cursor: Cursor, contract: Contract) -> dict[str, str]:
 
 def check_live(contract: Contract, live: dict[str, str]) -> None:
     """Raises `DefinitionError` naming every column where the table is not what the contract says."""
-    wanted = {column.name: _normal(column.pg_type) for column in contract.columns} | SYSTEM_COLUMNS
+    wanted = {name: _normal(pg_type) for name, pg_type in target_columns(contract).items()}
     problems = []
     for name, pg_type in wanted.items():
         if name not in live:
@@ -112,7 +112,11 @@ def _table(contract: Contract) -> sqlalchemy.Table:
             sa.Column(
                 c.name, _type(c.pg_type), nullable=_nullable(contract, c), comment=c.description or None
             )
-            for c in contract.columns
+            for c in contract.stored
+        ),
+        *(
+            sa.Column(name, _type(pg_type), comment=comment)
+            for name, (pg_type, comment) in own_columns(contract).items()
         ),
         *(
             sa.Column(name, _type(pg_type), nullable=False, comment=SYSTEM_COMMENTS[name])
@@ -123,7 +127,7 @@ def _table(contract: Contract) -> sqlalchemy.Table:
             if contract.key
             else []
         ),
-        *(sa.UniqueConstraint(c.name) for c in contract.columns if c.unique and contract.key != (c.name,)),
+        *(sa.UniqueConstraint(c.name) for c in contract.stored if c.unique and contract.key != (c.name,)),
         schema=contract.schema,
         comment=contract.description or None,
     )

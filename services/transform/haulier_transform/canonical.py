@@ -22,6 +22,7 @@ from haulier_transform.header import Header, match
 from haulier_transform.judging import Finding, Judge
 from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
 from haulier_transform.reshape import unpivot
+from haulier_transform.rules import one_of
 
 if TYPE_CHECKING:
     from haulier_transform.functions import Functions
@@ -81,6 +82,8 @@ class Canonical:
         self._unpivot = definition.transform.unpivot
         self._reshapes = self._unpivot is not None or definition.transform.reshape
         self._judges = {column.name: Judge(column, definition.transform) for column in contract.columns}
+        marker = contract.marker
+        self._marks = one_of(marker, marker.deletes or ()) if marker else None
         self._schema = rows.canonical_schema(contract)
         self._labels = self._typed_labels()
         self._headers: dict[tuple[str, ...], Header] = {}
@@ -101,9 +104,8 @@ class Canonical:
         merged = np.zeros(0, dtype=np.int64)
         if self._functions is not None and len(outputs.source):
             outputs, merged = self._applied(self._functions, text, outputs, rejects, flags, filtered)
-        for judge in self._judges.values():
-            values = outputs.columns[judge.column.name]
-            flags.add(judge.implausible(values), outputs.source, outputs.output)
+        odd = {name: judge.implausible(outputs.columns[name]) for name, judge in self._judges.items()}
+        flags.add(self._waived(odd, self._deletions(outputs.columns)), outputs.source, outputs.output)
         if self._replayed:
             self._spread(rejects, delivery, row)
             outputs = outputs.taken(
@@ -147,14 +149,21 @@ class Canonical:
         count = text.num_rows
         whole = np.full(count, WHOLE, dtype=np.int64)
         everything = np.arange(count, dtype=np.int64)
-        judged, problems = {}, list[Finding]()
+        judged = {}
         for name, judge in self._judges.items():
             if judge.column.derived or name in self._labels or self._is_unpivoted(name):
                 continue
             place = header.columns.get(name)
             judged[name] = judge.missing(count) if place is None else judge.cells(text.column(place))
-            problems += judged[name].problems
-            flags.add(judged[name].flags, everything, whole)
+        marker = self._contract.marker
+        marked = (
+            {marker.name: judged[marker.name].take(everything)} if marker and marker.name in judged else {}
+        )
+        deletions = self._deletions(marked)
+        flags.add(
+            self._waived({name: one.flags for name, one in judged.items()}, deletions), everything, whole
+        )
+        problems = self._waived({name: one.problems for name, one in judged.items()}, deletions)
         keep = beside(count, rejects.add(problems, everything, whole))
         if self._unpivot is None:
             source = keep
@@ -208,9 +217,25 @@ class Canonical:
             filtered[reason] += count
         outputs = Outputs(source=applied.source, output=applied.output, columns=applied.columns)
         outputs = outputs.taken(np.lexsort((outputs.output, outputs.source)))
-        problems = [one for name, judge in self._judges.items() for one in judge.typed(outputs.columns[name])]
+        broken = {name: judge.typed(outputs.columns[name]) for name, judge in self._judges.items()}
+        problems = self._waived(broken, self._deletions(outputs.columns))
         bad = rejects.add(problems, outputs.source, outputs.output)
         return outputs.without(bad), applied.merged
+
+    def _deletions(self, columns: Mapping[str, Array]) -> Mask | None:
+        """Which rows only say that a key is gone; ``None``: none can."""
+        marker = self._contract.marker
+        if self._marks is None or marker is None or marker.name not in columns:
+            return None
+        return self._marks(columns[marker.name])
+
+    def _waived(self, findings: Mapping[str, Sequence[Finding]], deletions: Mask | None) -> list[Finding]:
+        """Findings by column, without those about what a deletion need not say."""
+        return [
+            finding if deletions is None or name in self._contract.identifying else finding.beside(deletions)
+            for name, found in findings.items()
+            for finding in found
+        ]
 
     def _spread(self, rejects: Rejects, delivery: NDArray[np.int32], row: NDArray[np.int64]) -> None:
         """In a replay of single outputs, a broken source row fails each of those that were asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,11 @@ class Finding:
     at: Positions
     which: NDArray[np.int64]
     messages: Sequence[str]
+
+    def beside(self, mask: Mask) -> Finding:
+        """The same about the rows outside the mask only."""
+        kept = ~mask[self.at]
+        return replace(self, at=self.at[kept], which=self.which[kept])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -77,6 +77,12 @@ class Rules:
     def implausible(self, values: Array) -> Iterator[Wrong]:
         """Which values are outside the soft limits."""
         return _applied(self._soft, values)
+
+
+def one_of(column: Column, listed: Iterable[str]) -> Callable[[Array], Mask]:
+    """Typed values -> which of them are in a list as a contract writes it; null is not."""
+    allowed = _typed(column, list(listed), "listed value")
+    return lambda values: valid_of(values) & _is_in(values, allowed)
 
 
 def _applied(some: tuple[_Rule, ...], values: Array) -> Iterator[Wrong]:

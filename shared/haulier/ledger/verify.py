@@ -56,6 +56,7 @@ def verify(
         values = {"target": target}
         for invariant, name in (
             ("I1", "i1_accounts"),
+            ("I2", "i2_tombstones"),
             ("I5", "i5_never_fall"),
             ("I7", "i7_rejects"),
             ("I8", "i8_chain"),

@@ -55,8 +55,20 @@ GROUP BY t._haulier_load, t._haulier_delivery
 -- A table that holds more or fewer rows than the ledger's loads left there.
 SELECT 'table ' || %(target)s, format('holds %%s rows; the ledger left %%s', found.n, expected.n)
 FROM (SELECT count(*) AS n FROM {table}) found,
-     (SELECT coalesce(sum(inserted - removed - deleted), 0) AS n FROM haulier.load WHERE target = %(target)s) expected
+     (SELECT (SELECT coalesce(sum(inserted), 0) FROM haulier.load WHERE target = %(target)s)
+           - (SELECT count(*) FROM haulier.history WHERE target = %(target)s AND operation <> 'update') AS n) expected
 WHERE found.n <> expected.n
+
+-- name: i2_tombstones
+-- Deletions whose load or delivery the ledger does not know as theirs.
+SELECT format('tombstone %%s of %%s', k.key, k.target), format('names load %%s and delivery %%s, which the ledger does not know '
+              'together', k.load_id, k.delivery_id)
+FROM haulier.tombstone k
+WHERE (%(target)s::text IS NULL OR k.target = %(target)s)
+  AND NOT EXISTS (
+    SELECT FROM haulier.load l JOIN haulier.generation_delivery g USING (run_id, generation)
+    WHERE l.load_id = k.load_id AND l.target = k.target AND l.outcome = 'loaded' AND g.delivery_id = k.delivery_id
+      AND l.generation = k.generation)
 
 -- name: i5_never_fall
 -- Loads that came after a later generation or fence of the same run.

@@ -20,10 +20,14 @@ CUSTOM_PROPERTIES: dict[str, dict[str, str]] = {
         "formats": "List of formats (`strptime`, or `iso`) tried in order; in place of the option `format`.",
         "softMinimum": "Below it the row enters and is flagged.",
         "softMaximum": "Above it the row enters and is flagged.",
+        "deletes": "List of values that say: the row with this key is gone in its source. The column is read and not "
+        "stored; such a row needs its key, the ordering column and this one, and no other.",
         "howToFix": "What the sender can do about a value that breaks a rule; in reject reports.",
     },
     "table": {
         "ordering": "Column whose greater value is the newer row; without one, the later interval is newer.",
+        "deletedAt": "Column of the table that says since when a row is deleted in its source (`timestamptz`): the row "
+        "stays. Without it, a deleted row leaves the table and its history keeps it.",
     },
 }
 #: logicalType -> the options Haulier enforces.
@@ -43,6 +47,7 @@ _OPTION_NAMES = tuple(
     zip(LogicalTypeOptions.__struct_fields__, LogicalTypeOptions.__struct_encode_fields__, strict=True)
 )
 _DATED = ("date", "timestamp", "time")
+_UNLISTED = ("object", "array")
 _INTEGERS = {"i16": "smallint", "i32": "integer", "i64": "bigint"}
 _APPROVED = (None, "approved", "active")
 _ELSEWHERE = {
@@ -118,6 +123,7 @@ class ColumnReader:
             aliases=self._aliases(name),
             how_to_fix=self._text(custom.get("howToFix")),
             classification=written.classification,
+            deletes=self._deletes(custom.get("deletes"), logical, pg_type),
             **limits,
         )
 
@@ -270,11 +276,32 @@ class ColumnReader:
                 self.problems.append(Problem(trail, reason))
         return formats
 
+    def _deletes(self, given: tuple[Any, Trail] | None, logical: str, pg_type: str) -> tuple[str, ...] | None:
+        if given is None:
+            return None
+        value, trail = given
+        if not isinstance(value, list) or not value:
+            self.problems.append(Problem(trail, f"{quoted(value)} is not a list of values; write [D]"))
+            return None
+        if logical in _UNLISTED:
+            self.problems.append(Problem(trail, f"{logical} values cannot be listed"))
+            return None
+        if self._written.primary_key:
+            self.problems.append(Problem(trail, "stands on a key column, which says which row is gone", " "))
+        found: list[str] = []
+        for index, one in enumerate(value):
+            one = Decimal(repr(one)) if isinstance(one, float) else one
+            try:
+                found.append(text_of(literal(one, logical, pg_type)))
+            except ValueError as exc:
+                self.problems.append(Problem((*trail, index), str(exc)))
+        return tuple(found)
+
     def _enum(self, logical: str, pg_type: str) -> tuple[str, ...] | None:
         written = self._written.enum
         if written is None:
             return None
-        if logical in ("object", "array"):
+        if logical in _UNLISTED:
             self._refuse(f"{logical} values cannot be listed", "enum")
             return None
         if not written:

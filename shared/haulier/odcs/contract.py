@@ -76,6 +76,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
     columns = _columns(table, here, problems)
     given = custom_properties(table.custom_properties, "table", here, problems)
     ordering = _ordering(given.get("ordering"), columns, problems)
+    deleted_at = _deletions(given.get("deletedAt"), columns, here, problems)
     latency = _latency(document, problems)
     if problems:
         return None, problems
@@ -88,6 +89,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
         description=table.description or purpose or "",
         columns=tuple(columns),
         ordering=ordering,
+        deleted_at=deleted_at,
         latency_seconds=latency,
     )
     return contract, []
@@ -253,6 +255,35 @@ def _ordering(
         problems.append(
             Problem(trail, f"{quoted(value)} is in the primary key, so it is equal wherever it is compared")
         )
+    if column.deletes is not None:
+        problems.append(Problem(trail, f"{quoted(value)} says which rows are gone, so it is not stored"))
     if column.pg_type in _UNORDERED:
         problems.append(Problem(trail, f"{quoted(value)} is {column.pg_type}, which has no newer and older"))
+    return value
+
+
+def _deletions(
+    written: tuple[Any, Trail] | None, columns: list[Column], here: Trail, problems: list[Problem]
+) -> str | None:
+    """What deletions need beside the column that marks them; the name of the table's own column, if any."""
+    markers = [column.name for column in columns if column.deletes is not None]
+    if len(markers) > 1:
+        text = f"{listed(markers, 'and')} all have deletes; one column says which rows are gone"
+        problems.append(Problem((*here, "properties"), text))
+    if markers and not any(column.key_position for column in columns):
+        text = (
+            f"{quoted(markers[0])} has deletes and no column is primaryKey, so nobody knows which row is gone"
+        )
+        problems.append(Problem((*here, "properties"), text))
+    if written is None:
+        return None
+    value, trail = written
+    if not markers:
+        problems.append(Problem(trail, "has no column with deletes to fill it", " "))
+    if not isinstance(value, str):
+        problems.append(Problem(trail, f"{quoted(value)} is not the name of a column"))
+        return None
+    if value.casefold() in {column.name.casefold() for column in columns}:
+        problems.append(Problem(trail, f"{quoted(value)} is a column that is read; choose another name"))
+    problems += _identifier(value, trail, is_column=True)
     return value

@@ -365,7 +365,7 @@ class Property(_Element, frozen=True, kw_only=True):
     #: How it is computed. With it, the column is filled by the pipeline's functions and not read from
     #: the source.
     transform_logic: str | None = None
-    #: `nullValues`, `formats`, `softMinimum`, `softMaximum`, `howToFix`; the rest is left to others.
+    #: `nullValues`, `formats`, `softMinimum`, `softMaximum`, `deletes`, `howToFix`; the rest is left to others.
     custom_properties: list[CustomProperty] | None = None
     semantic_type: str | None = None
     partitioned: bool | None = None
@@ -395,7 +395,7 @@ class SchemaObject(_Element, frozen=True, kw_only=True):
     description: str | None = None
     #: The columns, in their order.
     properties: list[Property] | None = None
-    #: `ordering`: the column whose greater value is the newer row.
+    #: `ordering`: the column whose greater value is the newer row. `deletedAt`: what becomes of deleted rows.
     custom_properties: list[CustomProperty] | None = None
     logical_type: Literal["object"] | None = None
     data_granularity_description: str | None = None

@@ -492,6 +492,26 @@ def test_an_upsert_without_a_primary_key_is_refused(write):
     assert resolve(write({"load.mode": "append"}, keyless))[1].key == ()
 
 
+MARKER = {
+    "name": "op",
+    "logicalType": "string",
+    "customProperties": [{"property": "deletes", "value": ["D"]}],
+}
+
+
+def test_what_never_deletes_is_refused_with_a_contract_that_does(write):
+    marked = {"schema.0.properties": [*CONTRACT["schema"][0]["properties"], MARKER]}
+
+    assert refusal(write({"load.mode": "append"}, marked)) == (
+        'pipelines/orders.yaml: load.mode: "append" never deletes, and op of contracts/orders.odcs.yaml has deletes; use "upsert"'
+    )
+    unpivot = {"columns": {"a": "x"}, "names_to": "kind", "values_to": "note"}
+    assert (
+        "transform.unpivot makes several rows of one, and op of contracts/orders.odcs.yaml has deletes"
+        in refusal(write({"transform.unpivot": unpivot}, marked))
+    )
+
+
 def test_a_problem_written_in_an_override_is_named_there(write):
     folder = write({"instances.south.transform.time_zone": "Europe/Berln"})
 

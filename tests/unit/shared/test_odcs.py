@@ -571,8 +571,9 @@ def test_every_custom_property_haulier_knows_is_tested_here():
         "softMinimum",
         "softMaximum",
         "howToFix",
+        "deletes",
     }
-    assert set(CUSTOM_PROPERTIES["table"]) == {"ordering"}
+    assert set(CUSTOM_PROPERTIES["table"]) == {"ordering", "deletedAt"}
 
 
 @pytest.mark.parametrize(
@@ -663,6 +664,58 @@ def test_an_ordering_column_that_orders_nothing_is_refused(load, ordering, writt
         load(changed, table={"customProperties": custom(ordering=ordering)})
 
     assert f"schema[things].customProperties[ordering].value: {message}" in str(refused.value)
+
+
+def marking(values, **written):
+    return {"name": "op", "logicalType": "string", "customProperties": custom(deletes=values), **written}
+
+
+def test_a_column_that_marks_deletions_is_read_and_not_stored(load):
+    contract = load(
+        keyed("a", primaryKey=True),
+        marking(["D", "X"]),
+        table={"customProperties": custom(deletedAt="gone_at")},
+    )
+
+    assert contract.marker.deletes == ("D", "X")
+    assert [c.name for c in contract.stored] == ["thing", "a"]
+    assert contract.identifying == {"thing", "a", "op"}
+    assert contract.deleted_at == "gone_at"
+
+
+def test_deletions_are_marked_by_values_of_the_columns_own_type(load):
+    key = keyed("a", primaryKey=True)
+
+    assert load(key, marking([True], logicalType="boolean")).marker.deletes == ("true",)
+    assert load(key, marking([0], logicalType="integer")).marker.deletes == ("0",)
+
+
+@pytest.mark.parametrize(
+    ("columns", "table", "message"),
+    [
+        ([marking("D")], {}, 'properties[op].customProperties[deletes].value: "D" is not a list of values'),
+        ([marking([])], {}, "customProperties[deletes].value: [] is not a list of values"),
+        ([marking([3])], {}, "customProperties[deletes].value[0]: 3 is a number to YAML"),
+        ([marking([{}], logicalType="object")], {}, "object values cannot be listed"),
+        ([marking(["D"], primaryKey=True)], {}, "stands on a key column, which says which row is gone"),
+        ([marking(["D"]), marking(["D"], name="op2")], {}, '"op" and "op2" all have deletes'),
+        ([marking(["D"], required=True)], {"ordering": "op"}, '"op" says which rows are gone, so it is not stored'),
+        ([marking(["D"])], {"deletedAt": 3}, "3 is not the name of a column"),
+        ([marking(["D"])], {"deletedAt": "Thing"}, '"Thing" is a column that is read; choose another name'),
+        ([marking(["D"])], {"deletedAt": "xmin"}, '"xmin" is a column every table of PostgreSQL has'),
+        ([], {"deletedAt": "gone"}, "customProperties[deletedAt].value has no column with deletes to fill it"),
+    ],
+)  # fmt: skip
+def test_deletions_nobody_could_carry_out_are_refused(load, columns, table, message):
+    with pytest.raises(DefinitionError) as refused:
+        load(*columns, table={"customProperties": custom(**table)} if table else {})
+
+    assert message in str(refused.value)
+
+
+def test_deletions_without_a_key_are_refused(load):
+    with pytest.raises(DefinitionError, match='"op" has deletes and no column is primaryKey'):
+        load(table={"properties": [keyed("a"), marking(["D"])]})
 
 
 def test_a_bare_table_takes_the_schema_of_the_postgresql_server(load):

@@ -199,3 +199,36 @@ def test_nor_does_what_an_unpivot_writes(given: list[tuple[Any, ...]], batch_row
     batches = [table.slice(start, batch_rows) for start in range(0, len(given), batch_rows)]
 
     assert gathered([canonical.batch(one) for one in batches]) == gathered([canonical.batch(table)])
+
+
+DELETIONS = [*COLUMNS, column("op", enum=("U", "D"), deletes=("D",), required=True)]
+
+
+def test_a_deletion_needs_its_key_and_no_other_value() -> None:
+    header = [*HEADER, "op"]
+    cells = [
+        ["S1", "", "-9", "far too long", "D"],
+        ["S2", "", "1", "", "U"],
+        ["oh", "2026-01-05", "1", "", "D"],
+        ["S4", "2026-01-05", "60", "", "U"],
+        ["S5", "2026-01-05", "60", "", "D"],
+        ["S6", "2026-01-05", "1", "", "?"],
+    ]
+    result = transformed(header, cells, DELETIONS)
+
+    assert values(result, "_haulier_row", "subject", "op") == [(2, "S1", "D"), (5, "S4", "U"), (6, "S5", "D")]
+    assert problems(result) == [
+        (3, -1, [("required", "visit")]),
+        (4, -1, [("pattern", "subject")]),
+        (7, -1, [("enum", "op")]),
+    ]
+    assert result.flags.source.tolist() == [3]
+    assert result.canonical.schema.field("visit").nullable
+    assert not result.canonical.schema.field("subject").nullable
+
+
+def test_a_header_without_the_columns_a_deletion_need_not_fill_still_deletes() -> None:
+    result = transformed(["subject", "op"], [["S1", "D"], ["S2", "U"]], DELETIONS)
+
+    assert values(result, "subject", "visit") == [("S1", None)]
+    assert [found for _, _, found in problems(result)] == [[("required", "visit")]]

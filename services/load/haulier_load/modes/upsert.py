@@ -1,4 +1,4 @@
-"""`upsert`: the newest version of each key; an older one never changes a row."""
+"""`upsert`: the newest version of each key; an older one never changes a row nor brings back a deleted one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar
 from psycopg2 import sql
 
 from haulier.ledger.queries import queries
+from haulier_load.fragments import going, of_deletions
 from haulier_load.merge import Merge
 from haulier_load.names import MATCHED
 
@@ -18,14 +19,23 @@ class Upsert(Merge):
     statements: ClassVar[Mapping[str, str]] = {
         **Merge.statements,
         **queries("haulier_load.modes", "upsert.sql"),
+        **queries("haulier_load.modes", "deletions.sql"),
     }
 
+    #: Whether deletions have to be thought of: staged ones, or tombstones of earlier ones.
+    _mortal: bool = field(default=False, init=False)
     _matched: int = field(default=0, init=False)
     #: Matched rows that get a new stamp: changed ones and equal ones.
     _newer: int = field(default=0, init=False)
 
     def apply(self, load_id: int) -> None:
         values = {"load_id": load_id}
+        stays = self.contract.deleted_at is not None
+        if self._mortal:
+            self._execute("bury", values)
+        if self.account.deleted and not stays:
+            self._execute("remove_deleted", values)
+            self._expect("delete", self.account.deleted)
         if self.account.updated:
             self._execute("keep_history", values)
             self._expect("keep the history of", self.account.updated)
@@ -33,11 +43,19 @@ class Upsert(Merge):
             self._execute("update", values)
             self._expect("update", self._newer)
         if self.account.inserted:
-            self._execute("insert", values)
+            self._execute("insert_fated" if self._mortal else "insert", values)
             self._expect("insert", self.account.inserted)
+        if self._mortal and stays:
+            self._execute("keep_marked", values)
+            self._expect("mark", self.account.deleted)
+            self._execute("mark")
 
     def _judge_against_target(self) -> None:
         self._judge_unique()
+        self._mortal = self.contract.marker is not None or bool(self._count("any_tombstone"))
+        if self._mortal:
+            self._judge_fates()
+            return
         staged = self._count("count")
         self._execute("match")
         self._execute("count_matched")
@@ -45,6 +63,27 @@ class Upsert(Merge):
         self.account.superseded += superseded
         self._newer = self._count("count_newer")
         self.account.inserted = staged - self._matched
+
+    def _judge_fates(self) -> None:
+        self._execute("judge_fates")
+        self._execute("count_fates")
+        fates = dict(self.cursor.fetchall())
+        self.account.inserted = fates.get("inserted", 0)
+        self.account.updated = fates.get("updated", 0)
+        self.account.unchanged = fates.get("unchanged", 0)
+        self.account.deleted = fates.get("deleted", 0)
+        self.account.superseded += fates.get("superseded", 0)
+        self._newer = self._count("count_newer")
+
+    def _parts(self, column: str | None = None) -> dict[str, sql.Composable]:
+        parts = super()._parts(column)
+        return {**parts, **of_deletions(self.contract)} if self._mortal else parts
+
+    @property
+    def _staying(self) -> sql.Composable:
+        if self.contract.marker is None or self.contract.deleted_at:
+            return super()._staying
+        return sql.SQL("NOT {}").format(going(self.contract, self.stage))
 
     @property
     def _entering(self) -> sql.Composable:

@@ -6,7 +6,7 @@ FROM {matched}
 
 -- name: count_newer
 -- Matched rows that are newer, equal ones with them: each gets a new stamp.
-SELECT count(*) FROM {matched} WHERE newer
+SELECT count(*) FROM {matched} m WHERE m.newer
 
 -- name: keep_history
 -- Every row that is about to change, whole.
