@@ -192,6 +192,20 @@ def test_a_wrong_definition_is_told_and_stops_the_instance(fresh: Hauled, tmp_pa
     assert any("upsrt" in one["text"] for one in checked["checked"] if not one["ok"])
 
 
+def test_check_finds_nothing_well_where_there_is_no_pipeline(hauled: Hauled, tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    nowhere = Hauled(
+        environ={**hauled.environ, "HAULIER_DEFINITIONS": str(tmp_path)},
+        database=hauled.database,
+        home=hauled.home,
+    )
+    checked = nowhere.json("check", code=2)
+
+    assert [one["text"] for one in checked["checked"] if one["subject"] == "definitions"] == [
+        f"there is no pipeline in {tmp_path}/pipelines; HAULIER_DEFINITIONS names the folder around it"
+    ]
+
+
 def test_check_finds_all_well(hauled: Hauled) -> None:
     document = hauled.json("check")
     assert document["ok"]

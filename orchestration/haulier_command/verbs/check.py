@@ -77,6 +77,10 @@ def _own(asked: Namespace, around: Surroundings) -> Iterator[Found]:
                 from datetime import UTC, datetime
 
                 ticks(one.schedule, datetime(2026, 1, 1, tzinfo=UTC))
+        if not instances:
+            raise DefinitionError(
+                f"there is no pipeline in {settings.definitions / 'pipelines'}; HAULIER_DEFINITIONS names the folder around it"
+            )
         pipelines = len({one.pipeline for one in instances})
         count = f"{counted(pipelines, 'pipeline')}, {counted(len(instances), 'instance')}"
         text = f"{count} in {settings.definitions}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from haulier.contracts import Contract
 from haulier.definitions import Transform
 from haulier.errors import DefinitionError
 from haulier_transform.arrays import quoted
+
+#: What files called CSV are divided by, the frequent ones first.
+_DELIMITERS = (";", ",", "\t", "|")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +28,18 @@ class Header:
     unknown: tuple[str, ...]
     #: Columns of the header that the pipeline computes itself.
     computed: tuple[str, ...]
+    #: Of a header that is one unknown cell: what would divide it into columns that are known.
+    delimiter: str | None = None
 
     def notes(self, delivery: str) -> Iterator[str]:
         """What a person should know about this delivery's header."""
         if not self.columns and not self.unpivoted:
             # Without a header its names would be the first row's values: they are not repeated here.
-            yield f"no column in {delivery} is in the contract; has it a header?"
+            if self.delimiter:
+                found = f"its cells seem to be divided by {self.delimiter!r}: see source.csv.delimiter"
+                yield f"no column in {delivery} is in the contract; {found}"
+            else:
+                yield f"no column in {delivery} is in the contract; has it a header?"
             return
         for name in self.unknown:
             yield f"new column {_shown(name)} in {delivery}: not in the contract, not loaded"
@@ -45,6 +54,21 @@ def match(names: Sequence[str], contract: Contract, transform: Transform) -> Hea
 
     Raises `DefinitionError` when two columns of the header claim one column of the contract.
     """
+    matched = _matched(names, contract, transform)
+    if matched.columns or matched.unpivoted or len(names) != 1:
+        return matched
+    for delimiter in _DELIMITERS:
+        divided = names[0].split(delimiter)
+        try:
+            other = _matched(divided, contract, transform) if len(divided) > 1 else matched
+        except DefinitionError:
+            continue
+        if other.columns or other.unpivoted:
+            return replace(matched, delimiter=delimiter)
+    return matched
+
+
+def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> Header:
     places: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         places.setdefault(_folded(name), []).append(number)

@@ -68,6 +68,20 @@ def test_a_file_without_a_header_does_not_get_its_first_row_into_a_note() -> Non
     assert notes == ["no column in labs_1.csv is in the contract; has it a header?"]
 
 
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+def test_a_header_that_another_delimiter_would_divide_says_so(delimiter: str) -> None:
+    (note,) = matched([delimiter.join(("Patient", "result", "device"))]).notes("labs_1.csv")
+
+    assert note == (
+        f"no column in labs_1.csv is in the contract; its cells seem to be divided by {delimiter!r}: "
+        "see source.csv.delimiter"
+    )
+
+
+def test_a_single_column_that_no_delimiter_makes_known_may_lack_a_header() -> None:
+    assert matched(["Jane;Doe"]).delimiter is None
+
+
 def test_names_in_notes_are_short_and_on_one_line() -> None:
     (note,) = [
         n for n in matched(["subject", "result", "a\n" + "b" * 500]).notes("f.csv") if n.startswith("new")
