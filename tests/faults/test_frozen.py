@@ -101,9 +101,9 @@ def test_frozen_while_copying(here):
         stderr=subprocess.PIPE,
     )
     wait_for(
-        lambda: here.database.rows("SELECT count(*) FROM pg_stat_progress_copy WHERE bytes_processed > 0")[0][
-            0
-        ]
+        lambda: here.database.rows(
+            "SELECT count(*) FROM pg_stat_progress_copy WHERE datname = current_database() AND bytes_processed > 0"
+        )[0][0]
     )
     frozen.send_signal(signal.SIGSTOP)
     try:

@@ -19,6 +19,7 @@ from haulier.exchange import ObjectMissing, open_exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.task import Task
+from haulier_load import sharded
 
 ROWS, BATCH_ROWS, SHARD_ROWS = 4_000, 500, 1_000
 SHARDS = (1, 2, 3, 4)
@@ -241,7 +242,11 @@ def test_a_shard_frozen_while_copying_blocks_nobody(here):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    _until(lambda: here.database.rows("SELECT count(*) FROM pg_stat_progress_copy")[0][0])
+    _until(
+        lambda: here.database.rows(
+            "SELECT count(*) FROM pg_stat_progress_copy WHERE datname = current_database()"
+        )[0][0]
+    )
     frozen.send_signal(signal.SIGSTOP)
     try:
         code, result, said = run_cold(
@@ -256,6 +261,24 @@ def test_a_shard_frozen_while_copying_blocks_nobody(here):
 
     # It copied to its end and found its shard recorded.
     assert frozen.returncode == 0, log.decode()
+
+
+def test_a_shard_that_slept_until_its_run_was_loaded_finds_it_done(here, whole, monkeypatch):
+    """Its stage is gone by then, which is no fault of anybody's."""
+    do(here, "extract")
+    for shard in SHARDS:
+        do(here, "transform", shard)
+
+    def slept(*arguments):
+        monkeypatch.undo()
+        assert do(here, "load").outcome == "loaded"
+        return copied(*arguments)
+
+    copied = sharded._copied
+    monkeypatch.setattr(sharded, "_copied", slept)
+
+    assert do(here, "load", 1).outcome == "already done"
+    settled(here, whole)
 
 
 def _until(condition, seconds=20):

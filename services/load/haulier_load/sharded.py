@@ -11,7 +11,7 @@ import contextlib
 import psycopg2.errors
 from psycopg2 import sql
 
-from haulier.errors import DataError, FencedError, HaulierError
+from haulier.errors import DataError, FencedError, HaulierError, TransientError
 from haulier.exchange import Exchange
 from haulier.ledger.connection import Connection, Cursor, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
@@ -31,42 +31,61 @@ def stage_shard(connection: Connection, task: Task, exchange: Exchange, manifest
     No attempt waits for another: each copies rows that nobody sees, and the first to record its shard
     keeps them. Raises `FencedError` when the run has moved on to a newer generation.
     """
-    values = {"run_id": manifest.run_id, "generation": manifest.generation, "shard": task.shard}
-    stage = _stage_of(manifest)
-    done = Outcome(
-        outcome="already done",
-        generation=manifest.generation,
-        content=manifest.content,
-        counts={"shard": task.shard},
-        manifest=task.keys(manifest.content).manifest("transform"),
-    )
     with driver_errors():
-        with transaction(connection, task.settings) as cursor:
-            _own_or_stop(cursor, manifest, values)
-            if _is_settled(cursor, values):
-                return done
-            cursor.execute(_SQL["lock_stages"])
-            create_shared_stage(cursor, manifest.contract, stage)
-        with transaction(connection, task.settings, may_idle=True) as cursor:
-            parts = row_groups(exchange, manifest.parts)
-            rows = copy_rows(cursor, manifest.contract, manifest.deliveries, parts, stage, task.shard)
-            if rows != manifest.rows:
-                raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {rows}")
-            limit_idle(cursor, task.settings)
-            keys = [part.key for part in manifest.parts]
-            cursor.execute(
-                _SQL["record_shard"], {**values, "rows": rows, "parts": keys, "attempt": task.attempt}
-            )
-            if not cursor.rowcount:
-                connection.rollback()
-                return done
+        rows = None
+        if _prepared(connection, task, manifest):
+            try:
+                rows = _copied(connection, task, exchange, manifest)
+            except psycopg2.errors.UndefinedTable as exc:
+                # An attempt that slept until its run was loaded finds the stage gone.
+                if _prepared(connection, task, manifest):
+                    raise TransientError(
+                        f"the stage of run {manifest.run_id} was dropped while shard {task.shard} was on its way; try again"
+                    ) from exc
     return Outcome(
-        outcome="staged",
+        outcome="already done" if rows is None else "staged",
         generation=manifest.generation,
         content=manifest.content,
-        counts={"shard": task.shard, "staged": rows},
+        counts={"shard": task.shard, **({} if rows is None else {"staged": rows})},
         manifest=task.keys(manifest.content).manifest("transform"),
     )
+
+
+def _prepared(connection: Connection, task: Task, manifest: Manifest) -> bool:
+    """Have the run's stage; ``False``: the shard, or the whole run, is in PostgreSQL already."""
+    values = {"run_id": manifest.run_id, "generation": manifest.generation, "shard": task.shard}
+    with transaction(connection, task.settings) as cursor:
+        _own_or_stop(cursor, manifest, values)
+        cursor.execute(_SQL["is_settled"], values)
+        if (cursor.fetchone() or (False,))[0]:
+            return False
+        cursor.execute(_SQL["lock_stages"])
+        create_shared_stage(cursor, manifest.contract, _stage_of(manifest))
+    return True
+
+
+def _copied(connection: Connection, task: Task, exchange: Exchange, manifest: Manifest) -> int | None:
+    """The rows that count from here on; ``None``: another attempt was first, and these do not."""
+    stage = _stage_of(manifest)
+    with transaction(connection, task.settings, may_idle=True) as cursor:
+        parts = row_groups(exchange, manifest.parts)
+        rows = copy_rows(cursor, manifest.contract, manifest.deliveries, parts, stage, task.shard)
+        if rows != manifest.rows:
+            raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {rows}")
+        limit_idle(cursor, task.settings)
+        values = {
+            "run_id": manifest.run_id,
+            "generation": manifest.generation,
+            "shard": task.shard,
+            "rows": rows,
+            "parts": [part.key for part in manifest.parts],
+            "attempt": task.attempt,
+        }
+        cursor.execute(_SQL["record_shard"], values)
+        if not cursor.rowcount:
+            connection.rollback()
+            return None
+    return rows
 
 
 def staged_whole(cursor: Cursor, manifest: Manifest) -> sql.Identifier | None:
@@ -135,12 +154,6 @@ def _own_or_stop(cursor: Cursor, manifest: Manifest, values: dict[str, int | Non
         raise FencedError(
             f"run {manifest.run_id} is at generation {found[0]}; this task hauls {manifest.generation}"
         )
-
-
-def _is_settled(cursor: Cursor, values: dict[str, int | None]) -> bool:
-    """Whether the shard, or the whole run, is in PostgreSQL already."""
-    cursor.execute(_SQL["is_settled"], values)
-    return bool((cursor.fetchone() or (False,))[0])
 
 
 def _exists(cursor: Cursor, stage: sql.Identifier) -> bool:

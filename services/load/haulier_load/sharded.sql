@@ -29,9 +29,14 @@ SELECT {shard}, count(*) FROM {stage} GROUP BY 1
 
 -- name: settled_stages
 -- Stages nobody needs any more: their run was loaded, or has a newer generation.
-SELECT DISTINCT s.run_id, s.generation FROM haulier.staged_shard s JOIN haulier.run r USING (run_id)
-WHERE s.generation < r.generation
-   OR EXISTS (SELECT FROM haulier.load l WHERE l.run_id = s.run_id AND l.generation = s.generation AND l.kind = 'run')
+SELECT r.run_id, stage.generation
+FROM (SELECT (found[1])::bigint AS run_id, (found[2])::integer AS generation
+      FROM pg_class c CROSS JOIN LATERAL regexp_match(c.relname, '^run_(\d+)_g(\d+)$') AS found
+      WHERE c.relnamespace = 'haulier_stage'::regnamespace AND found IS NOT NULL) AS stage
+JOIN haulier.run r USING (run_id)
+WHERE stage.generation < r.generation
+   OR EXISTS (SELECT FROM haulier.load l
+              WHERE l.run_id = r.run_id AND l.generation = stage.generation AND l.kind = 'run')
 
 -- name: forget_shards
 -- With its stage, what was recorded of it goes.
