@@ -137,7 +137,7 @@ class Screen:
         elif self._out.isatty():
             self._show_styled(blocks)
         else:
-            self._out.write("\n".join(_plain(block) for block in blocks))
+            self._out.write("\n".join(plain(block) for block in blocks))
         self._out.flush()
 
     def show_file(self, text: str) -> None:
@@ -230,7 +230,8 @@ def _styled(value: object, column: Column) -> Text:
     return text
 
 
-def _plain(block: Block) -> str:
+def plain(block: Block) -> str:
+    """Whole lines, aligned, without a colour."""
     title = [clean(block.title)] if block.title else []
     if isinstance(block, Facts):
         width = max((len(name) for name, _ in block.known), default=0)

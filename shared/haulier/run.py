@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from haulier.errors import Cancelled, HaulierError
 
 if TYPE_CHECKING:
+    from haulier.interval import Interval
     from haulier.settings import Settings
     from haulier.task import Outcome, Task
+
+    RunName = tuple[str, str, Interval]
 
 
 # No dataclass: that module takes 10 ms to import, a quarter of what `--help` takes.
@@ -32,8 +35,11 @@ class Program(NamedTuple):
     check: Callable[[str | None, str | None, Settings], list[tuple[str, str]]]
     #: JSON Schema of what the step accepts.
     spec: Callable[[], dict[str, Any]]
-    #: Violations of the ledger's promises, as (invariant, subject, problem); load alone knows the tables.
-    verify: Callable[[bool, Settings], list[tuple[str, str, str]]] | None = None
+    #: Deeply or not, of one run (pipeline, instance, interval) or all: the violations of the ledger's promises
+    #: as (invariant, subject, problem), and the run in figures. Load alone knows the tables.
+    verify: (
+        Callable[[bool, RunName | None, Settings], tuple[list[tuple[str, str, str]], dict[str, Any]]] | None
+    ) = None
 
 
 def main(program: Program, argv: Sequence[str] | None = None) -> int:
@@ -47,7 +53,7 @@ def main(program: Program, argv: Sequence[str] | None = None) -> int:
         if arguments.verb == "check":
             return _check(program, arguments, os.environ)
         if arguments.verb == "verify":
-            return _verify(program, arguments.deep, os.environ)
+            return _verify(program, arguments, os.environ)
         return _task(program, arguments, os.environ)
     except HaulierError as exc:
         from haulier.logs import log
@@ -126,19 +132,44 @@ def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str
     return DefinitionError.exit_code if findings else 0
 
 
-def _verify(program: Program, deep: bool, environ: Mapping[str, str]) -> int:
+def _verify(program: Program, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from haulier import logs
     from haulier.errors import DataError
     from haulier.settings import Settings
 
+    assert program.verify
     settings = Settings.from_env(environ)
-    logs.configure({"step": program.name}, settings.log_level)
-    findings = program.verify(deep, settings) if program.verify else []
+    named = {
+        name: getattr(arguments, name)
+        for name in ("pipeline", "instance", "interval_start", "interval_end")
+        if getattr(arguments, name)
+    }
+    bound = {"step": program.name, **named}
+    logs.configure(bound, settings.log_level)
+    findings, report = program.verify(arguments.deep, _run_named(named), settings)
     for invariant, subject, problem in findings:
         logs.log.error(problem, extra={"facts": {"invariant": invariant, "subject": subject}})
-    answer = {"step": program.name, "ok": not findings, "findings": [list(one) for one in findings]}
+    answer = {**bound, "ok": not findings, "findings": [list(one) for one in findings], **report}
     _answer(json.dumps(answer), settings)
     return DataError.exit_code if findings else 0
+
+
+def _run_named(named: Mapping[str, str]) -> RunName | None:
+    """The run that all four options name. Raises `DefinitionError` when some of them are missing."""
+    from haulier.errors import DefinitionError
+    from haulier.interval import Interval
+
+    if not named:
+        return None
+    if len(named) < 4:
+        raise DefinitionError(
+            "one run is named by --pipeline, --instance, --interval-start and --interval-end together"
+        )
+    return (
+        named["pipeline"],
+        named["instance"],
+        Interval.parse(named["interval_start"], named["interval_end"]),
+    )
 
 
 def _answer(line: str, settings: Settings) -> None:
@@ -165,6 +196,9 @@ def _parser(program: Program) -> argparse.ArgumentParser:
     if program.verify:
         verify = verbs.add_parser("verify", help="prove the ledger's promises", allow_abbrev=False)
         verify.add_argument("--deep", action="store_true", help="read every part and target row again")
+        verify.add_argument("--pipeline", help="with the next three: one run only, and its report")
+        for name in ("--instance", "--interval-start", "--interval-end"):
+            verify.add_argument(name)
     for verb, text in (
         ("plan", "say what a run would do; write nothing outside a folder"),
         ("run", "do the work"),

@@ -375,6 +375,15 @@ def test_verify_proves_it_and_notices_a_forgery(fresh: Hauled) -> None:
     at = ("--from", "2026-01-05", "--to", "2026-01-06", "--pipeline", "labs", "--in-process")
     fresh.text("run", *at)
     assert fresh.json("verify", "--deep")["ok"]
+    one = ("--pipeline", "labs", "--instance", "701", "--from", "2026-01-05", "--to", "2026-01-06")
+    (run,) = fresh.json("verify", *one)["runs"]
+    assert run["source"]["read"] == sum(
+        run["source"][n] for n in ("accepted", "filtered", "rejected", "stripped")
+    )
+    assert "What became of it" in fresh.text("verify", *one)
+    assert len(fresh.json("verify", *at[:6])["runs"]) == 3
+    assert "knows no run" in fresh.say("verify", *one[:4], "--from", "2026-02-05", "--to", "2026-02-06")[2]
+    assert "name the runs, too" in fresh.say("verify", "--pipeline", "labs")[2]
     fresh.database.rows("DELETE FROM clinical.labs WHERE ctid = (SELECT min(ctid) FROM clinical.labs)")
     found = fresh.json("verify", "--target", "clinical.labs", code=65)
     assert found["invariants"]["I2"] > 0

@@ -40,6 +40,12 @@ def clean(settings, sender):
     yield
     with connect(settings, "test") as connection:
         assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT run_id FROM haulier.run")
+            runs = [run_id for (run_id,) in cursor.fetchall()]
+        connection.rollback()
+        for run_id in runs:
+            assert verify(connection, settings, exchange=sender.exchange, run_id=run_id) == []
 
 
 def table(database, columns="thing, colour, price"):

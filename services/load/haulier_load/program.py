@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from haulier.run import Program
 
 if TYPE_CHECKING:
+    from haulier.run import RunName
     from haulier.settings import Settings
     from haulier.task import Outcome, Task
 
@@ -35,14 +36,23 @@ def _spec() -> dict[str, Any]:
     return spec("load")
 
 
-def _verify(deep: bool, settings: Settings) -> list[tuple[str, str, str]]:
+def _verify(
+    deep: bool, run: RunName | None, settings: Settings
+) -> tuple[list[tuple[str, str, str]], dict[str, Any]]:
+    from haulier.errors import DefinitionError
     from haulier.exchange import open_exchange
     from haulier.ledger.connection import connect, driver_errors
+    from haulier.ledger.reports import report
     from haulier.ledger.verify import verify
 
     with driver_errors(), connect(settings, "haulier verify") as connection:
-        found = verify(connection, settings, exchange=open_exchange(settings), deep=deep)
-    return [(one.invariant, one.subject, one.problem) for one in found]
+        told = report(connection, settings, *run) if run else {}
+        if told is None:
+            named = " ".join(map(str, run or ()))
+            raise DefinitionError(f"the ledger knows no run {named}; haulier status lists those there are")
+        exchange = open_exchange(settings)
+        found = verify(connection, settings, exchange=exchange, deep=deep, run_id=told.get("run"))
+    return [(one.invariant, one.subject, one.problem) for one in found], told
 
 
 LOAD = Program(

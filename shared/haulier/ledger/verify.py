@@ -45,15 +45,17 @@ def verify(
     exchange: Exchange | None = None,
     deep: bool = False,
     target: str | None = None,
+    run_id: int | None = None,
 ) -> list[Finding]:
     """Every violation, empty when all is well.
 
     Without an exchange I4 is left out. ``deep`` also reads every part and every kept original again:
-    digests, and each reject's verbatim row against its file.
+    digests, and each reject's verbatim row against its file. ``run_id`` asks of one run's loads only, and of
+    the links of the chain that hold them; what that costs depends on the run and not on the ledger's age.
     """
     findings: list[Finding] = []
     with transaction(connection, settings) as cursor:
-        values = {"target": target}
+        values = _scope(cursor, target, run_id)
         for invariant, name in (
             ("I1", "i1_accounts"),
             ("I2", "i2_tombstones"),
@@ -65,7 +67,7 @@ def verify(
             findings += _findings(invariant, cursor)
         cursor.execute(_SQL["targets"], values)
         for (name,) in cursor.fetchall():
-            findings += _rows(cursor, name)
+            findings += _rows(cursor, {**values, "target": name})
         if exchange is not None:
             cursor.execute(_SQL["loads"], values)
             for load_id, input_digest, pipeline, instance, start, end, content in cursor.fetchall():
@@ -79,7 +81,18 @@ def verify(
     return findings
 
 
-def _rows(cursor: Cursor, target: str) -> Iterator[Finding]:
+def _scope(cursor: Cursor, target: str | None, run_id: int | None) -> dict[str, object]:
+    """What the statements are limited to."""
+    values: dict[str, object] = {"target": target, "run_id": run_id, "loads": None, "links": None}
+    if run_id is not None:
+        for name, query in (("loads", "loads_of_run"), ("links", "links_of_loads")):
+            cursor.execute(_SQL[query], values)
+            values[name] = [load_id for (load_id,) in cursor.fetchall()]
+    return values
+
+
+def _rows(cursor: Cursor, values: dict[str, object]) -> Iterator[Finding]:
+    target = str(values["target"])
     cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [target])
     if not (cursor.fetchone() or (False,))[0]:
         yield Finding(
@@ -87,8 +100,8 @@ def _rows(cursor: Cursor, target: str) -> Iterator[Finding]:
         )
         return
     table = sql.Identifier(*target.split(".", 1))
-    for name in ("i2_rows", "i2_total"):
-        cursor.execute(sql.SQL(_SQL[name]).format(table=table), {"target": target})
+    for name in ("i2_rows", "i2_total" if values["loads"] is None else "i2_of_loads"):
+        cursor.execute(sql.SQL(_SQL[name]).format(table=table), values)
         yield from _findings("I2", cursor)
 
 

@@ -1,6 +1,22 @@
+-- `loads` limits a statement to the loads of one run; NULL asks of all. Values are put in before PostgreSQL plans,
+-- so what is NULL costs nothing and what is not finds its index.
+
 -- name: targets
 -- Every table the ledger says it wrote.
-SELECT DISTINCT target FROM haulier.load WHERE %(target)s::text IS NULL OR target = %(target)s ORDER BY target
+SELECT DISTINCT target FROM haulier.load
+WHERE (%(target)s::text IS NULL OR target = %(target)s) AND (%(loads)s::bigint[] IS NULL OR load_id = ANY(%(loads)s))
+ORDER BY target
+
+-- name: loads_of_run
+-- Every load of a run: of all its generations and replays.
+SELECT load_id FROM haulier.load
+WHERE run_id = %(run_id)s AND (%(target)s::text IS NULL OR target = %(target)s) ORDER BY load_id
+
+-- name: links_of_loads
+-- The loads that the links of these loads seal, and the links right before them.
+SELECT before.load_id FROM haulier.chain mine
+JOIN haulier.chain before ON before.target = mine.target AND before.link IN (mine.link, mine.link - 1)
+WHERE mine.load_id = ANY(%(loads)s)
 
 -- name: i1_accounts
 -- Accounts that do not close, or whose rejects were not all kept.
@@ -10,6 +26,7 @@ FROM haulier.load l
 LEFT JOIN LATERAL (SELECT sum(a.rejected) AS rejected FROM haulier.source_account a WHERE a.load_id = l.load_id) source ON true
 CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject r WHERE r.load_id = l.load_id) kept
 WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND kept.n <> coalesce(source.rejected, 0) + l.rejected
 UNION ALL
 SELECT 'load ' || l.load_id, format('rejects kept: %%s, failed again: %%s; in its account: %%s', kept.n, again.n, l.rejected)
@@ -17,11 +34,14 @@ FROM haulier.load l
 CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject r WHERE r.load_id = l.load_id) kept
 CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject_event e
                     WHERE e.load_id = l.load_id AND e.status = 'failed again') again
-WHERE l.kind = 'replay' AND (%(target)s::text IS NULL OR l.target = %(target)s) AND kept.n + again.n <> l.rejected
+WHERE l.kind = 'replay' AND (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
+  AND kept.n + again.n <> l.rejected
 UNION ALL
 SELECT 'load ' || l.load_id, 'its deliveries are not those its generation reserved'
 FROM haulier.load l
 WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND (SELECT array_agg(a.delivery_id ORDER BY a.delivery_id) FROM haulier.source_account a WHERE a.load_id = l.load_id)
       IS DISTINCT FROM
       (SELECT array_agg(g.delivery_id ORDER BY g.delivery_id) FROM haulier.generation_delivery g
@@ -30,14 +50,18 @@ UNION ALL
 SELECT 'load ' || l.load_id, 'its target account does not close'
 FROM haulier.load l
 WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND l.produced <> l.inserted + l.updated + l.unchanged + l.superseded + l.duplicate + l.deleted + l.rejected + l.held
 UNION ALL
 SELECT 'load ' || a.load_id, format('the account of delivery %%s does not close', a.delivery_id)
-FROM haulier.source_account a WHERE a.read <> a.accepted + a.filtered + a.rejected + a.stripped
+FROM haulier.source_account a
+WHERE (%(loads)s::bigint[] IS NULL OR a.load_id = ANY(%(loads)s))
+  AND a.read <> a.accepted + a.filtered + a.rejected + a.stripped
 UNION ALL
 SELECT 'load ' || l.load_id, 'the history does not hold one line per row it changed or removed'
 FROM haulier.load l
 WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND l.updated + l.removed + l.deleted <> (SELECT count(*) FROM haulier.history h WHERE h.load_id = l.load_id)
 
 -- name: i2_rows
@@ -45,7 +69,7 @@ WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
 SELECT 'table ' || %(target)s, format('%%s rows name load %%s and delivery %%s, which the ledger does not know together',
                                       count(*), t._haulier_load, t._haulier_delivery)
 FROM {table} t
-WHERE NOT EXISTS (
+WHERE (%(loads)s::bigint[] IS NULL OR t._haulier_load = ANY(%(loads)s)) AND NOT EXISTS (
     SELECT FROM haulier.load l JOIN haulier.generation_delivery g USING (run_id, generation)
     WHERE l.load_id = t._haulier_load AND l.target = %(target)s AND l.outcome = 'loaded' AND g.delivery_id = t._haulier_delivery
       AND l.generation = t._haulier_generation)
@@ -64,38 +88,63 @@ WHERE found.n <> expected.n
 SELECT format('tombstone %%s of %%s', k.key, k.target), format('names load %%s and delivery %%s, which the ledger does not know '
               'together', k.load_id, k.delivery_id)
 FROM haulier.tombstone k
-WHERE (%(target)s::text IS NULL OR k.target = %(target)s)
+WHERE (%(target)s::text IS NULL OR k.target = %(target)s) AND (%(loads)s::bigint[] IS NULL OR k.load_id = ANY(%(loads)s))
   AND NOT EXISTS (
     SELECT FROM haulier.load l JOIN haulier.generation_delivery g USING (run_id, generation)
     WHERE l.load_id = k.load_id AND l.target = k.target AND l.outcome = 'loaded' AND g.delivery_id = k.delivery_id
       AND l.generation = k.generation)
+
+-- name: i2_of_loads
+-- Loads of which the table holds more rows than they wrote, or fewer than later loads can have taken over.
+SELECT 'load ' || w.load_id, format('wrote %%s rows of %%s, later loads took over at most %%s, and it holds %%s',
+                                    w.most, %(target)s, w.later, w.found)
+FROM (SELECT l.load_id, l.inserted + l.updated + l.unchanged AS most,
+             -- A replay may meet a row of its own delivery and generation, which keeps its stamp; a deletion may find no row.
+             l.inserted + l.updated
+             + CASE WHEN l.kind = 'run' AND NOT EXISTS (SELECT FROM haulier.tombstone k WHERE k.target = l.target)
+                    THEN l.unchanged ELSE 0 END AS least,
+             (SELECT count(*) FROM {table} t WHERE t._haulier_load = l.load_id) AS found,
+             (SELECT coalesce(sum(n.updated + n.unchanged + n.removed + n.deleted), 0)
+              FROM haulier.chain mine JOIN haulier.chain c ON c.target = mine.target AND c.link > mine.link
+              JOIN haulier.load n ON n.load_id = c.load_id
+              WHERE mine.load_id = l.load_id) AS later
+      FROM haulier.load l WHERE l.load_id = ANY(%(loads)s) AND l.target = %(target)s) w
+WHERE w.found > w.most OR w.found < w.least - w.later
 
 -- name: i5_never_fall
 -- Loads that came after a later generation or fence of the same run.
 SELECT 'load ' || load_id, format('generation %%s under fence %%s came after generation %%s under fence %%s', generation, fence,
                                   before_generation, before_fence)
 FROM (SELECT load_id, kind, generation, fence, lag(generation) OVER w AS before_generation, lag(fence) OVER w AS before_fence
-      FROM haulier.load WINDOW w AS (PARTITION BY target, run_id ORDER BY load_id)) AS l
+      FROM haulier.load WHERE %(run_id)s::bigint IS NULL OR run_id = %(run_id)s
+      WINDOW w AS (PARTITION BY target, run_id ORDER BY load_id)) AS l
 WHERE generation < before_generation OR fence <= before_fence
 UNION ALL
 SELECT 'run ' || r.run_id, 'its generation or fence is below one the ledger holds'
 FROM haulier.run r
-WHERE r.generation <> coalesce((SELECT max(g.generation) FROM haulier.generation g WHERE g.run_id = r.run_id), 0)
-   OR r.fence < (SELECT max(l.fence) FROM haulier.load l WHERE l.run_id = r.run_id)
+WHERE (%(run_id)s::bigint IS NULL OR r.run_id = %(run_id)s)
+  AND (r.generation <> coalesce((SELECT max(g.generation) FROM haulier.generation g WHERE g.run_id = r.run_id), 0)
+       OR r.fence < (SELECT max(l.fence) FROM haulier.load l WHERE l.run_id = r.run_id))
 
 -- name: i7_rejects
 -- Rejects that cannot be found back or were resolved by something that may not.
 SELECT 'reject ' || r.reject_id, 'its delivery is not one of its load'
 FROM haulier.reject r JOIN haulier.load l USING (load_id)
-WHERE NOT EXISTS (SELECT FROM haulier.generation_delivery g
+WHERE (%(loads)s::bigint[] IS NULL OR r.load_id = ANY(%(loads)s))
+  AND NOT EXISTS (SELECT FROM haulier.generation_delivery g
                   WHERE g.run_id = l.run_id AND g.generation = l.generation AND g.delivery_id = r.delivery_id)
 UNION ALL
 SELECT 'reject ' || e.reject_id, 'resolved more than once'
-FROM haulier.reject_event e WHERE e.status <> 'failed again' GROUP BY e.reject_id HAVING count(*) > 1
+FROM haulier.reject_event e
+WHERE e.status <> 'failed again'
+  AND (%(loads)s::bigint[] IS NULL OR e.reject_id IN (
+      SELECT r.reject_id FROM haulier.reject r WHERE r.load_id = ANY(%(loads)s)
+      UNION ALL SELECT own.reject_id FROM haulier.reject_event own WHERE own.load_id = ANY(%(loads)s)))
+GROUP BY e.reject_id HAVING count(*) > 1
 UNION ALL
 SELECT 'reject ' || e.reject_id, 'resolved by load ' || e.load_id || ', which did not replay it'
 FROM haulier.reject_event e JOIN haulier.load l USING (load_id)
-WHERE e.status IN ('replayed', 'failed again')
+WHERE e.status IN ('replayed', 'failed again') AND (%(loads)s::bigint[] IS NULL OR e.load_id = ANY(%(loads)s))
   AND NOT EXISTS (SELECT FROM haulier.replay_reject p WHERE p.replay_id = l.replay_id AND p.reject_id = e.reject_id)
 
 -- name: i8_chain
@@ -108,6 +157,7 @@ SELECT format('link %%s of %%s', c.link, c.target),
 FROM haulier.chain c
 LEFT JOIN haulier.chain p ON p.target = c.target AND p.link = c.link - 1
 WHERE (%(target)s::text IS NULL OR c.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR c.load_id = ANY(%(links)s))
   AND (c.previous IS DISTINCT FROM p.hash
        OR c.history_digest <> haulier.history_digest(c.load_id)
        OR c.reject_digest <> haulier.reject_digest(c.load_id)
@@ -116,6 +166,7 @@ UNION ALL
 SELECT 'load ' || l.load_id, 'has no link in the chain'
 FROM haulier.load l
 WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND NOT EXISTS (SELECT FROM haulier.chain c WHERE c.load_id = l.load_id)
 
 -- name: loads
@@ -123,7 +174,8 @@ WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
 SELECT l.load_id, l.input_digest, r.pipeline, r.instance, r.interval_start, r.interval_end,
        CASE WHEN l.replay_id IS NULL THEN 'g' || l.generation ELSE 'r' || l.replay_id END
 FROM haulier.load l JOIN haulier.run r USING (run_id)
-WHERE %(target)s::text IS NULL OR l.target = %(target)s
+WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+  AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
 ORDER BY l.load_id
 
 -- name: rejects_of

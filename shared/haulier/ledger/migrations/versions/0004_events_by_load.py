@@ -1,0 +1,21 @@
+"""Reject events and tombstones by load.
+
+A link's digest of a load's rejects and `verify` ask for those of a load; without an index each read all of them.
+"""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(
+        "CREATE INDEX ON haulier.reject_event (load_id); CREATE INDEX ON haulier.tombstone (load_id)"
+    )
+
+
+def downgrade() -> None:
+    raise RuntimeError("the ledger is never taken apart; restore a backup instead")
