@@ -25,7 +25,7 @@ _NOT_FOR_FILES = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"}
 )
 #: Mode -> why rows that delete have no place in it.
-_WITHOUT_DELETIONS = {"append": "never deletes"}
+_WITHOUT_DELETIONS = {"append": "never deletes", "replace": "removes what is not sent"}
 _DATED = ("date", "timestamp", "time")
 
 

@@ -161,8 +161,9 @@ class Transform(_Section, frozen=True, kw_only=True):
 class Load(_Section, frozen=True, kw_only=True):
     """How rows enter the target."""
 
-    #: `upsert`: a row with a known primary key replaces the older one; `append`: every row is a new one.
-    mode: Literal["append", "upsert"] = "upsert"
+    #: `upsert`: a row with a known primary key replaces the older one; `append`: every row is a new one;
+    #: `replace`: a run's rows become all that its instance has in the table.
+    mode: Literal["append", "upsert", "replace"] = "upsert"
     #: Share of the rows read that may be rejected; past it the run is quarantined whole.
     reject_threshold: Share = 0.05
 

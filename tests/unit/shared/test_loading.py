@@ -213,7 +213,7 @@ def test_an_instance_is_known_without_opening_the_contract(write):
 
 STRUCTURE = [
     ({"load.mode": "upsrt"}, 'load.mode: "upsrt" is not a mode; did you mean "upsert"?'),
-    ({"load.mode": "merge-it"}, 'load.mode: "merge-it" is not a mode; use "append" or "upsert"'),
+    ({"load.mode": "merge-it"}, 'load.mode: "merge-it" is not a mode; use "append", "replace" or "upsert"'),
     (
         {"source.csv.encodin": "utf-8"},
         'source.csv.encodin is not a setting of source.csv; did you mean "encoding"?',
