@@ -1,21 +1,94 @@
-"""I3: the table equals a pure model, for any order and repetition of runs, generations and files."""
+"""I3: the table equals a pure model, for any order, repetition and crash, in every mode."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from contextlib import ExitStack
+import uuid
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import models
 from support.databases import fresh_database
-from support.hauling import KEYED, Sender, ordered
+from support.hauling import KEYED, START, Sender, deleting, ordered, replace_struct
 
+import haulier_load.step as step
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
+from haulier_load.merge import Merge
 from haulier_load.step import load
+
+KEYLESS = replace_struct(
+    KEYED, columns=tuple(replace_struct(c, key_position=None, required=False) for c in KEYED.columns)
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """A mode with its model, and how a test asks for what the model speaks of."""
+
+    load: str
+    contract: Any
+    model: Any
+    columns: str = "thing, colour"
+    #: Whether no two instances may send one key.
+    apart: bool = False
+
+    def sender(self, environment, by_edit):
+        contract = self.contract(ordered(KEYED) if by_edit else KEYED)
+        return Sender(settings=environment, contract=contract, mode=self.load, reject_threshold=1)
+
+    @property
+    def query(self):
+        return f"SELECT {self.columns} FROM shop.things ORDER BY 1, 2"
+
+
+DELETED_ON = f"(deleted_at::date - date '{START:%Y-%m-%d}') - 1"
+MODES = {
+    "append": Mode("append", lambda _: KEYLESS, models.append),
+    "upsert": Mode("upsert", lambda contract: contract, models.upsert),
+    "deletions": Mode("upsert", deleting, models.upsert),
+    "marks": Mode(
+        "upsert",
+        lambda contract: deleting(contract, deleted_at="deleted_at"),
+        models.mark,
+        f"thing, colour, {DELETED_ON}",
+    ),
+    "replace": Mode("replace", lambda contract: contract, models.replace, apart=True),
+}
+ORDERS = [
+    pytest.param(name, by_edit, id=f"{name} by {'ordering column' if by_edit else 'interval'}")
+    for name in MODES
+    for by_edit in (False, True)
+    if not (name == "append" and by_edit)
+]
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from("xyz"), st.sampled_from("rgb"), st.integers(0, 2), st.booleans()), max_size=4
+)
+SENDINGS = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from(["one", "two"]),
+        st.dictionaries(st.sampled_from(["a.csv", "b.csv"]), ROWS, min_size=1),
+    ),
+    min_size=1,
+    max_size=5,
+)
+#: Before which statement of its merge a load dies; 0: once it has committed; None: not at all.
+CRASH = st.one_of(st.none(), st.integers(0, 14))
+EXAMPLES = settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+class Died(BaseException):
+    """What no handler of the program expects, as little as a kill."""
 
 
 @pytest.fixture
@@ -25,110 +98,141 @@ def database_factory(tier):
         yield lambda: opened.enter_context(fresh_database(tier))
 
 
-KEYS, COLOURS, NAMES = "xyz", "rgb", ("a.csv", "b.csv")
+@pytest.fixture
+def place(database_factory, tmp_path_factory):
+    def made():
+        database = database_factory()
+        folder = tmp_path_factory.mktemp("exchange")
+        return database, Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{folder}"})
 
-ROWS = st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(COLOURS), st.integers(0, 2)), max_size=4)
-#: (day, instance, {logical name: rows}); the same (day, instance) twice is a new generation.
-SENDINGS = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.sampled_from(["one", "two"]),
-        st.dictionaries(st.sampled_from(NAMES), ROWS, min_size=1),
-    ),
-    min_size=1,
-    max_size=5,
-)
+    return made
 
 
-def model(sendings, by_edit):
-    """key -> colour: of all rows ever sent, the greatest version wins; a file that contradicts itself
-    about a key says nothing about it."""
-    table, sequence, generation, content = {}, {}, {}, {}
-    for day, instance, files in sendings:
-        generation[day, instance] = generation.get((day, instance), 0) + 1
-        for name, rows in files.items():
-            sequence[instance, name] = sequence.get((instance, name), 0) + 1
-            content.setdefault((day, instance), {})[name] = (sequence[instance, name], rows)
-        for name, (number, rows) in content[day, instance].items():
-            for key in KEYS:
-                own = [
-                    (edit * by_edit, row, colour) for row, (k, colour, edit) in enumerate(rows, 2) if k == key
+@contextmanager
+def dying(moment):
+    """A load in here dies at the moment, if it gets that far."""
+    statements = itertools.count(1)
+    execute, commit = Merge._execute, step._Load.commit
+
+    def counting(self, *arguments, **named):
+        if next(statements) == moment:
+            raise Died
+        execute(self, *arguments, **named)
+
+    def committed(self, connection):
+        commit(self, connection)
+        raise Died
+
+    with pytest.MonkeyPatch.context() as patch:
+        if moment:
+            patch.setattr(Merge, "_execute", counting)
+        elif moment == 0:
+            patch.setattr(step._Load, "commit", committed)
+        yield
+
+
+def load_in_spite_of(moment, task):
+    try:
+        with dying(moment):
+            load(task)
+    except Died:
+        load(dataclasses.replace(task, attempt=str(uuid.uuid4())))
+
+
+def meant_for(mode, sendings):
+    """The sendings as the mode can be sent them."""
+    return [
+        (
+            day,
+            instance,
+            {
+                name: [
+                    (instance + k if mode.apart else k, c, e, d and mode.contract(KEYED).marker is not None)
+                    for k, c, e, d in rows
                 ]
-                top = [item for item in own if item[0] == max(own)[0]]
-                if len({colour for _, _, colour in top}) != 1:
-                    continue
-                edit, row, colour = max(own)
-                version = (edit if by_edit else day, number, generation[day, instance], row, instance, name)
-                table[key] = max(table.get(key, (version, colour)), (version, colour))
-    return {key: colour for key, (_, colour) in table.items()}
+                for name, rows in files.items()
+            },
+        )
+        for day, instance, files in sendings
+    ]
 
 
-@pytest.mark.parametrize("by_edit", [False, True], ids=["by interval", "by ordering column"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sendings=SENDINGS, late=st.randoms(use_true_random=False))
-def test_the_table_is_the_models_whatever_the_order(
-    database_factory, tmp_path_factory, by_edit, sendings, late
-):
-    """Everything is reserved and sealed in the order it arrived, then loaded in any order, some twice."""
-    database = database_factory()
-    folder = tmp_path_factory.mktemp("exchange")
-    environment = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{folder}"})
-    sender = Sender(settings=environment, contract=ordered(KEYED), reject_threshold=1)
-    if not by_edit:
-        sender = Sender(settings=environment, contract=KEYED, reject_threshold=1)
-    serial = itertools.count()
-    arrived, loads = {}, []
-    for day, instance, files in sendings:
-        # Contents that repeat would be resends; the serial number in the bytes makes each one news.
-        raw = {name: f"h\n{next(serial)}\n-\n-\n-\n".encode() for name in files}
-        reservation = sender.reserve(day, raw, instance=instance)
-        rows = {
-            name: [
-                {"thing": k, "colour": c, "price": Decimal(1), **({"edited": e} if by_edit else {})}
-                for k, c, e in lines
-            ]
-            for name, lines in files.items()
+def rows_of(sender, lines):
+    has = {column.name for column in sender.contract.columns}
+    for key, colour, edit, deletes in lines:
+        row = {
+            "thing": key,
+            "colour": colour,
+            "price": Decimal(1),
+            "edited": edit,
+            "op": "D" if deletes else "U",
         }
-        arrived.setdefault((day, instance), {}).update(rows)
+        yield {name: value for name, value in row.items() if name in has}
+
+
+def is_clean(environment, **how):
+    with connect(environment, "test") as connection:
+        return verify(connection, environment, **how) == []
+
+
+@pytest.mark.parametrize(("name", "by_edit"), ORDERS)
+@EXAMPLES
+@given(
+    sendings=SENDINGS, late=st.randoms(use_true_random=False), crashes=st.lists(CRASH, min_size=5, max_size=5)
+)
+def test_the_table_is_the_models_as_files_arrive(place, name, by_edit, sendings, late, crashes):
+    """Sent, corrected, loaded and crashed in the order of arrival; afterwards everything is asked for again."""
+    mode = MODES[name]
+    database, environment = place()
+    sender = mode.sender(environment, by_edit)
+    sendings = meant_for(mode, sendings)
+    arrived, loads = {}, []
+    for serial, (day, instance, files) in enumerate(sendings):
+        # Contents that repeat would be resends; the serial number in the bytes makes each one news.
+        raw = {name: f"h\n{serial}\n-\n-\n-\n".encode() for name in files}
+        reservation = sender.reserve(day, raw, instance=instance)
+        arrived.setdefault((day, instance), {}).update(
+            {name: list(rows_of(sender, lines)) for name, lines in files.items()}
+        )
         sender.seal(day, reservation, arrived[day, instance], instance=instance)
         loads.append((day, instance, reservation.generation))
-        load(sender.task(day, instance=instance, generation=reservation.generation))
-    again = loads + loads
+        load_in_spite_of(
+            crashes[serial], sender.task(day, instance=instance, generation=reservation.generation)
+        )
+        assert is_clean(environment)
+        assert database.rows(mode.query) == mode.model(sendings[: serial + 1], by_edit)
+    before = database.rows("SELECT * FROM shop.things ORDER BY 1, 2, _haulier_delivery, _haulier_row")
+    again = list(loads)
     late.shuffle(again)
-    before = (
-        database.rows("SELECT * FROM shop.things ORDER BY thing")
-        if any(r for *_, f in sendings for r in f.values())
-        else []
-    )
     for day, instance, generation in again:
         if generation == max(g for d, i, g in loads if (d, i) == (day, instance)):
             load(sender.task(day, instance=instance, generation=generation))
 
-    assert dict(database.rows("SELECT thing, colour FROM shop.things")) == model(sendings, by_edit)
-    assert before in ([], database.rows("SELECT * FROM shop.things ORDER BY thing"))
-    with connect(environment, "test") as connection:
-        assert verify(connection, environment, exchange=sender.exchange) == []
+    assert before == database.rows("SELECT * FROM shop.things ORDER BY 1, 2, _haulier_delivery, _haulier_row")
+    assert is_clean(environment, exchange=sender.exchange)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sendings=SENDINGS, late=st.randoms(use_true_random=False))
-def test_runs_that_load_out_of_order_end_the_same(database_factory, tmp_path_factory, sendings, late):
+@pytest.mark.parametrize(("name", "by_edit"), ORDERS)
+@EXAMPLES
+@given(
+    sendings=SENDINGS,
+    late=st.randoms(use_true_random=False),
+    crashes=st.lists(CRASH, min_size=10, max_size=10),
+)
+def test_runs_that_load_out_of_order_end_the_same(place, name, by_edit, sendings, late, crashes):
     """One generation per run, all sealed first, loaded in any order: days never overwrite later days."""
-    database = database_factory()
-    folder = tmp_path_factory.mktemp("exchange")
-    environment = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{folder}"})
-    sender = Sender(settings=environment, reject_threshold=1)
-    runs = list({(day, instance): (day, instance, files) for day, instance, files in sendings}.values())
-    for number, (day, instance, files) in enumerate(runs):
+    mode = MODES[name]
+    database, environment = place()
+    sender = mode.sender(environment, by_edit)
+    runs = {(day, instance): (day, instance, files) for day, instance, files in meant_for(mode, sendings)}
+    for number, (day, instance, files) in enumerate(runs.values()):
         raw = {name: f"h\n{number} {name}\n-\n-\n-\n".encode() for name in files}
-        rows = {
-            name: [{"thing": k, "colour": c, "price": Decimal(1)} for k, c, _ in lines]
-            for name, lines in files.items()
-        }
+        rows = {name: list(rows_of(sender, lines)) for name, lines in files.items()}
         sender.seal(day, sender.reserve(day, raw, instance=instance), rows, instance=instance)
-    order = runs * 2
+    order = list(runs) * 2
     late.shuffle(order)
-    for day, instance, _ in order:
-        load(sender.task(day, instance=instance, generation=1))
+    for crash, (day, instance) in zip(crashes, order, strict=False):
+        load_in_spite_of(crash, sender.task(day, instance=instance, generation=1))
 
-    assert dict(database.rows("SELECT thing, colour FROM shop.things")) == model(runs, by_edit=False)
+    assert database.rows(mode.query) == mode.model(list(runs.values()), by_edit)
+    assert is_clean(environment, exchange=sender.exchange)

@@ -1,11 +1,11 @@
-"""Two tempting variants of the commit that lose data. They stay here so that nobody is tempted twice."""
+"""Tempting variants of the commit that lose data. They stay here so that nobody is tempted twice."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import pytest
-from support.hauling import Sender
+from support.hauling import KEYED, Sender, deleting
 
 import haulier_load.step as step
 from haulier.ledger.connection import connect
@@ -45,6 +45,41 @@ def test_skipping_unchanged_rows_without_advancing_their_stamp_loses_the_newest_
     red_then_red_then_blue_late(sender)
 
     assert database.rows("SELECT colour FROM shop.things") == [("blue",)]
+
+
+def deleted_and_late(sender):
+    """Day 0 says x, day 2 deletes it, day 1 arrives last and says x."""
+    sender.contract = deleting(KEYED)
+    for day, operation in ((0, "U"), (2, "D"), (1, "U")):
+        sender.send(day, {f"{day}.csv": [{"thing": "x", "price": Decimal(day), "op": operation}]})
+
+
+def test_as_built_what_was_deleted_stays_deleted(sender, database):
+    deleted_and_late(sender)
+
+    assert database.rows("SELECT thing FROM shop.things") == []
+
+
+def test_deleting_without_a_tombstone_lets_an_older_row_bring_back_what_was_deleted(
+    sender, database, monkeypatch
+):
+    monkeypatch.setitem(Upsert.statements, "bury", "SELECT 1")
+
+    deleted_and_late(sender)
+
+    assert database.rows("SELECT thing FROM shop.things") == [("x",)]
+
+
+def test_a_tombstone_for_rows_that_were_there_only_lets_an_older_row_in(sender, database, monkeypatch):
+    """The deletion comes first: there is nothing to delete, and yet it must hold."""
+    only_rows = Upsert.statements["bury"].replace("IN ('deleted', 'unchanged')", "IN ('deleted')")
+    assert only_rows != Upsert.statements["bury"]
+    monkeypatch.setitem(Upsert.statements, "bury", only_rows)
+    sender.contract = deleting(KEYED)
+    for day, operation in ((1, "D"), (0, "U")):
+        sender.send(day, {f"{day}.csv": [{"thing": "x", "price": Decimal(day), "op": operation}]})
+
+    assert database.rows("SELECT thing FROM shop.things") == [("x",)]
 
 
 def test_a_ledger_in_a_second_transaction_leaves_rows_nobody_answers_for(sender, database, monkeypatch):

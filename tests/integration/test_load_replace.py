@@ -65,6 +65,24 @@ def test_an_older_run_that_arrives_late_does_not_replace_newer_content(sender, d
     assert table(database) == [("x", "day 2")]
 
 
+def test_the_same_run_again_changes_nothing_though_newer_content_came(sender, database):
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.send(1, {"b.csv": [thing("y")]})
+    again = load(sender.task(0, generation=1))
+
+    assert again.outcome == "already done"
+    assert table(database, "thing") == [("y",)]
+
+
+def test_a_row_that_was_removed_and_is_sent_again_is_inserted(sender, database):
+    sender.send(0, {"a.csv": [thing("x"), thing("y")]})
+    sender.send(1, {"b.csv": [thing("y")]})
+    outcome = sender.send(2, {"c.csv": [thing("x"), thing("y")]})
+
+    assert fates(outcome) == {"inserted": 1, "unchanged": 1}
+    assert table(database, "thing") == [("x",), ("y",)]
+
+
 def test_a_run_without_rows_changes_nothing_and_does_not_count_as_newer_content(sender, database):
     sender.send(0, {"a.csv": [thing("x")]})
     empty = sender.send(3, {"d.csv": []})

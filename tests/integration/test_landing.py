@@ -1,0 +1,120 @@
+"""What docs/landing.md says of every mode, from a file to the table."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import yaml
+from support.databases import fresh_database
+from support.steps import haul
+from support.things import day
+
+from haulier.exchange import open_exchange
+from haulier.ledger.connection import connect
+from haulier.ledger.reservations import request_replays
+from haulier.ledger.verify import verify
+from haulier.settings import Settings
+
+KEY = [
+    {"name": "site", "logicalType": "string", "primaryKey": True, "primaryKeyPosition": 1},
+    {"name": "number", "logicalType": "integer", "primaryKey": True, "primaryKeyPosition": 2},
+    {"name": "colour", "logicalType": "string", "required": True},
+]
+MARKER = {
+    "name": "op",
+    "logicalType": "string",
+    "customProperties": [{"property": "deletes", "value": ["D"]}],
+}
+MARKED = {"customProperties": [{"property": "deletedAt", "value": "deleted_at"}]}
+#: What one calls it -> mode, more columns, more of the table.
+WAYS = {
+    "append": ("append", [], {}),
+    "upsert": ("upsert", [], {}),
+    "deletes": ("upsert", [MARKER], {}),
+    "deletedAt": ("upsert", [MARKER], MARKED),
+    "replace": ("replace", [], {}),
+}
+
+
+class Place:
+    """A pipeline of one table that lands one way, and the folder its files come to."""
+
+    def __init__(self, database, folder, way):
+        mode, columns, table = WAYS[way]
+        self.database, self.landing = database, folder / "landing"
+        self.landing.mkdir()
+        definitions = folder / "definitions"
+        contract = {
+            "apiVersion": "v3.1.0", "kind": "DataContract", "id": "things", "version": "1.0.0",
+            "schema": [{"name": "things", "physicalName": "shop.things", "properties": [*KEY, *columns], **table}],
+        }  # fmt: skip
+        pipeline = {
+            "pipeline": "things", "contract": "../contracts/things.odcs.yaml",
+            "source": {"files": {"path": "things_{date:%Y-%m-%d}.csv", "select": "name"}},
+            "load": {"mode": mode, "reject_threshold": 1},
+        }  # fmt: skip
+        for kind, name, document in (
+            ("contracts", "things.odcs.yaml", contract),
+            ("pipelines", "things.yaml", pipeline),
+        ):
+            (definitions / kind).mkdir(parents=True)
+            (definitions / kind / name).write_text(yaml.safe_dump(document))
+        self.settings = Settings.from_env(
+            {
+                **database.environment,
+                "HAULIER_EXCHANGE": f"file://{folder}/exchange",
+                "HAULIER_DEFINITIONS": str(definitions),
+                "HAULIER_SOURCE_ROOT": str(self.landing),
+            }
+        )
+
+    def send(self, number, *lines):
+        path = self.landing / f"things_{day(number).start:%Y-%m-%d}.csv"
+        path.write_text("\n".join([*lines, ""]))
+        arrived = day(number).start.timestamp()
+        os.utime(path, (arrived, arrived))
+        return haul(self.settings, "things", "main", day(number))
+
+    def is_clean(self):
+        with connect(self.settings, "test") as connection:
+            return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True) == []
+
+
+@pytest.fixture
+def place(tier, tmp_path):
+    with fresh_database(tier) as database:
+        yield lambda way: Place(database, tmp_path, way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_row_without_a_part_of_its_key_is_rejected_and_can_be_replayed(place, way):
+    here = place(way)
+    here.send(0, "site,number,colour,op", "A,1,red,U", ",2,red,U", "B,,red,U", ",,red,D")
+
+    assert here.database.rows("SELECT site, number, colour FROM shop.things") == [("A", 1, "red")]
+    assert here.database.rows(
+        "SELECT row_number, rule, column_name, convert_from(verbatim, 'UTF8') FROM haulier.open_reject ORDER BY 1"
+    ) == [
+        (3, "required", "site", ",2,red,U"),
+        (4, "required", "number", "B,,red,U"),
+        (5, "required", "site", ",,red,D"),
+    ]
+    with connect(here.settings, "test") as connection:
+        replays = request_replays(
+            connection, here.settings, "things", "main", reason="seen", definition_digest="d" * 64
+        )
+    assert [replay.rejects for replay in replays] == [3]
+    assert here.is_clean()
+
+
+@pytest.mark.parametrize("way", ["deletes", "deletedAt"])
+def test_a_deletion_in_a_file_needs_no_more_than_its_key(place, way):
+    here = place(way)
+    here.send(0, "site,number,colour,op", "A,1,red,U", "A,2,red,U")
+    here.send(1, "site,number,op", "A,1,D")
+
+    left = "SELECT site, number, colour FROM shop.things"
+    gone = " WHERE deleted_at IS NULL" if way == "deletedAt" else ""
+    assert here.database.rows(left + gone) == [("A", 2, "red")]
+    assert here.is_clean()
