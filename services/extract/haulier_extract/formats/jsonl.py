@@ -107,7 +107,7 @@ class Reader:
 
     def _table(self, block: Block, rejects: Rejects) -> tuple[pa.Table, int]:
         """The rows of some lines, and of how many bytes they were made."""
-        lines: list[dict[str, bytes | None]] = []
+        lines: list[dict[str, msgspec.Raw]] = []
         numbers: list[int] = []
         size = 0
         for index in self._chosen(block):
@@ -121,7 +121,9 @@ class Reader:
             else:
                 rejects.add(self._reject(block, index, *found))
         self._accepted += len(lines)
-        columns = [arrays.of_bytes([line.get(key) for line in lines], pa.string()) for key in self._keys]
+        columns = [
+            arrays.of_bytes([_value(line.get(key)) for line in lines], pa.string()) for key in self._keys
+        ]
         table = pa.Table.from_arrays(columns, schema=self._columns)
         return with_place(table, self._position, np.array(numbers, dtype=np.int64), self.schema), size
 
@@ -153,9 +155,10 @@ class Lines:
     def __init__(self, form: JsonLines) -> None:
         self._form = form
         self._encoding = cell_encoding(form.encoding)
+        self._good_keys: set[str] = set()
 
-    def read(self, block: Block, index: int) -> dict[str, Any] | tuple[str, str] | None:
-        """A line's values by key, as UTF-8; ``None`` for a blank one; else (rule, message)."""
+    def read(self, block: Block, index: int) -> dict[str, msgspec.Raw] | tuple[str, str] | None:
+        """A line's values by key, as they are written in UTF-8; ``None`` for a blank one; else (rule, message)."""
         if block.rule:
             most = self._form.record_bytes
             return block.rule, f"the line has {block.length} bytes, jsonl.record_bytes allows {most}"
@@ -173,7 +176,11 @@ class Lines:
             raw = _OBJECT.decode(line)
             if len(_AFTER_KEY.findall(line)) != len(raw):
                 json.loads(text, object_pairs_hook=_once, parse_int=str, parse_float=str)
-            return {_key(key): _value(bytes(value)) for key, value in raw.items()}
+            if not raw.keys() <= self._good_keys:
+                for key in raw.keys() - self._good_keys:
+                    _check_key(key)
+                self._good_keys |= raw.keys()
+            return raw
         except _Twice:
             return "duplicate-key", "the line has a key twice in one object; send each once"
         except _BadKey as exc:
@@ -201,16 +208,18 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
         raise _Twice
 
 
-def _key(key: str) -> str:
+def _check_key(key: str) -> None:
     if "\0" in key:
         raise _BadKey("a key of the line holds a NUL character; send it without")
     if len(key) * 4 > KEY_BYTES and len(key.encode()) > KEY_BYTES:
         raise _BadKey(f"a key of the line has more than {KEY_BYTES} bytes; is it a value?")
-    return key
 
 
-def _value(raw: bytes) -> bytes | None:
+def _value(value: msgspec.Raw | None) -> bytes | None:
     """A value as its column has it: texts unescaped, ``null`` none, anything else as it is written."""
+    if value is None:
+        return None
+    raw = bytes(value)
     if raw[:1] == b'"':
         return raw[1:-1] if b"\\" not in raw else _TEXT.decode(raw).encode()
     return None if raw == b"null" else raw
