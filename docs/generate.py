@@ -32,6 +32,7 @@ _SECTIONS = (
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
     ("JsonLines", "source.jsonl", "source.jsonl"),
+    ("Parquet", "source.parquet", "source.parquet"),
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),
     ("Load", "load", "load"),

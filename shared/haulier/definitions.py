@@ -60,9 +60,19 @@ class JsonLines(_Section, frozen=True, kw_only=True):
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
 
 
+class Parquet(_Section, frozen=True, kw_only=True):
+    """Parquet: columns keep their own types, nested ones become JSON."""
+
+    section: ClassVar[str] = "parquet"
+    encoding: ClassVar[str] = "utf-8"
+
+    #: Most bytes of one row group, unpacked, as the file itself says; a larger one is refused.
+    row_group_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024**3)] = 1024**3
+
+
 #: How a delivery's bytes become columns. Each has a `section`, its key in a definition and in the registries,
 #: and an `encoding`, that of its rows' verbatim bytes.
-Format = Csv | JsonLines
+Format = Csv | JsonLines | Parquet
 
 
 class Ready(_Section, frozen=True, kw_only=True):
@@ -109,6 +119,8 @@ class Source(_Section, frozen=True, kw_only=True):
     csv: Csv | None = None
     #: JSON Lines.
     jsonl: JsonLines | None = None
+    #: Parquet.
+    parquet: Parquet | None = None
 
     @property
     def kind(self) -> str:
@@ -123,7 +135,7 @@ class Source(_Section, frozen=True, kw_only=True):
     @property
     def formats(self) -> tuple[Format, ...]:
         """The formats that are named: one at the most, or the definition is refused."""
-        return tuple(form for form in (self.csv, self.jsonl) if form is not None)
+        return tuple(form for form in (self.csv, self.jsonl, self.parquet) if form is not None)
 
 
 class Unpivot(_Section, frozen=True, kw_only=True):

@@ -51,6 +51,18 @@ def test_an_empty_object_is_an_object(exchange: Exchange) -> None:
     assert exchange.create("empty", b"x") is False
 
 
+def test_a_piece_of_an_object_is_read_and_ends_where_it_ends(exchange: Exchange) -> None:
+    exchange.put("a", b"0123456789")
+    exchange.put("empty", b"")
+
+    assert exchange.piece("a", 0, 3) == b"012"
+    assert exchange.piece("a", 8, 100) == b"89"
+    assert exchange.piece("a", 10, 11) == b""
+    assert exchange.piece("empty", 0, 1) == b""
+    with pytest.raises(ObjectMissing):
+        exchange.piece("b", 0, 1)
+
+
 def test_put_takes_memory_as_arrow_hands_it_over(exchange: Exchange) -> None:
     exchange.put("arrow", memoryview(pa.py_buffer(b"\x00\x80\xff")))
 

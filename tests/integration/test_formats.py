@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.databases import Database
 from support.steps import haul
@@ -132,4 +136,38 @@ def test_json_lines(site: Site) -> None:
         (6, "transform", "type", lines[5].encode()),
         (7, "extract", "too-deep", lines[6].encode()),
     ]
+    assert site.verified() == []
+
+
+def test_parquet(site: Site) -> None:
+    site.define({"parquet": {}})
+    table = pa.table(
+        {
+            "thing": pa.array([b"a", b"b", b"\xff", b"e", b"e"]).view(pa.string()),
+            "price": [1.1, 0.1 + 0.2, 1.0, 1.0, 2.0],
+            "at": pa.array([NOON, None, None, None, None], pa.timestamp("ns", "Europe/Berlin")),
+            "day": pa.array([NOON.date(), None, None, None, None]),
+            "ok": [True, None, None, None, None],
+            "more": pa.array(
+                [{"n": Decimal("1.10")}, None, None, None, None], pa.struct([("n", pa.decimal128(9, 2))])
+            ),
+        }
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    site.send("things.parquet", sink.getvalue())
+
+    site.haul()
+
+    assert site.database.rows(TABLE) == [("a", "1.10", NOON, NOON.date(), True, {"n": 1.10})]
+    rejects = site.rejects()
+    assert [found[:3] for found in rejects] == [
+        (2, "transform", "scale"),
+        (3, "extract", "encoding"),
+        (4, "load", "key-conflict"),
+        (5, "load", "key-conflict"),
+    ]
+    assert rejects[0][3] == (
+        b'{"thing":"b","price":0.30000000000000004,"at":null,"day":null,"ok":null,"more":null}'
+    )
     assert site.verified() == []

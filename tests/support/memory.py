@@ -48,6 +48,9 @@ class MemoryExchange:
         for start in range(0, len(data), chunk_bytes):
             yield data[start : start + chunk_bytes]
 
+    def piece(self, key: str, start: int, stop: int) -> bytes:
+        return self.get(key)[start:stop]
+
     def size(self, key: str) -> int | None:
         self._note("size", key)
         return len(self.objects[key]) if key in self.objects else None

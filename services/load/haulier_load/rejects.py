@@ -150,6 +150,10 @@ class _Alive:
             self._cursor.execute("SELECT 1")
             yield chunk
 
+    def piece(self, key: str, start: int, stop: int) -> bytes:
+        self._cursor.execute("SELECT 1")
+        return self._exchange.piece(key, start, stop)
+
 
 def _ledger_schema(schema: pa.Schema) -> pa.Schema:
     return schema.set(schema.get_field_index(DELIVERY), pa.field(DELIVERY, pa.int64(), nullable=False))

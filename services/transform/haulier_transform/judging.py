@@ -17,6 +17,8 @@ from haulier_transform import kernels as pc
 from haulier_transform.arrays import (
     Array,
     Mask,
+    Parsed,
+    Parser,
     Positions,
     Wrong,
     mask_of,
@@ -77,29 +79,52 @@ class Judge:
         self.rules = Rules(column)
         self.is_required = column.required or column.key_position is not None
         self._parse = parser_of(column, transform)
+        self._transform = transform
         self._textual = is_textual(column.pg_type)
         markers = {*column.null_values, *transform.null_values} | (set() if self._textual else {""})
         self._markers = of_texts(sorted(markers))
         self._or_empty = of_texts(sorted(markers | {""}))
 
     def cells(self, cells: Array) -> Judged:
-        """Source texts, one per row."""
-        texts, codes = _distinct(cells, by_row=self._textual and self.rules.is_empty)
+        """Source cells, one per row: texts, or values of the source's own type."""
+        array = _combined(cells)
+        if not pa.types.is_string(array.type):
+            return self._typed_cells(array)
+        texts, codes = _distinct(array, by_row=self._textual and self.rules.is_empty)
+        return self._texts(texts, codes, self._parse)
+
+    def _typed_cells(self, array: Array) -> Judged:
+        """A type that is the contract's is taken as it is, any other through its text."""
+        from haulier_transform import typed
+
+        # A mark for no value may be a number: then its text is what must be looked at.
+        marked = len(self._markers) > (not self._textual)
+        if not marked and (parsed := typed.taken(array, self.column)) is not None:
+            return self._judged(parsed, array, None, array)
+        texts, codes = _distinct(typed.texts_for(array, self.column.pg_type), by_row=False)
+        return self._texts(texts, codes, typed.parser_of(self.column, self._transform))
+
+    def _texts(self, texts: Array, codes: NDArray[np.int64] | None, parse: Parser) -> Judged:
         shown = texts
         if not self._textual:
             texts = pc.utf8_trim_whitespace(texts)
         if len(self._markers):
             texts = pc.if_else(pc.is_in(texts, self._markers), null(pa.string()), texts)
-        parsed = self._parse(texts)
-        empty = Wrong(rule=REQUIRED, at=positions(~valid_of(texts)), says=f"is no value; {self._wanted}")
+        return self._judged(parse(texts), texts, codes, shown)
+
+    def _judged(self, parsed: Parsed, given: Array, codes: NDArray[np.int64] | None, shown: Array) -> Judged:
+        empty = Wrong(rule=REQUIRED, at=positions(~valid_of(given)), says=f"is no value; {self._wanted}")
         wrong = [*([empty] if self.is_required else []), *parsed.wrong, *self.rules.broken(parsed.values)]
+        wrong, odd = ([one for one in found if len(one.at)] for found in (wrong, parsed.odd))
+        if not pa.types.is_string(shown.type) and (wrong or odd):
+            from haulier.texts import texts_of
+
+            shown = texts_of(shown)
         return Judged(
             values=parsed.values,
             codes=codes,
-            problems=[
-                self._finding(one, codes, shown, self.column.how_to_fix) for one in wrong if len(one.at)
-            ],
-            flags=[self._finding(one, codes, shown, "") for one in parsed.odd if len(one.at)],
+            problems=[self._finding(one, codes, shown, self.column.how_to_fix) for one in wrong],
+            flags=[self._finding(one, codes, shown, "") for one in odd],
         )
 
     def holds(self, cells: Array) -> Mask:
@@ -164,12 +189,14 @@ def _message(what: str, how_to_fix: str) -> str:
     return f"{what}. {how_to_fix}" if how_to_fix else what
 
 
-def _distinct(cells: Any, *, by_row: bool) -> tuple[Array, NDArray[np.int64] | None]:
-    """The texts to read and, if they are fewer than the rows, which of them each row has."""
+def _combined(cells: Any) -> Array:
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
-    if pa.types.is_dictionary(cells.type):
-        cells = pc.cast(cells, pa.string())
+    return pc.cast(cells, pa.string()) if pa.types.is_dictionary(cells.type) else cells
+
+
+def _distinct(cells: Array, *, by_row: bool) -> tuple[Array, NDArray[np.int64] | None]:
+    """The texts to read and, if they are fewer than the rows, which of them each row has."""
     head = cells.slice(0, _SAMPLE)
     if by_row or (len(cells) > _SAMPLE and pc.count_distinct(head) > _DISTINCT * len(head)):
         return cells, None

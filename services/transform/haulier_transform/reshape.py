@@ -45,4 +45,10 @@ def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> 
 
 def _texts(column: pa.ChunkedArray) -> Array:
     cells = column.combine_chunks()
-    return pc.cast(cells, pa.string()) if pa.types.is_dictionary(cells.type) else cells
+    if pa.types.is_string(cells.type):
+        return cells
+    if pa.types.is_dictionary(cells.type):
+        return pc.cast(cells, pa.string())
+    from haulier.texts import texts_of
+
+    return texts_of(cells)

@@ -60,6 +60,9 @@ class Exchange(Protocol):
     def stream(self, key: str, chunk_bytes: int = 8 * 1024 * 1024) -> Iterator[bytes]:
         """The object in pieces of about ``chunk_bytes``. Raises `ObjectMissing` at the first."""
 
+    def piece(self, key: str, start: int, stop: int) -> bytes:
+        """Its bytes from ``start`` up to ``stop``, fewer where it ends before. Raises `ObjectMissing`."""
+
     def size(self, key: str) -> int | None:
         """Bytes of the object, ``None`` when there is none."""
 

@@ -149,6 +149,12 @@ class S3Exchange:
             if start >= size:
                 return
 
+    def piece(self, key: str, start: int, stop: int) -> bytes:
+        try:
+            return self._range(key, start, stop, None)[0]
+        except OutOfRange:
+            return b""
+
     def size(self, key: str) -> int | None:
         try:
             return self._ask("read", key, lambda: obstore.head(self._store, key))["size"]
