@@ -10,6 +10,8 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from haulier_airflow.codes import FailedBefore
+
 log = logging.getLogger(__name__)
 
 _TIMEOUT_SECONDS = 10
@@ -18,6 +20,8 @@ _TIMEOUT_SECONDS = 10
 def failed(context: Context) -> None:
     """A task failed for good."""
     ti, error = context["ti"], context.get("exception")
+    if isinstance(error, FailedBefore):
+        return
     _tell(
         "failed",
         dag=ti.dag_id,

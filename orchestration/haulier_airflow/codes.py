@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Context, RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from haulier.errors import EXIT_CODES
 
@@ -19,6 +19,10 @@ class StepFailed(AirflowException):
         name, meaning, _ = EXIT_CODES.get(code, ("killed", _killed(code), "retry"))
         super().__init__(f"{step} ended with exit code {code}, {name}: {meaning}")
         self.exit_code = code
+
+
+class FailedBefore(AirflowFailException):
+    """This task did its work; one before it failed, which was told then, and its run must not end as a success."""
 
 
 def judged(step: str, code: int, waiting: int = 0) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 
-from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param, chain
+from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param, TriggerRule, chain
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException
@@ -17,7 +17,7 @@ from haulier.definitions import Instance
 from haulier.errors import DefinitionError
 from haulier_airflow import alerts
 from haulier_airflow.arrival import Arrival
-from haulier_airflow.orders import StepOf
+from haulier_airflow.orders import StepOf, StepTask
 from haulier_airflow.settings import AirflowSettings
 from haulier_command.schedule import NAMED
 from haulier_command.steps import STEPS, StepName
@@ -31,6 +31,8 @@ _FIRST_PAUSE = timedelta(seconds=15)
 _LONGEST_PAUSE = timedelta(minutes=10)
 #: Longer than a load transaction may take.
 _LONGEST_STEP = timedelta(hours=3)
+#: Of transform and load: load was tried, whatever came of it. Nothing new, a dry run: skipped.
+_AFTER_LOAD = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
 _MAY = {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_create", "can_read"}}
 
 
@@ -58,7 +60,7 @@ def all_dags(settings: AirflowSettings) -> Iterator[DAG]:
 
 
 def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: AirflowSettings) -> DAG:
-    """arrival → extract → transform → load."""
+    """arrival → extract → transform → load → verify."""
     start = datetime.combine(instance.start, time(), UTC) if instance.start else _LONG_AGO
     with DAG(
         dag_id,
@@ -90,18 +92,30 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
             if step == "load":
                 options |= {"pool": LOAD_POOL, "outlets": [Asset(contract.target, group="haulier")]}
             tasks.append(step_operator(settings, step, instance, **options))
-        chain(*tasks)
+        verify = step_operator(
+            settings, "load", instance, verb="verify", task_id="verify", trigger_rule=_AFTER_LOAD
+        )
+        chain(*tasks, verify)
+        tasks[-2] >> verify
     return dag
 
 
 def step_operator(
-    settings: AirflowSettings, step: StepName, instance: Instance, **options: Any
-) -> BaseOperator:
+    settings: AirflowSettings,
+    step: StepName,
+    instance: Instance,
+    verb: Literal["run", "verify"] = "run",
+    **options: Any,
+) -> StepTask:
     """A step as this Airflow runs it: the one place that knows the runners."""
     told: dict[str, Any] = {
         "task_id": step,
         "of": StepOf(
-            step=step, pipeline=instance.pipeline, instance=instance.instance, schedule=instance.schedule
+            step=step,
+            verb=verb,
+            pipeline=instance.pipeline,
+            instance=instance.instance,
+            schedule=instance.schedule,
         ),
         **options,
     }

@@ -54,7 +54,7 @@ class DockerStep(StepTask, DockerOperator):
         volume = _plan_volume(context["ti"].dag_id, context["ti"].run_id) if order.verb == "plan" else None
         try:
             code, result = self._run(order, key, volume)
-            return self.answered(order, code, result)
+            return self.answered(context, order, code, result)
         except BaseException:
             self._remove_volume(volume)
             raise

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import models as k8s
 
 from haulier.errors import DefinitionError
-from haulier_airflow.codes import ByExitCode, judged
+from haulier_airflow.codes import ByExitCode
 from haulier_airflow.orders import StepOf, StepTask
 from haulier_command.containers import RESULT_FILE, STOP_SECONDS, TMP_BYTES, Containers, Mount
 
@@ -36,7 +36,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
         memory = _quantity(containers.memory)
         super().__init__(
             **{
-                "name": f"haulier-{of.step}",
+                "name": f"haulier-{of.step if of.verb == 'run' else of.verb}",
                 "image": containers.image(of.step),
                 "env_vars": environment,
                 "labels": {"app.kubernetes.io/part-of": "haulier", "app.kubernetes.io/component": of.step},
@@ -82,7 +82,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
                 "plan where the definitions lie: haulier plan"
             )
         self.arguments = order.arguments
-        return self.answered(order, 0, super().execute(context))
+        return self.answered(context, order, 0, super().execute(context))
 
     def cleanup(
         self,
@@ -93,11 +93,13 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
     ) -> None:
         """As the provider does; a failure then carries the step's exit code."""
         try:
-            super().cleanup(pod, remote_pod, xcom_result, context)
+            # Without a context it hands on no result: what a failure hands on is ours to say.
+            super().cleanup(pod, remote_pod, xcom_result, None)
         except AirflowException:
             code = _exit_code(remote_pod, self.base_container_name)
-            if code:
-                judged(self.of.step, code)
+            if code and context:
+                result = xcom_result if isinstance(xcom_result, dict) else None
+                self.answered(context, self.order(context), code, result)
             raise
 
 

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from haulier.errors import DefinitionError
 from haulier.interval import Interval
-from haulier_airflow.codes import judged
+from haulier_airflow.codes import FailedBefore, judged
 from haulier_command.schedule import latest
 from haulier_command.steps import Order, StepName
 
@@ -26,6 +26,18 @@ PARAMETERS = frozenset({"interval_start", "interval_end", "reprocess", "dry_run"
 _UNSCHEDULED = "@daily"
 #: What an orchestrator may know of a result: numbers and names, no values.
 _PASSED_ON = ("outcome", "generation", "replay", "content", "shards", "counts", "manifest", "attempt")
+_REPORTED = (
+    "ok",
+    "findings",
+    "run",
+    "generation",
+    "outcome",
+    "source",
+    "deliveries",
+    "loads",
+    "rejects",
+    "flags",
+)
 _LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -53,6 +65,7 @@ class StepOf:
     """Which step of which instance a task is."""
 
     step: StepName
+    verb: Literal["run", "verify"] = "run"
     pipeline: str
     instance: str
     schedule: str | None
@@ -66,6 +79,14 @@ class StepTask(BaseOperator):
     def order(self, context: Context, into: str = PLAN_FOLDER) -> Order:
         params = context.get("params") or {}
         plan = bool(params.get("dry_run"))
+        if self.of.verb == "verify":
+            return Order(
+                step=self.of.step,
+                verb="verify",
+                pipeline=self.of.pipeline,
+                instance=self.of.instance,
+                interval=interval_of(context, self.of.schedule),
+            )
         extracted = (context["ti"].xcom_pull(task_ids="extract") or {}) if self.of.step != "extract" else {}
         return Order(
             step=self.of.step,
@@ -78,8 +99,12 @@ class StepTask(BaseOperator):
             into=Path(into) if plan else None,
         )
 
-    def answered(self, order: Order, code: int, result: Mapping[str, Any] | None) -> dict[str, Any]:
+    def answered(
+        self, context: Context, order: Order, code: int, result: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
         """The XCom, or the exception that an exit code deserves."""
+        if order.verb == "verify":
+            return self._verified(context, order, code, result or {})
         waits = (result or {}).get("counts", {}).get("waiting", 0)
         judged(f"{self.of.step} {order.pipeline}/{order.instance}", code, waits)
         if result is None:
@@ -91,17 +116,45 @@ class StepTask(BaseOperator):
             raise AirflowSkipException(f"dry run: nothing was written. A run would count:\n{counts}")
         return {name: result[name] for name in _PASSED_ON if result.get(name) is not None}
 
+    def _verified(
+        self, context: Context, order: Order, code: int, result: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The run's report, told and handed on however the run ended."""
+        from haulier_command.figures import figures
+        from haulier_command.output import plain
+
+        report = {name: result[name] for name in _REPORTED if name in result}
+        if "run" in report:
+            for block in figures(report):
+                for line in plain(block).splitlines():
+                    self.log.info("%s", line)
+        ti = context["ti"]
+        if report:
+            # A task that fails hands on nothing by itself.
+            ti.xcom_push("return_value", report)
+        judged(f"verify {order.pipeline}/{order.instance}", code)
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["load"], run_ids=[ti.run_id])
+        if (state := states.get(ti.run_id, {}).get("load")) != "success":
+            raise FailedBefore(
+                f"load ended as {state} and its log says why; of what is in the ledger nothing is wrong"
+            )
+        return report
+
     def tell(self, line: str) -> None:
         """One line of a step's stderr, at the level it says."""
-        try:
-            entry = json.loads(line)
-            event, level = str(entry.pop("event")), str(entry.pop("level", "info"))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            self.log.info("%s", line)
-            return
-        known = ("time", "timestamp", "step", "pipeline", "instance", "interval_start", "interval_end")
-        facts = " ".join(f"{name}={value}" for name, value in entry.items() if name not in known)
-        self.log.log(_LEVELS.get(level, logging.INFO), "%s", f"{event}  {facts}".rstrip())
+        self.log.log(*told(line))
+
+
+def told(line: str) -> tuple[int, str]:
+    """(level, text) of one line of a step's stderr."""
+    try:
+        entry = json.loads(line)
+        event, level = str(entry.pop("event")), str(entry.pop("level", "info"))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return logging.INFO, line
+    known = ("time", "timestamp", "step", "pipeline", "instance", "interval_start", "interval_end")
+    facts = " ".join(f"{name}={value}" for name, value in entry.items() if name not in known)
+    return _LEVELS.get(level, logging.INFO), f"{event}  {facts}".rstrip()
 
 
 def task_key(context: Context) -> str:

@@ -57,7 +57,7 @@ class ProcessStep(StepTask):
             code = self._process.returncode
             result = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
         try:
-            return self.answered(order, code, result)
+            return self.answered(context, order, code, result)
         except BaseException:
             if order.into:
                 shutil.rmtree(order.into, ignore_errors=True)

@@ -28,7 +28,8 @@ class Order:
     """What one step is asked to do."""
 
     step: StepName
-    verb: Literal["run", "plan"]
+    #: `verify` is asked of load, which alone knows the tables.
+    verb: Literal["run", "plan", "verify"]
     pipeline: str
     instance: str
     interval: Interval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.steps import haul
 from support.things import day as interval
 from support.things import place, snapshot
 
+TASKS = ("extract", "transform", "load", "verify")
 DAY = {"interval_start": "2026-01-05T00:00:00Z", "interval_end": "2026-01-06T00:00:00Z"}
 
 #: What a person sees of a DAG file, without running it.
@@ -57,9 +59,10 @@ def test_a_run_hauls_and_a_rerun_changes_nothing(airflow, here, tier, tmp_path):
         expected = snapshot(alone.database)
 
     ran, said = airflow.test("things.one", here.environment, conf=DAY)
-    assert ran == {"state": "success", "tasks": dict.fromkeys(("extract", "transform", "load"), "success")}
+    assert (ran["state"], ran["tasks"]) == ("success", dict.fromkeys(TASKS, "success"))
     assert snapshot(here.database) == expected
     assert "by hand: " in said
+    assert re.search(r"things_2026-01-05.csv +1 +500 +487 +0 +13 +0", said)
 
     again, _ = airflow.test("things.one", here.environment, conf=DAY)
     assert again["state"] == "success"
@@ -72,7 +75,12 @@ def test_a_dry_run_counts_and_writes_nothing(airflow, here):
 
     ran, said = airflow.test("things.one", here.environment, conf={**DAY, "dry_run": True})
 
-    assert ran["tasks"] == {"extract": "success", "transform": "success", "load": "skipped"}
+    assert ran["tasks"] == {
+        "extract": "success",
+        "transform": "success",
+        "load": "skipped",
+        "verify": "skipped",
+    }
     assert "dry run: nothing was written" in said
     assert '"produced": ' in said
     assert written(here) == before
@@ -88,8 +96,42 @@ def written(here):
 def test_nothing_new_skips_what_follows(airflow, here):
     ran, said = airflow.test("things.one", here.environment, conf=DAY)
 
-    assert ran["tasks"] == {"extract": "skipped", "transform": "skipped", "load": "skipped"}
+    assert ran["tasks"] == dict.fromkeys(TASKS, "skipped")
     assert "there was nothing new" in said
+
+
+def test_a_quarantined_run_fails_once_and_is_reported(airflow, here):
+    here.write("one", 0, 500)
+    path = here.landing / "one" / "things_2026-01-05.csv"
+    path.write_text(re.sub(r",[0-9.]+$", ",dear", path.read_text(), flags=re.MULTILINE))
+
+    ran, said = airflow.test("things.one", here.environment, conf=DAY)
+
+    states = {"extract": "success", "transform": "success", "load": "failed", "verify": "failed"}
+    assert (ran["state"], ran["tasks"]) == ("failed", states)
+    assert re.search(r"type +(\d+) +\1", said), "rejects by rule: how many, how many wait"
+    assert "load ended as failed and its log says why" in said
+    assert said.count('haulier alert: {"alert": "failed"') == 1
+    report = ran["xcoms"]["verify"]
+    assert (report["ok"], report["outcome"], report["source"]["rejected"]) == (True, "quarantined", 499)
+    assert report["loads"][0]["held"] == report["loads"][0]["produced"]
+
+
+def test_what_fell_off_after_a_load_fails_the_run(airflow, here):
+    here.write("one", 0, 500)
+    airflow.test("things.one", here.environment, conf=DAY)
+    here.database.rows("DELETE FROM shop.things WHERE thing = 'one-1'")
+
+    ran, said = airflow.test("things.one", here.environment, conf=DAY)
+
+    assert ran["tasks"] == {
+        "extract": "success",
+        "transform": "success",
+        "load": "success",
+        "verify": "failed",
+    }
+    assert "exit code 65" in said
+    assert "up_for_retry" not in said
 
 
 def test_a_wrong_parameter_fails_at_once_and_is_told(airflow, here):
@@ -119,11 +161,7 @@ def test_a_broken_definition_says_so_and_harms_no_other(airflow, here, tmp_path)
     assert sorted(found) == ["other", "things.one", "things.two"]
     assert "encodin" in found["things.two"]["dag"]["doc_md"]
     assert "broken definition" in found["things.two"]["dag"]["tags"]
-    assert [task["__var"]["task_id"] for task in found["things.one"]["dag"]["tasks"]] == [
-        "extract",
-        "transform",
-        "load",
-    ]
+    assert [task["__var"]["task_id"] for task in found["things.one"]["dag"]["tasks"]] == [*TASKS]
 
 
 def test_dags_are_light_and_the_same_each_time(airflow, here, tmp_path):

@@ -138,7 +138,7 @@ def test_success_without_a_result_is_a_failure():
     operator = step(DockerStep)
 
     with pytest.raises(AirflowException, match="left no result"):
-        operator.answered(operator.order(a_run(at(5), at(6))), 0, None)
+        operator.answered({}, operator.order(a_run(at(5), at(6))), 0, None)
 
 
 def test_what_is_passed_on_holds_no_text_of_the_data():
@@ -151,7 +151,7 @@ def test_what_is_passed_on_holds_no_text_of_the_data():
         "interval_start": "x",
     }
 
-    passed = operator.answered(operator.order(a_run(at(5), at(6))), 0, result)
+    passed = operator.answered({}, operator.order(a_run(at(5), at(6))), 0, result)
 
     assert passed == {"generation": 3, "counts": {"read": 1}, "outcome": "loaded"}
 

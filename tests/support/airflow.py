@@ -14,7 +14,7 @@ from typing import Any
 DAGS = Path(__file__).parents[2] / "orchestration" / "dags"
 
 #: Runs in a process of its own: Airflow reads its settings when it is imported.
-_RUN = """
+RUN = """
 import json, os, sys
 from datetime import datetime
 asked = json.loads(sys.argv[1])
@@ -23,9 +23,16 @@ from haulier_airflow.dags import all_dags
 from haulier_airflow.settings import AirflowSettings
 dags = {dag.dag_id: dag for dag in all_dags(AirflowSettings.from_env(os.environ))}
 when = datetime.fromisoformat(asked["logical_date"]) if asked["logical_date"] else None
+for task in dags[asked["dag"]].tasks:
+    task.retries = task.retries if asked["retries"] is None else asked["retries"]
 run = dags[asked["dag"]].test(logical_date=when, run_conf=asked["conf"])
 tasks = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
-print("ANSWER" + json.dumps({"state": str(run.state), "tasks": tasks}))
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+with create_session() as session:
+    found = session.query(XComModel).filter_by(dag_id=asked["dag"], run_id=run.run_id, key="return_value")
+    xcoms = {one.task_id: XComModel.deserialize_value(one) for one in found}
+print("ANSWER" + json.dumps({"state": str(run.state), "tasks": tasks, "xcoms": xcoms}))
 """
 
 
@@ -68,10 +75,11 @@ class Airflow:
         environment: Mapping[str, str],
         logical_date: str | None = None,
         conf: Mapping[str, Any] | None = None,
+        retries: int | None = None,
     ) -> tuple[dict[str, Any], str]:
-        """(state of the run and of its tasks, everything that was said)."""
-        asked = {"dag": dag, "logical_date": logical_date, "conf": dict(conf or {})}
-        done = self.run([sys.executable, "-c", _RUN, json.dumps(asked)], environment)
+        """(state of the run and of its tasks, what each handed on; everything that was said)."""
+        asked = {"dag": dag, "logical_date": logical_date, "conf": dict(conf or {}), "retries": retries}
+        done = self.run([sys.executable, "-c", RUN, json.dumps(asked)], environment)
         said = done.stdout + done.stderr
         answers = [line for line in done.stdout.splitlines() if line.startswith("ANSWER")]
         assert len(answers) == 1, said[-3000:]
