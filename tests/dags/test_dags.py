@@ -113,7 +113,7 @@ def test_a_quarantined_run_fails_once_and_is_reported(airflow, here):
     assert "load ended as failed and its log says why" in said
     assert said.count('haulier alert: {"alert": "failed"') == 1
     report = ran["xcoms"]["verify"]
-    assert (report["ok"], report["outcome"], report["source"]["rejected"]) == (True, "quarantined", 499)
+    assert (report["ok"], report["outcome"], report["source"]["rejected"]) == (True, "quarantined", 500)
     assert report["loads"][0]["held"] == report["loads"][0]["produced"]
 
 
