@@ -77,13 +77,14 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
         default_args=_default_arguments(instance.owner),
     ) as dag:
         tasks: list[BaseOperator] = []
-        if instance.source.files.ready.wait_minutes and instance.source.files.select == "name":
+        files = instance.source.files
+        if files and files.ready.wait_minutes and files.select == "name":
             tasks.append(
                 Arrival(
                     task_id="arrival",
-                    path=instance.source.files.path,
+                    path=files.path,
                     source_root=settings.source_root,
-                    wait_minutes=instance.source.files.ready.wait_minutes,
+                    wait_minutes=files.ready.wait_minutes,
                     schedule=instance.schedule,
                 )
             )
@@ -164,7 +165,7 @@ def timetable(schedule: str | None) -> CronDataIntervalTimetable | None:
 def described(instance: Instance, contract: Contract) -> str:
     """What the UI shows of a DAG: where its rows come from and what its table promises."""
     lines = [
-        f"**{instance.description or instance.pipeline}** `{instance.source.files.path}` → `{contract.target}`",
+        f"**{instance.description or instance.pipeline}** `{instance.source.place}` → `{contract.target}`",
         "",
         contract.description,
         "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from haulier.settings import VARIABLES
+from haulier.settings import SECRET_PREFIX, VARIABLES
 from haulier_command.containers import Containers
 from haulier_command.hauling import Run
 from haulier_command.steps import STEPS
@@ -50,7 +50,9 @@ def relevant(environ: Mapping[str, str]) -> dict[str, str]:
         | {"AWS_DEFAULT_REGION"}
     )
     return {
-        name: value for name, value in environ.items() if value and (name in ours or name.startswith("PG"))
+        name: value
+        for name, value in environ.items()
+        if value and (name in ours or name.startswith(("PG", SECRET_PREFIX)))
     }
 
 

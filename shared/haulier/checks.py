@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from haulier.contracts import Contract
-from haulier.definitions import Csv, Format, Instance, JsonLines, Pipeline, Source, Transform, Unpivot
+from haulier.definitions import Csv, Files, Format, Instance, JsonLines, Pipeline, Source, Transform, Unpivot
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
+from haulier.http_checks import of_http
 from haulier.keys import check_name
 from haulier.patterns import problems_of_regex
 from haulier.placeholders import problems_of_path, problems_of_template
@@ -46,17 +47,11 @@ def of_pipeline(pipeline: Pipeline, file_stem: str) -> list[Problem]:
 
 def of_instance(source: Source, transform: Transform, parameters: Mapping[str, str]) -> list[Problem]:
     """What can be judged of an instance without its contract."""
-    files = source.files
     filled = {"instance", "pipeline", *parameters}
     return [
-        *problems_of_template(files.path, ("source", "files", "path"), filled, dates=True),
-        *problems_of_template(
-            files.logical_name, ("source", "files", "logical_name"), {*filled, "name", "path"}
-        ),
-        *problems_of_template(
-            files.ready.marker or "", ("source", "files", "ready", "marker"), {*filled, "name"}
-        ),
-        *problems_of_path(files.path, files.select),
+        *_one_source(source),
+        *(_files(source.files, filled) if source.files else ()),
+        *(of_http(source.http, source.csv, filled) if source.http else ()),
         *_one_format(source),
         *(problem for form in source.formats for problem in _format(form)),
         *_transform(transform),
@@ -94,6 +89,24 @@ def _parameters(parameters: Mapping[str, str], trail: Trail) -> Iterator[Problem
             yield Problem(
                 (*trail, name), "cannot be a placeholder; use letters, digits and _, first a letter", " "
             )
+
+
+def _one_source(source: Source) -> Iterator[Problem]:
+    if source.files and source.http:
+        yield Problem(
+            ("source", "http"), "stands beside source.files; a pipeline has one source: remove one", " "
+        )
+    elif not (source.files or source.http):
+        yield Problem(("source",), "names no source; write files or http below it", " ")
+
+
+def _files(files: Files, filled: set[str]) -> Iterator[Problem]:
+    yield from problems_of_template(files.path, ("source", "files", "path"), filled, dates=True)
+    trail: Trail = ("source", "files", "logical_name")
+    yield from problems_of_template(files.logical_name, trail, {*filled, "name", "path"})
+    trail = ("source", "files", "ready", "marker")
+    yield from problems_of_template(files.ready.marker or "", trail, {*filled, "name"})
+    yield from problems_of_path(files.path, files.select)
 
 
 def _one_format(source: Source) -> Iterator[Problem]:

@@ -265,11 +265,21 @@ def _merged(base: Any, override: Any) -> Any:
 
 
 def _filled(source: Source, values: Mapping[str, str]) -> Source:
+    # An empty section says what none says: to the definition's digest, too.
+    source = msgspec.structs.replace(source, csv=None if source.csv == Csv() and source.files else source.csv)
+    if source.http:
+        http = source.http
+        parameters = {name: fill(text, values) for name, text in http.parameters.items()}
+        headers = {name: fill(text, values) for name, text in http.headers.items()}
+        http = msgspec.structs.replace(
+            http, url=fill(http.url, values), parameters=parameters, headers=headers
+        )
+        return msgspec.structs.replace(source, http=http)
     files = source.files
+    if files is None:
+        return source
     marker = files.ready.marker
     ready = msgspec.structs.replace(files.ready, marker=marker and fill(marker, values))
     path, logical_name = fill(files.path, values), fill(files.logical_name, values)
     files = msgspec.structs.replace(files, path=path, logical_name=logical_name, ready=ready)
-    # An empty section says what none says: to the definition's digest, too.
-    csv = None if source.csv == Csv() else source.csv
-    return msgspec.structs.replace(source, files=files, csv=csv)
+    return msgspec.structs.replace(source, files=files)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
-from haulier.formats import names_a_day, problem_of_format
+from haulier.formats import ISO, names_a_day, problem_of_format
 from haulier.problems import Problem, Trail, quoted, suggestion
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DATE = "date:"
+#: What a query says of a run's interval; each alone is ISO 8601, or has a format behind a colon.
+INSTANTS = ("start", "end")
+#: The format that is seconds since 1970.
+EPOCH = "epoch"
+_INSTANT = re.compile(r"\{(start|end)(?::([^{}]*))?\}")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -20,6 +26,29 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def date_formats(text: str) -> list[str]:
     """The formats of its ``{date:…}``."""
     return [name.removeprefix(_DATE) for name in _PLACEHOLDER.findall(text) if name.startswith(_DATE)]
+
+
+def instants(text: str) -> list[tuple[str, str]]:
+    """Its ``{start}`` and ``{end}`` with their formats; "" for none."""
+    return _INSTANT.findall(text)
+
+
+def without_instants(text: str) -> str:
+    return _INSTANT.sub("", text)
+
+
+def fill_instants(text: str, start: datetime, end: datetime) -> str:
+    """``{start}`` and ``{end}`` as their formats say, in UTC."""
+
+    def said(found: re.Match[str]) -> str:
+        instant = start if found[1] == "start" else end
+        if found[2] == EPOCH:
+            return str(int(instant.timestamp()))
+        if found[2] in (None, "", ISO):
+            return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return instant.strftime(found[2])
+
+    return _INSTANT.sub(said, text)
 
 
 def problems_of_template(

@@ -86,7 +86,16 @@ VARIABLES: tuple[Variable, ...] = (
         meaning="S3 session token, for temporary credentials.",
         secret=True,
     ),
+    Variable(
+        name="HAULIER_SECRET_NAME",
+        default="",
+        meaning="What a definition calls the secret `NAME`; one variable for each.",
+        secret=True,
+    ),
 )
+
+#: Before the name of a secret that definitions may speak of: they reach no other variable.
+SECRET_PREFIX = "HAULIER_SECRET_"  # noqa: S105 - the name of a variable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +119,8 @@ class Settings:
     s3_access_key_id: str | None = field(default=None, repr=False)
     s3_secret_access_key: str | None = field(default=None, repr=False)
     s3_session_token: str | None = field(default=None, repr=False)
+    #: What definitions call secrets, by name.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: libpq's own variables, secrets resolved; handed to the driver as they are.
     postgres: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -135,6 +146,7 @@ class Settings:
             s3_access_key_id=get.secret("AWS_ACCESS_KEY_ID"),
             s3_secret_access_key=get.secret("AWS_SECRET_ACCESS_KEY"),
             s3_session_token=get.secret("AWS_SESSION_TOKEN"),
+            secrets=get.secrets(),
             postgres=get.postgres(),
         )
         if settings.idle_timeout_seconds >= settings.lock_timeout_seconds:
@@ -162,6 +174,12 @@ class _Reader:
             return Path(path).read_text(encoding="utf-8").strip() or None
         except OSError as exc:
             raise DefinitionError(f"{name}_FILE: {path} cannot be read ({exc.strerror})") from exc
+
+    def secrets(self) -> dict[str, str]:
+        """name -> value of every variable under `SECRET_PREFIX`, or of the file its ``_FILE`` names."""
+        names = {name.removesuffix("_FILE") for name in self._environ if name.startswith(SECRET_PREFIX)}
+        found = {name.removeprefix(SECRET_PREFIX): self.secret(name) for name in sorted(names)}
+        return {name: value for name, value in found.items() if value}
 
     def whole(self, name: str) -> int:
         text = self.text(name)

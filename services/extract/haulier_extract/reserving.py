@@ -42,7 +42,7 @@ def reserved(
             task,
             definition_digest=definition_digest,
             candidates=candidates,
-            copies=instance.source.files.copies,
+            copies=instance.source.files.copies if instance.source.files else "load",
             preview=task.verb == "plan",
         )
     return reservation, (*found.waiting, *changed)

@@ -217,7 +217,8 @@ class _Load:
         deliveries = [d.delivery_id for d in manifest.deliveries]
         cursor.execute(_SQL["loaded_by_another_run"], {**values, "deliveries": deliveries})
         merge.judge(leave_out=[delivery_id for (delivery_id,) in cursor.fetchall()])
-        if manifest.definition.source.files.content == "cumulative" and manifest.replay_id is None:
+        files = manifest.definition.source.files
+        if files and files.content == "cumulative" and manifest.replay_id is None:
             merge.count_vanished()
 
     def _record(self, cursor: Cursor, merge: Merge) -> Outcome:

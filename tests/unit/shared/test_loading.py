@@ -724,4 +724,4 @@ def test_no_format_and_an_empty_csv_section_mean_the_same(write):
     said, left_out = (resolve(write({"source.csv": value})) for value in ({}, ...))
 
     assert said[0].source.format == left_out[0].source.format == Csv()
-    assert loading.definition_digest(*said) == loading.definition_digest(*left_out)
+    assert definition_digest(*said) == definition_digest(*left_out)

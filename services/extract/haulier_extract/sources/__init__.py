@@ -49,7 +49,10 @@ class Found:
 Find = Callable[[Instance, Interval, Settings], Found]
 
 #: Section of a definition's source -> the module whose ``find`` reads it; imported when it is needed.
-SOURCES: dict[str, str] = {"files": "haulier_extract.sources.files"}
+SOURCES: dict[str, str] = {
+    "files": "haulier_extract.sources.files",
+    "http": "haulier_extract.sources.http",
+}
 
 
 def find(instance: Instance, interval: Interval, settings: Settings) -> Found:

@@ -26,6 +26,7 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     `DataError` for a file no waiting would help.
     """
     source = instance.source.files
+    assert source is not None
     store = open_store(source, settings)
     looking = _Looking(source, instance.source.format, interval, store, datetime.now(UTC))
     found = [looking.at(entry, date) for entry, date in store.entries()]

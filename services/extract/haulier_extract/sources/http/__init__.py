@@ -1,0 +1,99 @@
+"""An API that is asked for an interval: what it answers is one delivery, page after page.
+
+JSON is written down as JSON Lines, each row's text as the server sent it (white space between its
+parts aside); CSV byte for byte. That is the original which the run keeps, so a rerun of later steps,
+a replay or an audit never asks the API again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import weakref
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import IO
+from urllib.parse import urlencode, urlsplit
+
+from haulier.definitions import Http, Instance
+from haulier.errors import TransientError
+from haulier.interval import Interval
+from haulier.placeholders import fill_instants
+from haulier.settings import Settings
+from haulier_extract.sources import Found, SourceFile
+from haulier_extract.sources.http.client import Client
+from haulier_extract.sources.http.pages import pages_of, records_in
+
+_CHUNK_BYTES = 1024 * 1024
+
+
+def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
+    """Everything the API says of the interval, as one file; none when it has no row.
+
+    Raises `TransientError` when it cannot be reached or asks for patience too long, `DefinitionError`
+    when it refuses the request, and `DataError` for an answer that is not what the definition says.
+    """
+    http = instance.source.http
+    assert http is not None
+    asked = {
+        name: fill_instants(text, interval.start, interval.end) for name, text in http.parameters.items()
+    }
+    written = _Written()
+    with Client(http, settings.secrets) as client:
+        if instance.source.csv is not None:
+            written.add(client.get(http.url, asked).body)
+        else:
+            for body in pages_of(client, http, asked):
+                written.add(b"".join(record + b"\n" for record in records_in(body, http)))
+    if not written.size:
+        return Found(files=())
+    name = f"{urlsplit(http.url).path.strip('/') or urlsplit(http.url).hostname} {interval.key}"
+    return Found(
+        files=(
+            SourceFile(
+                uri=uri_of(http, asked),
+                logical_name=name,
+                sha256=written.sha256,
+                bytes=written.size,
+                # What an API says of an interval has no time of its own.
+                modified_at=datetime.now(UTC),
+                open=written.chunks,
+            ),
+        )
+    )
+
+
+def uri_of(http: Http, asked: dict[str, str]) -> str:
+    """What was asked, without who asked."""
+    return f"{http.url}?{urlencode(asked)}" if asked else http.url
+
+
+class _Written:
+    """An increment on its way: a temporary file without a name, and its digest."""
+
+    def __init__(self) -> None:
+        # It lives as long as somebody may open it, which no block here knows.
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as exc:
+            raise TransientError(
+                f"{tempfile.gettempdir()} cannot hold what the API answers ({exc.strerror}, after {self.size} bytes); "
+                "give TMPDIR more room, or ask for a shorter interval"
+            ) from exc
+        self._digest.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def chunks(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while chunk := self._file.read(_CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,320 @@
+"""An API as a source: every way to page and to say who asks, a server that fails on purpose, and what lands."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+import yaml
+from support.api import Api, served
+from support.steps import haul, run_cold
+from support.things import DEFINITIONS, day, place
+
+from haulier.errors import DataError, DefinitionError, TransientError
+from haulier.exchange import open_exchange
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier_extract.sources.http import client
+
+ROWS = [{"thing": f"t{n}", "colour": "red", "price": n + 0.5} for n in range(8)]
+SECRETS = {"HAULIER_SECRET_LAB": "s3cret"}
+
+WAYS = {
+    "one answer": ("/whole", {}),
+    "pages": ("/pages", {"pages": {"by": "page"}, "records": "data.items"}),
+    "pages of a size": ("/pages", {"pages": {"by": "page", "size": 3}, "records": "data.items"}),
+    "offsets": (
+        "/offsets",
+        {
+            "pages": {"by": "offset", "parameter": "skip", "size": 3, "size_parameter": "limit"},
+            "records": "data.items",
+        },
+    ),
+    "cursors": (
+        "/cursors",
+        {"pages": {"by": "cursor", "parameter": "after", "next": "meta.next"}, "records": "data.items"},
+    ),
+    "links": ("/links", {"pages": {"by": "link"}, "records": "data.items"}),
+}
+
+
+@pytest.fixture
+def api():
+    with served(Api(rows=ROWS)) as made:
+        yield made
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Pauses between tries as short as they can be."""
+    monkeypatch.setattr(client, "_FIRST_PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def here(tier, tmp_path, api):
+    """A pipeline whose source is the API; ``define`` says how it is asked."""
+    definitions = tmp_path / "definitions"
+    for folder in ("pipelines", "contracts"):
+        (definitions / folder).mkdir(parents=True)
+    with place(tier, tmp_path, HAULIER_DEFINITIONS=str(definitions), **SECRETS) as made:
+        text = (DEFINITIONS / "contracts" / "things.odcs.yaml").read_text()
+        (definitions / "contracts" / "things.odcs.yaml").write_text(text)
+
+        def define(path, *, source=None, **http):
+            document = {
+                "pipeline": "things",
+                "contract": "../contracts/things.odcs.yaml",
+                "source": {"http": {"url": api.url + path, **http}, **(source or {})},
+                "load": {"reject_threshold": 0.6},
+            }
+            (definitions / "pipelines" / "things.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+            return made
+
+        yield define
+
+
+def run(made, number=0):
+    return haul(made.settings, "things", "main", day(number))
+
+
+def table(made):
+    return made.database.rows("SELECT thing, colour, price FROM shop.things ORDER BY thing")
+
+
+EXPECTED = [(f"t{n}", "red", Decimal(f"{n}.5")) for n in range(8)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_page_is_hauled_once(here, api, way):
+    path, asked = WAYS[way]
+    made = here(path, **asked)
+    outcome = run(made)["load"]
+
+    assert (outcome.outcome, outcome.counts["inserted"]) == ("loaded", 8)
+    assert table(made) == EXPECTED
+    with connect(made.settings, "test") as connection:
+        assert verify(connection, made.settings, exchange=open_exchange(made.settings), deep=True) == []
+
+
+def test_what_is_asked_says_the_interval_and_a_rerun_of_the_same_answer_is_done(here, api):
+    made = here(
+        "/whole",
+        parameters={
+            "since": "{start}",
+            "until": "{end:%Y-%m-%d}",
+            "at": "{start:epoch}",
+            "site": "{instance}",
+        },
+    )
+    assert run(made)["load"].outcome == "loaded"
+    assert run(made)["load"].outcome == "already done"
+
+    assert api.asked[0] == (
+        "/whole",
+        {"since": "2026-01-05T00:00:00Z", "until": "2026-01-06", "at": "1767571200", "site": "main"},
+    )
+    assert api.counts["/whole"] == 2
+    (uri,) = made.database.rows("SELECT uri FROM haulier.delivery")[0]
+    assert uri.endswith("/whole?since=2026-01-05T00%3A00%3A00Z&until=2026-01-06&at=1767571200&site=main")
+
+
+def test_a_changed_answer_for_the_same_interval_is_a_correction(here, api):
+    made = here("/whole")
+    run(made)
+    api.rows = [{**ROWS[0], "colour": "blue"}, *ROWS[1:]]
+    outcome = run(made)["load"]
+
+    assert (outcome.counts["updated"], outcome.counts["unchanged"]) == (1, 7)
+    assert made.database.rows("SELECT sequence FROM haulier.delivery ORDER BY 1") == [(1,), (2,)]
+
+
+def test_an_answer_without_rows_is_an_empty_run_and_harms_nothing(here, api):
+    made = here("/whole")
+    run(made)
+    api.rows = []
+    outcomes = run(made, 1)
+
+    assert list(outcomes) == ["extract"]
+    assert outcomes["extract"].exit_code == 99
+    assert table(made) == EXPECTED
+
+
+def test_numbers_arrive_as_they_were_written_and_bad_rows_wait_with_their_text(here, api):
+    api.raw = b'[{"thing": "a", "colour": null,\n "price": 12345678901234567.0000000001}, {"thing": "b", "price": "much"}]'
+    made = here("/csv", source={"jsonl": {}})
+    run(made)
+
+    assert made.database.rows("SELECT thing, colour, price::text FROM shop.things") == [
+        ("a", None, "12345678901234567.0000000001")
+    ]
+    ((row, verbatim),) = made.database.rows("SELECT row_number, verbatim FROM haulier.reject")
+    assert (row, bytes(verbatim)) == (2, b'{"thing":"b","price":"much"}')
+
+
+def test_csv_is_kept_byte_for_byte(here, api):
+    api.raw = "thing;colour;price\r\nä;rot;1.5\r\n".encode("cp1252")
+    made = here("/csv", source={"csv": {"delimiter": ";", "encoding": "cp1252"}})
+    run(made)
+
+    assert table(made) == [("ä", "rot", Decimal("1.5"))]
+    ((original,),) = made.database.rows("SELECT original FROM haulier.delivery")
+    assert open_exchange(made.settings).get(original) == api.raw
+
+
+def test_a_compressed_answer_is_read(here, api):
+    import gzip
+
+    api.first = [(200, {"content-encoding": "gzip"}, gzip.compress(json.dumps(ROWS).encode()))]
+    made = here("/whole")
+    run(made)
+
+    assert table(made) == EXPECTED
+
+
+class TestWhoAsks:
+    def test_a_bearer_token(self, here, api):
+        api.authorization = "Bearer s3cret"
+        run(here("/whole", auth={"bearer": "LAB"}))
+
+    def test_a_user_and_a_password(self, here, api):
+        api.authorization = "Basic bGFiOnMzY3JldA=="
+        run(here("/whole", auth={"basic": {"user": "lab", "password": "LAB"}}))
+
+    @pytest.mark.parametrize("place_of_it", [{}, {"header": "X-Api-Key"}, {"parameter": "key"}])
+    def test_a_key_that_is_never_written_down(self, here, api, place_of_it):
+        api.key = "s3cret"
+        made = here("/whole", auth={"api_key": {"secret": "LAB", **place_of_it}})
+        run(made)
+
+        assert "s3cret" not in str(made.database.rows("SELECT * FROM haulier.delivery"))
+
+    def test_client_credentials_whose_token_runs_out_in_the_middle(self, here, api):
+        api.token_life = 2
+        oauth2 = {
+            "token_url": f"{api.url}/token",
+            "client_id": "lab",
+            "client_secret": "LAB",
+            "scope": "read",
+        }
+        path, asked = WAYS["pages"]
+        made = here(path, auth={"oauth2": oauth2}, **asked)
+        run(made)
+
+        assert table(made) == EXPECTED
+        assert api.counts["/token"] == 2
+
+    def test_a_token_that_is_refused_at_once_ends_the_run(self, here, api):
+        api.token_life = 0
+        oauth2 = {"token_url": f"{api.url}/token", "client_id": "lab", "client_secret": "LAB"}
+        with pytest.raises(DefinitionError, match="answers 401: it does not let us in"):
+            run(here("/whole", auth={"oauth2": oauth2}))
+
+    def test_a_secret_from_a_file_is_in_no_line_of_the_log(self, here, api, tmp_path):
+        api.authorization = "Bearer other"
+        (tmp_path / "secret").write_text("s3cret-of-a-file\n")
+        made = here("/whole", auth={"bearer": "TOKEN"})
+        environment = {**made.environment, "HAULIER_SECRET_TOKEN_FILE": str(tmp_path / "secret")}
+        code, _, log = run_cold(environment, "extract", "things", "main", day(0))
+
+        assert code == 2
+        assert api.headers[-1]["authorization"] == "Bearer s3cret-of-a-file"
+        assert "s3cret" not in log
+        assert "source.http.auth" in log
+
+    def test_a_secret_that_is_not_there_is_named(self, here, api):
+        with pytest.raises(DefinitionError, match="there is no secret NOPE; set HAULIER_SECRET_NOPE"):
+            run(here("/whole", auth={"bearer": "NOPE"}))
+        assert not api.asked
+
+    def test_the_next_page_of_another_host_is_not_asked(self, here, api):
+        """The secret would go there."""
+        api.other_host = "http://localhost:1"
+        path, asked = WAYS["links"]
+        with pytest.raises(DataError, match="at another host, localhost"):
+            run(here(path, auth={"bearer": "LAB"}, **asked))
+
+
+@pytest.mark.usefixtures("quick")
+class TestRefusals:
+    @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+    def test_a_passing_one_is_waited_out(self, here, api, status):
+        api.first = [(status, {}, b"not now")] * 3
+        run(here("/whole"))
+
+        assert api.counts["/whole"] == 4
+
+    def test_the_pause_is_what_the_server_asks_for(self, here, api, monkeypatch):
+        slept = []
+        monkeypatch.setattr(client.time, "sleep", slept.append)
+        api.first = [
+            (429, {"retry-after": "7"}, b""),
+            (503, {"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, b""),
+        ]
+        run(here("/whole"))
+
+        assert slept == [7.0, 0.0]
+
+    @pytest.mark.parametrize(
+        ("answers", "match"),
+        [
+            ([(503, {}, b"")] * 9, "it answers 503, after 3 of 3 tries"),
+            ([(429, {"retry-after": "86400"}, b"")], "it answers 429, after 1 of 3 tries"),
+        ],
+    )
+    def test_one_that_lasts_is_left_to_the_orchestrator(self, here, api, answers, match):
+        api.first = answers
+        with pytest.raises(TransientError, match=match):
+            run(here("/whole", tries=3))
+
+    @pytest.mark.parametrize(
+        ("status", "match"),
+        [(403, "does not let us in"), (404, "does not take this request"), (301, "has moved")],
+    )
+    def test_one_for_good_is_not_repeated(self, here, api, status, match):
+        api.first = [(status, {"location": "/elsewhere"}, b"patient 17 not found")]
+        with pytest.raises(DefinitionError, match=match) as refused:
+            run(here("/whole"))
+        assert len(api.asked) == 1
+        assert "patient" not in str(refused.value)
+
+    def test_who_does_not_answer_is_unavailable(self, here, api):
+        made = here("/whole", tries=2)
+        file = made.settings.definitions / "pipelines" / "things.yaml"
+        file.write_text(file.read_text().replace(api.url, "http://127.0.0.1:9"))
+        with pytest.raises(TransientError, match="cannot be reached"):
+            run(made)
+
+
+class TestAnswersThatAreNone:
+    @pytest.mark.parametrize(
+        ("body", "records", "match"),
+        [
+            (b"<html>", "", "its answer is no list of JSON"),
+            (b'{"data": []}', "", "its answer is no list of JSON"),
+            (b'{"data": {"item": []}}', "data.items", r"its answer has no data\.items"),
+            (b'{"data": 5}', "data.items", r"no list at data\.items"),
+            (b"[" * 100_000, "", "its answer is no list of JSON"),
+        ],
+    )
+    def test_another_shape_is_named_without_its_content(self, here, api, body, records, match):
+        api.raw = body
+        with pytest.raises(DataError, match=match):
+            run(here("/raw_answer", records=records))
+
+    def test_an_answer_beyond_the_limit_is_not_held_in_memory(self, here, api):
+        api.raw = b"[" + b" " * 5_000 + b"]"
+        with pytest.raises(DataError, match=r"more than source\.http.page_bytes"):
+            run(here("/raw_answer", page_bytes=1024))
+
+    @pytest.mark.parametrize(
+        ("path", "pages", "match"),
+        [
+            ("/circle", {"by": "cursor", "next": "meta.next"}, "a cursor that was used already"),
+            ("/circle", {"by": "link"}, "a page that was read already"),
+            ("/ignores", {"by": "page"}, "two pages are the same"),
+        ],
+    )
+    def test_pages_without_an_end_are_noticed(self, here, api, path, pages, match):
+        with pytest.raises(DataError, match=match):
+            run(here(path, pages=pages, records="data.items"))
