@@ -38,6 +38,7 @@ _SECTIONS = (
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
     ("JsonLines", "source.jsonl", "source.jsonl"),
+    ("Excel", "source.excel", "source.excel"),
     ("Parquet", "source.parquet", "source.parquet"),
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),

@@ -72,9 +72,25 @@ class Parquet(_Section, frozen=True, kw_only=True):
     row_group_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024**3)] = 1024**3
 
 
+class Excel(_Section, frozen=True, kw_only=True):
+    """One sheet of an Excel workbook (.xlsx); docs/adr/0009 says what the text of a cell is."""
+
+    section: ClassVar[str] = "excel"
+    encoding: ClassVar[str] = "utf-8"
+
+    #: The sheet's name, or its number counted from 1; hidden sheets count.
+    sheet: Name | Annotated[int, Meta(ge=1)] = 1
+    #: Rows of the sheet before the header that are not data.
+    preamble_rows: Natural = 0
+    #: Header rows; the first names the columns, the others are dropped.
+    header_rows: Annotated[int, Meta(ge=1, le=9)] = 1
+    #: Most bytes of texts that the workbook keeps once for all its cells; they are held in memory.
+    shared_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024**3)] = 128 * 1024**2
+
+
 #: How a delivery's bytes become columns. Each has a `section`, its key in a definition and in the registries,
 #: and an `encoding`, that of its rows' verbatim bytes.
-Format = Csv | JsonLines | Parquet
+Format = Csv | JsonLines | Excel | Parquet
 
 
 class Ready(_Section, frozen=True, kw_only=True):
@@ -211,6 +227,8 @@ class Source(_Section, frozen=True, kw_only=True):
     csv: Csv | None = None
     #: JSON Lines.
     jsonl: JsonLines | None = None
+    #: A sheet of an Excel workbook.
+    excel: Excel | None = None
     #: Parquet.
     parquet: Parquet | None = None
 
@@ -232,7 +250,7 @@ class Source(_Section, frozen=True, kw_only=True):
     @property
     def formats(self) -> tuple[Format, ...]:
         """The formats that are named: one at the most, or the definition is refused."""
-        return tuple(form for form in (self.csv, self.jsonl, self.parquet) if form is not None)
+        return tuple(form for form in (self.csv, self.jsonl, self.excel, self.parquet) if form is not None)
 
 
 class Unpivot(_Section, frozen=True, kw_only=True):

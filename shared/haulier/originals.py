@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from haulier import framing
 from haulier.compression import decompressed
-from haulier.definitions import Csv, Format, JsonLines, Parquet
+from haulier.definitions import Csv, Excel, Format, JsonLines, Parquet
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery
@@ -113,6 +113,7 @@ class VerbatimRows:
         self._uri, self._section = delivery.uri, form.section
         self._blocks = _blocks(exchange, delivery, form)
         self._block: Verbatim | None = None
+        self._taken = 0
 
     def take(self, rows: Sequence[int]) -> list[bytes]:
         """The rows with these numbers, in ascending order, also from one call to the next.
@@ -128,7 +129,10 @@ class VerbatimRows:
                         f"{self._uri} has no row {row}; has the {self._section} section of its definition changed?"
                     )
             if row < self._block.first:
-                raise ValueError(f"row {row} lies behind: rows are taken in ascending order")
+                if row <= self._taken:
+                    raise ValueError(f"row {row} lies behind: rows are taken in ascending order")
+                raise DataError(f"{self._uri} has nothing in row {row}")
+            self._taken = row
             found.append(self._block.record(row - self._block.first))
         return found
 
@@ -138,6 +142,10 @@ def _blocks(exchange: Exchange, delivery: Delivery, form: Format) -> Iterator[Ve
         from haulier.parquet import rendered
 
         return rendered(exchange, delivery, form)
+    if isinstance(form, Excel):
+        from haulier.xlsx.sheet import sheet_rows
+
+        return sheet_rows(exchange, delivery, form)
     # Text is cut with NumPy where it is installed; load's image has none.
     if find_spec("numpy"):
         return records_of(exchange, delivery, form)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from haulier.definitions import Parquet
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery
+from haulier.pieces import Pieces
 from haulier.texts import json_rows
 
 #: Read at once; a page of a column chunk has 1 MiB as most writers write it.
@@ -93,36 +93,6 @@ def is_whole(head: bytes, tail: bytes, size: int) -> bool:
     """Whether a file begins and ends as Parquet does, its footer inside it."""
     footer = int.from_bytes(tail[-_FOOTER_BYTES:-4], "little") + _FOOTER_BYTES + len(_MAGIC)
     return head.startswith(_MAGIC) and tail.endswith(_MAGIC) and footer <= size
-
-
-class Pieces(io.RawIOBase):
-    """An object of the exchange as a file that can be read from anywhere."""
-
-    def __init__(self, exchange: Exchange, key: str, size: int) -> None:
-        self._exchange, self._key, self._size = exchange, key, size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        stop = self._size if size is None or size < 0 else min(self._size, self._at + size)
-        if stop <= self._at:
-            return b""
-        data = self._exchange.piece(self._key, self._at, stop)
-        self._at += len(data)
-        return data
 
 
 @dataclass(frozen=True)

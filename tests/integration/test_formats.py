@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.databases import Database
 from support.steps import haul
+from support.workbooks import inline, row, value, workbook
 
 from haulier.exchange import open_exchange
 from haulier.interval import Interval
@@ -170,4 +171,38 @@ def test_parquet(site: Site) -> None:
     assert rejects[0][3] == (
         b'{"thing":"b","price":0.30000000000000004,"at":null,"day":null,"ok":null,"more":null}'
     )
+    assert site.verified() == []
+
+
+def test_excel(site: Site) -> None:
+    site.define({"excel": {"sheet": "Data", "preamble_rows": 1}}, path="*.xlsx")
+    head = "".join(f'<c t="s"><v>{at}</v></c>' for at in range(len(COLUMNS)))
+    good = (
+        inline("a")
+        + value("1.1000000000000001")
+        + value("46027.5", 2)
+        + value("46027", 1)
+        + value("1", kind="b")
+    )
+    sheet = (
+        row(1, inline("prices of the day"))
+        + row(3, head)
+        + row(4, good, inline('{"n":1}'))
+        + row(5, inline("b"), value("#DIV/0!", kind="e"))
+        + row(6, inline("c"), "<c><f>A1</f></c>")
+        + row(8, inline("e"), value("1"))
+        + row(9, inline("e"), value("2"))
+    )
+    texts = [f"<t>{name}</t>" for name in COLUMNS]
+    site.send("things.xlsx", workbook(sheet, texts=texts, formats=[14, "yyyy-mm-dd hh:mm"]))
+
+    site.haul()
+
+    assert site.database.rows(TABLE) == [("a", "1.10", NOON, NOON.date(), True, {"n": 1})]
+    assert site.rejects() == [
+        (5, "transform", "type", b'["b", "#DIV/0!"]'),
+        (6, "extract", "formula-without-value", b'["c"]'),
+        (8, "load", "key-conflict", b'["e", "1"]'),
+        (9, "load", "key-conflict", b'["e", "2"]'),
+    ]
     assert site.verified() == []
