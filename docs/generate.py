@@ -43,6 +43,7 @@ _SECTIONS = (
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),
     ("Load", "load", "load"),
+    ("Drift", "load.drift", "load.drift"),
     ("Split", "split", "split"),
     ("InstanceOverride", "instances", "instances.NAME"),
 )

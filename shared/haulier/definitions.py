@@ -285,6 +285,16 @@ class Transform(_Section, frozen=True, kw_only=True):
     null_values: tuple[str, ...] = ()
 
 
+class Drift(_Section, frozen=True, kw_only=True):
+    """What to do where the table is not yet what its contract says. Nothing is ever dropped or narrowed."""
+
+    #: A column the table does not have: `stop`, or `evolve`, which adds it, empty in the rows that are there.
+    new_column: Literal["evolve", "stop"] = "stop"
+    #: Another type: `stop`, or `evolve`, which widens the table's (`varchar(10)` to `text`, `integer` to
+    #: `bigint`, `numeric(8,2)` to `numeric(12,3)`) and leaves a wider one. Any other change stops.
+    type_change: Literal["evolve", "stop"] = "stop"
+
+
 class Load(_Section, frozen=True, kw_only=True):
     """How rows enter the target."""
 
@@ -293,6 +303,8 @@ class Load(_Section, frozen=True, kw_only=True):
     mode: Literal["append", "upsert", "replace"] = "upsert"
     #: Share of the rows read that may be rejected; past it the run is quarantined whole.
     reject_threshold: Share = 0.05
+    #: What to do where the table is not yet what its contract says.
+    drift: Drift = Drift()
 
 
 class Split(_Section, frozen=True, kw_only=True):

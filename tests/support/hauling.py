@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from haulier.contracts import Column, Contract
-from haulier.definitions import Csv, Files, Instance, Load, Source
+from haulier.definitions import Csv, Drift, Files, Instance, Load, Source
 from haulier.digests import digest_of
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
@@ -76,6 +76,7 @@ class Sender:
     contract: Contract = KEYED
     mode: str = "upsert"
     reject_threshold: float = 0.05
+    drift: Drift = field(default_factory=Drift)
     definition_digest: str = "d" * 64
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -185,7 +186,7 @@ class Sender:
                 pipeline="things",
                 instance=instance,
                 source=Source(files=Files(path="*"), csv=Csv()),
-                load=Load(mode=self.mode, reject_threshold=self.reject_threshold),  # type: ignore[arg-type]
+                load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),  # type: ignore[arg-type]
             ),
             contract=self.contract,
             deliveries=reservation.deliveries,

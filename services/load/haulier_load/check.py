@@ -6,7 +6,9 @@ from haulier.errors import HaulierError
 from haulier.ledger.connection import connect, transaction
 from haulier.loading import instances, load_pipeline, load_pipelines, resolve
 from haulier.settings import Settings
-from haulier_load.table import check_live, live_columns
+from haulier_load.catalogue import live_columns
+from haulier_load.drift import changes
+from haulier_load.table import check_live
 
 
 def check(pipeline: str | None, instance: str | None, settings: Settings) -> list[tuple[str, str]]:
@@ -21,12 +23,13 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
         with connect(settings, "haulier check") as connection:
             for file in files:
                 names = [instance] if instance else instances(file)
-                contract = resolve(file, names[0])[1]
+                definition, contract = resolve(file, names[0])
                 with transaction(connection, settings) as cursor:
                     live = live_columns(cursor, contract)
                 try:
                     if live:
-                        check_live(contract, live)
+                        policy = definition.load.drift
+                        check_live(contract, live, policy, changes(contract, live, policy))
                 except HaulierError as exc:
                     findings.append((contract.target, str(exc)))
     except HaulierError as exc:

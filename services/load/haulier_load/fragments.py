@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from psycopg2 import sql
 
 from haulier.contracts import Contract
-from haulier_load.names import FATE, MATCHED, VERDICT, columns, target_columns, version
+from haulier_load.names import FATE, MATCHED, VERDICT, columns, version
 
 
 def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Composable]:
@@ -33,11 +33,6 @@ def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Compos
         "matched": MATCHED,
         "verdict_name": sql.Identifier(VERDICT.strings[-1]),
         "matched_name": sql.Identifier(MATCHED.strings[-1]),
-        "target_columns": sql.SQL(", ").join(
-            # Types come from `haulier.odcs`'s closed list, never from a person's text.
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(pg_type))
-            for name, pg_type in target_columns(contract).items()
-        ),
         "key": columns(key),
         "s_key": columns(key, "s"),
         "t_key": columns(key, "t"),

@@ -129,8 +129,8 @@ LEFT JOIN LATERAL (SELECT link, hash FROM haulier.chain WHERE target = %(target)
 
 -- name: insert_schema_change
 -- DDL that this project ran.
-INSERT INTO haulier.schema_change (target, kind, ddl, run_id, actor)
-VALUES (%(target)s, %(kind)s, %(ddl)s, %(run_id)s, %(actor)s)
+INSERT INTO haulier.schema_change (target, kind, ddl, run_id, actor, before, after)
+VALUES (%(target)s, %(kind)s, %(ddl)s, %(run_id)s, %(actor)s, %(before)s, %(after)s)
 
 -- name: create_staged
 -- Where rejects and flags of the earlier steps wait for the lock.

@@ -19,7 +19,7 @@ from haulier.contracts import Contract
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier_load.fragments import fragments
-from haulier_load.names import ABSENT, target_name
+from haulier_load.names import target_name
 
 #: (delivery, row, output) of a row that load rejects, with the rule, the column and the reason.
 Rejected = tuple[int, int, int | None, str, str | None, str]
@@ -79,16 +79,14 @@ class Merge(ABC):
     content: Content
     #: The rows to merge: a TEMP table, or the stage of a run in shards.
     stage: sql.Identifier
-    #: Whether the target exists; a plan may run before it does.
-    exists: bool = True
+    #: What stands in for the target in a plan that is made before the table is there or has all its columns.
+    stand_in: sql.Composable | None = None
     account: Account = field(default_factory=Account)
     rejected: list[Rejected] = field(default_factory=list)
 
     def judge(self, leave_out: list[int]) -> None:
         """Decide every staged row's fate; afterwards the stage holds the rows that go to the target."""
         self._execute("analyze")
-        if not self.exists:
-            self._execute("empty_target")
         if leave_out:
             self._execute("leave_out", {"deliveries": leave_out})
             self.account.duplicate += self.cursor.rowcount
@@ -190,7 +188,7 @@ class Merge(ABC):
     def _parts(self, column: str | None = None) -> dict[str, sql.Composable]:
         return {
             **fragments(self.contract, self.stage),
-            "target": target_name(self.contract) if self.exists else ABSENT,
+            "target": self.stand_in or target_name(self.contract),
             "column": sql.Identifier(column or ""),
             "staying": self._staying,
             "entering": self._entering,

@@ -1,7 +1,3 @@
--- name: empty_target
--- A plan may run before there is a table: it is judged against an empty one.
-CREATE TEMP TABLE haulier_absent ({target_columns}) ON COMMIT DROP
-
 -- name: analyze
 -- The planner knows nothing of a fresh TEMP table.
 ANALYZE {stage}

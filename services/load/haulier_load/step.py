@@ -23,6 +23,8 @@ from haulier.sealing import read_manifest
 from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
 from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
+from haulier_load.catalogue import live_columns
+from haulier_load.drift import changes, shown, stand_in
 from haulier_load.merge import Account, Content, Merge
 from haulier_load.modes import MODES
 from haulier_load.names import STAGE
@@ -30,7 +32,7 @@ from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, seale
 from haulier_load.replays import Replayed
 from haulier_load.sharded import drop_settled_stages, stage_shard, staged_whole
 from haulier_load.staging import copy_rows, create_stage
-from haulier_load.table import check_live, ddl, ensure, live_columns
+from haulier_load.table import check_live, ddl, ensure
 
 _SQL = queries("haulier_load", "load.sql")
 
@@ -77,9 +79,10 @@ def plan(task: Task) -> Outcome:
     contract = manifest.contract
     with connect(task.settings, "haulier plan") as connection:
         with transaction(connection, task.settings) as cursor:
-            live = live_columns(cursor, contract)
+            live, policy = live_columns(cursor, contract), manifest.definition.load.drift
+            pending = changes(contract, live, policy) if live else []
             if live:
-                check_live(contract, live)
+                check_live(contract, live, policy, pending)
             attempt = Attempt(
                 run_id=manifest.run_id,
                 generation=manifest.generation,
@@ -88,15 +91,16 @@ def plan(task: Task) -> Outcome:
                 content="plan",
             )
             planned = _Load(task, exchange, manifest, attempt)
-            merge = planned.judge(cursor, exists=bool(live))
+            merge = planned.judge(cursor, stand_in(cursor, contract, live, pending))
             outcome = planned.outcome_of(merge)
+            statements = [shown(cursor, change) for change in pending]
             connection.rollback()
         return Outcome(
             outcome="planned",
             generation=manifest.generation,
             content="plan",
             counts={**asdict(merge.account), "would_be": outcome, "target": contract.target},
-            notes=tuple(f"{statement};" for statement in ([] if live else ddl(contract))),
+            notes=tuple(statements if live else (f"{statement};" for statement in ddl(contract))),
         )
 
 
@@ -148,10 +152,10 @@ class _Load:
             self._judge(cursor, merge)
             return self._record(cursor, merge)
 
-    def judge(self, cursor: Cursor, *, exists: bool) -> Merge:
-        """Everything but writing, for a plan."""
+    def judge(self, cursor: Cursor, target: sql.Composable | None) -> Merge:
+        """Everything but writing, for a plan, against the target or what stands in for it."""
         merge = self._stage(cursor)
-        merge.exists = exists
+        merge.stand_in = target
         self._judge(cursor, merge)
         return merge
 

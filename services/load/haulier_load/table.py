@@ -5,47 +5,48 @@ Binary COPY writes a wrong type of equal width without a word, so the catalogue 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from haulier.contracts import Column, Contract
+from haulier.definitions import Drift
 from haulier.errors import DefinitionError
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
 from haulier.manifest import Manifest
 from haulier.settings import Settings
+from haulier_load.catalogue import live_columns, normal
+from haulier_load.drift import Change, changes, evolve, is_wider
 from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS, own_columns, target_columns
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 _SQL = queries("haulier_load", "load.sql")
-
-# How PostgreSQL's format_type writes what contracts abbreviate.
-_CATALOGUE_NAMES = {
-    "character varying": "varchar",
-    "timestamp with time zone": "timestamptz",
-    "timestamp without time zone": "timestamp",
-    "time without time zone": "time",
-}
+_STOP = Drift()
 
 
-def live_columns(cursor: Cursor, contract: Contract) -> dict[str, str]:
-    """name -> normalised type of the live table's columns; empty when there is no such table."""
-    cursor.execute(_SQL["live_columns"], {"schema": contract.schema, "table": contract.table})
-    return {name: _normal(pg_type) for name, pg_type in cursor.fetchall()}
+def check_live(
+    contract: Contract, live: dict[str, str], policy: Drift = _STOP, pending: Sequence[Change] = ()
+) -> None:
+    """Raises `DefinitionError` naming every column where the table is not what the contract says.
 
-
-def check_live(contract: Contract, live: dict[str, str]) -> None:
-    """Raises `DefinitionError` naming every column where the table is not what the contract says."""
-    wanted = {name: _normal(pg_type) for name, pg_type in target_columns(contract).items()}
+    ``pending`` changes are about to be made. A table that evolved for a later contract is wider than an
+    earlier one needs, which a policy that lets it evolve allows.
+    """
+    changing = {change.column for change in pending}
+    wanted = {name: normal(pg_type) for name, pg_type in target_columns(contract).items()}
     problems = []
     for name, pg_type in wanted.items():
+        if name in changing:
+            continue
         if name not in live:
             problems.append(
                 f'it has no column {name}; add it: ALTER TABLE {contract.target} ADD COLUMN "{name}" {pg_type}'
             )
-        elif live[name] != pg_type:
+        elif live[name] != pg_type and not (policy.type_change == "evolve" and is_wider(live[name], pg_type)):
             problems.append(f"column {name} is {live[name]}, the contract says {pg_type}")
     if problems:
         raise DefinitionError(
@@ -54,7 +55,9 @@ def check_live(contract: Contract, live: dict[str, str]) -> None:
 
 
 def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> None:
-    """Make the table when it is absent. Raises `DefinitionError` when it is not what the contract says."""
+    """Make the table when it is absent, or bring it to its contract as far as the definition lets it evolve.
+
+    Raises `DefinitionError` when it is not what the contract says."""
     contract = manifest.contract
     with transaction(connection, settings) as cursor:
         live = live_columns(cursor, contract)
@@ -64,16 +67,22 @@ def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> No
             live = live_columns(cursor, contract)
             if not live:
                 statements = create(cursor, contract)
+                live = live_columns(cursor, contract)
                 change = {
                     "target": contract.target,
                     "kind": "create",
                     "ddl": statements,
                     "run_id": manifest.run_id,
+                    "before": None,
+                    "after": json.dumps(live),
                 }
                 cursor.execute(_SQL["insert_schema_change"], {**change, "actor": settings.actor})
-                live = live_columns(cursor, contract)
                 log.info("table created", extra={"facts": {"target": contract.target}})
-    check_live(contract, live)
+    policy = manifest.definition.load.drift
+    pending = changes(contract, live, policy)
+    check_live(contract, live, policy, pending)
+    if pending:
+        evolve(connection, settings, contract, policy, manifest.run_id)
 
 
 def create(cursor: Cursor, contract: Contract) -> str:
@@ -150,9 +159,3 @@ def _type(pg_type: str) -> sqlalchemy.types.TypeEngine[object]:
             return pg_type
 
     return Verbatim()
-
-
-def _normal(pg_type: str) -> str:
-    head, bracket, rest = pg_type.partition("(")
-    head = _CATALOGUE_NAMES.get(head.strip(), head.strip())
-    return f"{head}({rest.replace(' ', '')}" if bracket else head

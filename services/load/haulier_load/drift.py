@@ -1,0 +1,169 @@
+"""A live table that is not yet what its contract says: which changes are safe, and making them.
+
+Columns are added and types widened. Nothing is dropped, narrowed or renamed, whatever a definition says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg2.errors
+from psycopg2 import sql
+
+from haulier.contracts import Contract
+from haulier.definitions import Drift
+from haulier.errors import DefinitionError
+from haulier.ledger.connection import Connection, Cursor, transaction
+from haulier.ledger.queries import queries
+from haulier.logs import log
+from haulier.settings import Settings
+from haulier_load.catalogue import live_columns
+from haulier_load.names import ABSENT, SYSTEM_COLUMNS, own_columns, target_columns, target_name
+
+_SQL = queries("haulier_load", "load.sql")
+
+#: Whole numbers by width, with the digits of their greatest value.
+_INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}
+_NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
+_VARCHAR = re.compile(r"varchar\((\d+)\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One column that is added or widened."""
+
+    column: str
+    #: Its type so far; None: it is new.
+    before: str | None
+    after: str
+    statement: sql.Composable
+
+
+def changes(contract: Contract, live: dict[str, str], policy: Drift) -> list[Change]:
+    """What the policy allows to bring a live table to its contract."""
+    found = []
+    table, own = target_name(contract), own_columns(contract)
+    promised = {c.name: c for c in contract.stored}
+    for name, pg_type in target_columns(contract).items():
+        column, typed = sql.Identifier(name), sql.SQL(pg_type)
+        if name not in live:
+            # A key says which row is which, and the stamps whence it came: no rows there have one.
+            if policy.new_column == "evolve" and name not in (
+                *contract.key,
+                contract.ordering,
+                *SYSTEM_COLUMNS,
+            ):
+                also = sql.SQL(" UNIQUE" if name in promised and promised[name].unique else "")
+                statement: sql.Composable = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}{}").format(
+                    table, column, typed, also
+                )
+                comment = promised[name].description if name in promised else own[name][1]
+                if comment:
+                    statement += sql.SQL("; COMMENT ON COLUMN {}.{} IS {}").format(
+                        table, column, sql.Literal(comment)
+                    )
+                found.append(Change(column=name, before=None, after=pg_type, statement=statement))
+        elif policy.type_change == "evolve" and name not in own and is_wider(pg_type, live[name]):
+            statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(table, column, typed)
+            found.append(Change(column=name, before=live[name], after=pg_type, statement=statement))
+    return found
+
+
+def is_wider(one: str, other: str) -> bool:
+    """Whether a type holds every value of another, exactly, and more than those."""
+    if one == other:
+        return False
+    if length := _VARCHAR.fullmatch(other):
+        longer = _VARCHAR.fullmatch(one)
+        return one == "text" or (longer is not None and int(longer[1]) > int(length[1]))
+    if other in _INTEGERS and one in _INTEGERS:
+        return _INTEGERS[one] > _INTEGERS[other]
+    whole, fraction = _digits(other)
+    if whole is None or fraction is None:
+        return False
+    if one == "numeric":
+        return True
+    new_whole, new_fraction = _digits(one) if _NUMERIC.fullmatch(one) else (None, None)
+    if new_whole is None or new_fraction is None:
+        return False
+    return new_whole >= whole and new_fraction >= fraction
+
+
+def evolve(
+    connection: Connection, settings: Settings, contract: Contract, policy: Drift, run_id: int
+) -> None:
+    """Make the changes and record them, in one transaction, while no load merges into the table.
+
+    Raises `DefinitionError` when a view or a rule stands on a column that would be widened.
+    """
+    with transaction(connection, settings) as cursor:
+        cursor.execute(_SQL["lock_target"], {"target": contract.target})
+        made = changes(contract, live_columns(cursor, contract), policy)
+        for change in made:
+            try:
+                cursor.execute(change.statement)
+            except psycopg2.errors.FeatureNotSupported as exc:
+                raise DefinitionError(
+                    f"column {change.column} of {contract.target} is {change.before}, the contract says {change.after}, and "
+                    "a view or a rule stands on it, which is not dropped for that; change it by hand"
+                ) from exc
+            kind = "add column" if change.before is None else "widen column"
+            cursor.execute(
+                _SQL["insert_schema_change"],
+                {
+                    "target": contract.target,
+                    "kind": kind,
+                    "ddl": shown(cursor, change),
+                    "run_id": run_id,
+                    "actor": settings.actor,
+                    "before": json.dumps({change.column: change.before}),
+                    "after": json.dumps({change.column: change.after}),
+                },
+            )
+    for change in made:
+        log.info("table changed", extra={"facts": {"target": contract.target, "column": change.column}})
+
+
+def shown(cursor: Cursor, change: Change) -> str:
+    """The statement as a person would write it."""
+    return f"{change.statement.as_string(cursor)};"
+
+
+def stand_in(
+    cursor: Cursor, contract: Contract, live: dict[str, str], pending: Sequence[Change]
+) -> sql.Composable | None:
+    """What a plan judges against while the table is not there (an empty one) or lacks columns (a view that has them)."""
+    added = {change.column: change.after for change in pending if change.before is None}
+    name = sql.Identifier(ABSENT.strings[-1])
+    if not live:
+        spec = (
+            sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(pg_type))
+            for column, pg_type in target_columns(contract).items()
+        )
+        cursor.execute(
+            sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(name, sql.SQL(", ").join(spec))
+        )
+    elif added:
+        nothing = (
+            sql.SQL("NULL::{} AS {}").format(sql.SQL(pg_type), sql.Identifier(column))
+            for column, pg_type in added.items()
+        )
+        cursor.execute(
+            sql.SQL("CREATE TEMP VIEW {} AS SELECT t.ctid, t.*, {} FROM {} t").format(
+                name, sql.SQL(", ").join(nothing), target_name(contract)
+            )
+        )
+    else:
+        return None
+    return ABSENT
+
+
+def _digits(pg_type: str) -> tuple[int | None, int | None]:
+    """Digits before and behind the decimal point; None: no exact number of limited size."""
+    if pg_type in _INTEGERS:
+        return _INTEGERS[pg_type], 0
+    numeric = _NUMERIC.fullmatch(pg_type)
+    return (int(numeric[1]) - int(numeric[2]), int(numeric[2])) if numeric else (None, None)

@@ -1,0 +1,214 @@
+"""A table that is not yet what its contract says: evolved where the definition says so, else the load stops."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import closing
+from decimal import Decimal
+
+import pytest
+from support.hauling import KEYED, Sender, deleting, replace_struct
+
+from haulier.contracts import Column
+from haulier.definitions import Drift
+from haulier.errors import DefinitionError, TransientError
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier.settings import Settings
+from haulier_load.step import plan
+
+EVOLVE, STOP = Drift(new_column="evolve", type_change="evolve"), Drift()
+SIZE = Column(
+    name="size", logical_type="integer", pg_type="integer", description="How big; 100 %", required=True
+)
+
+
+def typed(**pg_types):
+    """The contract with other types."""
+    return replace_struct(
+        KEYED,
+        columns=tuple(replace_struct(c, pg_type=pg_types.get(c.name, c.pg_type)) for c in KEYED.columns),
+    )
+
+
+WITH_SIZE = replace_struct(KEYED, columns=(*KEYED.columns, SIZE))
+
+
+def thing(name, colour="red", price="1.5", **more):
+    return {"thing": name, "colour": colour, "price": Decimal(price), **more}
+
+
+@pytest.fixture
+def settings(database, tmp_path):
+    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+
+
+@pytest.fixture
+def sender(settings):
+    return Sender(settings=settings, drift=EVOLVE)
+
+
+@pytest.fixture(autouse=True)
+def clean(settings, sender):
+    """Asks for a clean ledger, deeply, once the test is over."""
+    yield
+    with connect(settings, "test") as connection:
+        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+
+
+def recorded(database):
+    return database.rows(
+        "SELECT kind, before, after, ddl, run_id FROM haulier.schema_change WHERE kind <> 'create' ORDER BY change_id"
+    )
+
+
+def test_a_new_column_is_added_empty_and_recorded(sender, database):
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = WITH_SIZE
+    sender.send(1, {"b.csv": [thing("y", size=3)]})
+
+    assert database.rows("SELECT thing, size FROM shop.things ORDER BY 1") == [("x", None), ("y", 3)]
+    ddl = """ALTER TABLE "shop"."things" ADD COLUMN "size" integer; COMMENT ON COLUMN "shop"."things"."size" IS 'How big; 100 %';"""
+    assert recorded(database) == [("add column", {"size": None}, {"size": "integer"}, ddl, 2)]
+    described = (
+        "SELECT col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = 'shop.things'::regclass"
+    )
+    assert database.rows(f"{described} AND attname = 'size'") == [("How big; 100 %",)]
+
+
+def test_the_column_of_deletions_is_added_too(sender, database):
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = deleting(KEYED, deleted_at="gone_at")
+    sender.send(1, {"b.csv": [{"thing": "x", "op": "D"}]})
+
+    assert database.rows("SELECT thing, gone_at IS NULL FROM shop.things") == [("x", False)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"colour": "varchar(5)"}, {"colour": "text"}),
+        ({"colour": "varchar(5)"}, {"colour": "varchar(9)"}),
+        ({"price": "numeric(8,2)"}, {"price": "numeric(12,4)"}),
+        ({"price": "numeric(8,2)"}, {"price": "numeric"}),
+    ],
+)
+def test_a_wider_type_widens_the_table_and_an_earlier_contract_still_loads(sender, database, before, after):
+    sender.contract = typed(**before)
+    sender.send(0, {"a.csv": [thing("x"), thing("y")]})
+    sender.contract = typed(**after)
+    sender.send(2, {"c.csv": [thing("x")]})
+    sender.contract = typed(**before)
+    late = sender.send(1, {"b.csv": [thing("y", "blue"), thing("x", "late")]})
+
+    assert (late.counts["updated"], late.counts["superseded"]) == (1, 1)
+    assert database.rows("SELECT thing, colour, price FROM shop.things ORDER BY 1") == [
+        ("x", "red", Decimal("1.5")),
+        ("y", "blue", Decimal("1.5")),
+    ]
+    assert [(kind, was, becomes) for kind, was, becomes, *_ in recorded(database)] == [
+        ("widen column", before, after)
+    ]
+
+
+def test_a_narrower_contract_leaves_the_table_as_wide_as_it_is(sender, database):
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = typed(colour="varchar(5)", price="numeric(8,2)")
+    sender.send(1, {"b.csv": [thing("y", price="2.5")]})
+
+    assert database.rows("SELECT thing, price FROM shop.things ORDER BY 1") == [
+        ("x", Decimal("1.5")),
+        ("y", Decimal("2.5")),
+    ]
+    assert recorded(database) == []
+
+
+def test_another_type_stops_the_load(sender, database):
+    sender.send(0, {"a.csv": [thing("x")]})
+    price = replace_struct(KEYED.columns[2], pg_type="double precision")
+    sender.contract = replace_struct(KEYED, columns=(*KEYED.columns[:2], price))
+
+    with pytest.raises(DefinitionError, match="price is numeric, the contract says double precision"):
+        sender.send(1, {"b.csv": [{**thing("y"), "price": 1.5}]})
+    assert recorded(database) == []
+
+
+def test_what_the_definition_does_not_let_evolve_stops_with_the_statement_to_run(sender, database):
+    sender.drift = STOP
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = WITH_SIZE
+
+    with pytest.raises(DefinitionError, match=r'ALTER TABLE shop\.things ADD COLUMN "size" integer'):
+        sender.send(1, {"b.csv": [thing("y", size=3)]})
+    sender.contract = typed(price="numeric(8,2)")
+    with pytest.raises(DefinitionError, match=r"price is numeric, the contract says numeric\(8,2\)"):
+        sender.send(2, {"c.csv": [thing("y")]})
+    assert recorded(database) == []
+
+
+def test_a_column_of_the_key_is_never_added(sender, database):
+    sender.send(0, {"a.csv": [thing("x")]})
+    key = replace_struct(SIZE, key_position=2)
+    sender.contract = replace_struct(KEYED, columns=(*KEYED.columns, key))
+
+    with pytest.raises(DefinitionError, match="it has no column size"):
+        sender.send(1, {"b.csv": [thing("y", size=3)]})
+
+
+def test_views_grants_and_readers_live_through_it(sender, database):
+    sender.contract = typed(colour="varchar(5)")
+    sender.send(0, {"a.csv": [thing("x")]})
+    database.rows("CREATE VIEW shop.named AS SELECT thing, price FROM shop.things")
+    sender.contract = WITH_SIZE
+    sender.send(1, {"b.csv": [thing("y", "a long colour", size=3)]})
+
+    assert database.rows("SELECT thing FROM shop.named ORDER BY 1") == [("x",), ("y",)]
+    assert [kind for kind, *_ in recorded(database)] == ["widen column", "add column"]
+
+
+def test_a_view_on_a_column_that_would_be_widened_stops_the_load_and_nothing_is_dropped(sender, database):
+    sender.contract = typed(colour="varchar(5)")
+    sender.send(0, {"a.csv": [thing("x")]})
+    database.rows("CREATE VIEW shop.coloured AS SELECT colour FROM shop.things")
+    sender.contract = KEYED
+
+    with pytest.raises(
+        DefinitionError, match=r"colour of shop.things is varchar\(5\), the contract says text, and a view"
+    ):
+        sender.send(1, {"b.csv": [thing("y")]})
+    assert database.rows("SELECT * FROM shop.coloured") == [("red",)]
+    assert recorded(database) == []
+
+
+def test_a_reader_holds_a_change_up_no_longer_than_the_lock_timeout(sender, settings, database):
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = WITH_SIZE
+    sender.settings = Settings.from_env(
+        {
+            **database.environment,
+            "HAULIER_EXCHANGE": settings.exchange,
+            "HAULIER_LOCK_TIMEOUT_SECONDS": "1",
+            "HAULIER_IDLE_TIMEOUT_SECONDS": "0.9",
+        }
+    )
+    with closing(database.connect()) as reader, reader, reader.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM shop.things")
+        with pytest.raises(TransientError, match="55P03"):
+            sender.send(1, {"b.csv": [thing("y", size=1)]})
+    assert sender.send(1, {"b.csv": [thing("y", size=1)]}).outcome == "loaded"
+
+
+def test_a_plan_shows_the_statements_and_counts_as_if_they_had_run(sender, settings, database, monkeypatch):
+    sender.contract = typed(colour="varchar(5)")
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = WITH_SIZE
+    reservation = sender.reserve(1, {"b.csv": b"1"})
+    manifest = sender.seal(1, reservation, {"b.csv": [thing("x", size=1), thing("y", size=2)]})
+    monkeypatch.setattr("haulier_load.step.read_manifest", lambda *_: manifest)
+    planned = plan(dataclasses.replace(sender.task(1, generation=1), verb="plan"))
+
+    assert planned.notes[0] == 'ALTER TABLE "shop"."things" ALTER COLUMN "colour" TYPE text;'
+    assert planned.notes[1].startswith('ALTER TABLE "shop"."things" ADD COLUMN "size" integer;')
+    assert (planned.counts["inserted"], planned.counts["updated"]) == (1, 1)
+    assert recorded(database) == []
+    assert database.rows("SELECT count(*) FROM pg_attribute WHERE attrelid = 'shop.things'::regclass AND attname = 'size'") == [(0,)]  # fmt: skip
