@@ -81,6 +81,11 @@ _OF_COMPOSE = (
     ["`HAULIER_POSTGRES_PORT`", "`5433`", "PostgreSQL's port on this machine."],
     ["`HAULIER_S3_PORT`", "`8333`", "The exchange's port on this machine."],
     ["`HAULIER_LOAD_SLOTS`", "`4`", "Loads side by side, the size of Airflow's pool `haulier_load`."],
+    [
+        "`OPENLINEAGE_URL`",
+        "",
+        "A lineage backend that is told what every run read and wrote. None: nobody is told.",
+    ],
     ["`TAG`, `SEAWEEDFS_TAG`", "`latest`", "Which releases of the images run."],
 )
 

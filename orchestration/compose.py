@@ -65,6 +65,7 @@ def prepare(home: Path) -> None:
                 "HAULIER_POSTGRES_PORT",
                 "HAULIER_S3_PORT",
                 "HAULIER_ALERT_URL",
+                "OPENLINEAGE_URL",
             )
             if os.environ.get(name)
         },

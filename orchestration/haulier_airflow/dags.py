@@ -17,6 +17,7 @@ from haulier.definitions import Instance
 from haulier.errors import DefinitionError
 from haulier_airflow import alerts
 from haulier_airflow.arrival import Arrival
+from haulier_airflow.lineage import Datasets
 from haulier_airflow.orders import StepOf, StepTask
 from haulier_airflow.settings import AirflowSettings
 from haulier_command.schedule import NAMED
@@ -92,7 +93,11 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
             options: dict[str, Any] = {"execution_timeout": _LONGEST_STEP}
             if step == "load":
                 options |= {"pool": LOAD_POOL, "outlets": [Asset(contract.target, group="haulier")]}
-            tasks.append(step_operator(settings, step, instance, **options))
+            task = step_operator(settings, step, instance, **options)
+            task.datasets = Datasets.of(
+                instance, contract, settings.source_root, settings.containers.environment or {}
+            )
+            tasks.append(task)
         verify = step_operator(
             settings, "load", instance, verb="verify", task_id="verify", trigger_rule=_AFTER_LOAD
         )

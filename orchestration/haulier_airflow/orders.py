@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
@@ -17,6 +17,11 @@ from haulier.interval import Interval
 from haulier_airflow.codes import FailedBefore, judged
 from haulier_command.schedule import latest
 from haulier_command.steps import Order, StepName
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from haulier_airflow.lineage import Datasets
 
 #: Where the steps of a dry run hand over; nothing else is written.
 PLAN_FOLDER = "/plan"
@@ -75,6 +80,17 @@ class StepTask(BaseOperator):
     """What operators of all runners share: how their step is asked, and what its answer means."""
 
     of: StepOf
+    #: What lineage says of it; ``None``: nothing.
+    datasets: Datasets | None = None
+    _told: Mapping[str, Any] | None = None
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any] | None:
+        """Asked by Airflow's OpenLineage provider, where one is told to, once the task is done or has failed."""
+        if self.datasets is None or self.of.verb != "run" or (self._told or {}).get("outcome") == "planned":
+            return None
+        return self.datasets.lineage(self.of.step, self._told)
+
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 
     def order(self, context: Context, into: str = PLAN_FOLDER) -> Order:
         params = context.get("params") or {}
@@ -103,6 +119,7 @@ class StepTask(BaseOperator):
         self, context: Context, order: Order, code: int, result: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         """The XCom, or the exception that an exit code deserves."""
+        self._told = result
         if order.verb == "verify":
             return self._verified(context, order, code, result or {})
         waits = (result or {}).get("counts", {}).get("waiting", 0)
