@@ -29,7 +29,8 @@ class Datasets:
 
     pipeline: str
     instance: str
-    source: str
+    #: (namespace, name), as OpenLineage names files, buckets and hosts.
+    source: tuple[str, str]
     target: str
     #: (name, type, description) of the contract's columns.
     columns: tuple[tuple[str, str, str], ...]
@@ -43,7 +44,7 @@ class Datasets:
         return cls(
             pipeline=instance.pipeline,
             instance=instance.instance,
-            source=str(source_root / instance.source.files.path),
+            source=_named(instance.source.place, source_root),
             target=contract.target,
             columns=tuple((c.name, c.pg_type, c.description) for c in contract.columns),
             environment=environment,
@@ -80,7 +81,8 @@ class Datasets:
             facets["inputStatistics"] = input_statistics_input_dataset.InputStatisticsInputDatasetFacet(
                 rowCount=counts["read"], fileCount=counts.get("deliveries")
             )
-        return InputDataset(namespace="file", name=self.source, inputFacets=facets)
+        namespace, name = self.source
+        return InputDataset(namespace=namespace, name=name, inputFacets=facets)
 
     def _table(self, counts: Mapping[str, Any]) -> OutputDataset | None:
         from openlineage.client.event_v2 import OutputDataset
@@ -127,6 +129,14 @@ class Datasets:
 
     def _told(self, name: str) -> str:
         return self.environment.get(name) or os.environ.get(name) or ""
+
+
+def _named(place: str, source_root: Path) -> tuple[str, str]:
+    scheme, remote, rest = place.partition("://")
+    if not remote:
+        return "file", str(source_root / place)
+    host, _, name = rest.partition("/")
+    return f"{scheme}://{host}", name if scheme == "s3" else f"/{name}"
 
 
 def _written(rows: int | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from haulier.formats import problem_for
 from haulier.http_checks import of_http
 from haulier.keys import check_name
 from haulier.patterns import problems_of_regex
-from haulier.placeholders import problems_of_path, problems_of_template
+from haulier.placeholders import is_remote, problems_of_path, problems_of_template
 from haulier.problems import Problem, Trail, listed, nearest, quoted, suggestion
 from haulier.schedules import problems_of_schedule
 
@@ -107,6 +107,16 @@ def _files(files: Files, filled: set[str]) -> Iterator[Problem]:
     trail = ("source", "files", "ready", "marker")
     yield from problems_of_template(files.ready.marker or "", trail, {*filled, "name"})
     yield from problems_of_path(files.path, files.select)
+    yield from _waiting(files)
+
+
+def _waiting(files: Files) -> Iterator[Problem]:
+    if files.ready.wait_minutes and is_remote(files.path):
+        yield Problem(
+            ("source", "files", "ready", "wait_minutes"),
+            "is for files in a folder: nothing looks into a remote store before a run; schedule it later, or look back",
+            " ",
+        )
 
 
 def _one_format(source: Source) -> Iterator[Problem]:

@@ -107,10 +107,10 @@ class Ready(_Section, frozen=True, kw_only=True):
 
 
 class Files(_Section, frozen=True, kw_only=True):
-    """Files in a folder."""
+    """Files that someone sends."""
 
     #: Where, as a glob with placeholders: `{instance}`, `{pipeline}`, any parameter, and
-    #: `{date:%Y-%m-%d}` for a date in the name.
+    #: `{date:%Y-%m-%d}` for a date in the name. In a folder, or in a bucket: `s3://bucket/labs/*.csv`.
     path: Annotated[str, Meta(min_length=1)]
     #: What makes two files the same thing sent again: `{name}` (the file's name) or `{path}` (its whole
     #: path); the placeholders of `path` but the date may stand beside them.
@@ -219,7 +219,7 @@ class Http(_Section, frozen=True, kw_only=True):
 class Source(_Section, frozen=True, kw_only=True):
     """Where the data comes from: files or an API."""
 
-    #: Files in a folder.
+    #: Files that someone sends.
     files: Files | None = None
     #: An API.
     http: Http | None = None

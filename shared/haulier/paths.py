@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +31,29 @@ class PathPattern:
         """Every path below ``base`` that matches, with the text of its date. Raises `OSError` for a folder
         that is there and cannot be read."""
         return self._below(base, 0, ())
+
+    def match(self, path: str) -> str | None:
+        """The text of the date in a path that matches; ``None``: it does not."""
+        found = self._matched(path.split("/"), 0, ())
+        return None if found is None else _JOINT.join(found)
+
+    def folder(self) -> str:
+        """The folder that every path that matches lies in, however deep."""
+        wild = (at for at, segment in enumerate(self._segments) if segment == "**" or _TOKEN.search(segment))
+        return "/".join(self._segments[: min(next(wild, len(self._segments)), len(self._segments) - 1)])
+
+    def _matched(self, names: Sequence[str], depth: int, dates: tuple[str, ...]) -> tuple[str, ...] | None:
+        if depth == len(self._segments):
+            return None if names else dates
+        segment = self._segments[depth]
+        if segment == "**":
+            found = self._matched(names, depth + 1, dates)
+            if found is None and names and names[0] and not names[0].startswith("."):
+                return self._matched(names[1:], depth, dates)
+            return found
+        if not names or not (match := self._patterns[segment].fullmatch(names[0])):
+            return None
+        return self._matched(names[1:], depth + 1, dates + match.groups())
 
     def date(self, text: str) -> datetime | None:
         """The instant that a date's text says, in UTC; ``None`` when there is no such day."""

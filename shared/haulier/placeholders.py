@@ -16,6 +16,8 @@ INSTANTS = ("start", "end")
 #: The format that is seconds since 1970.
 EPOCH = "epoch"
 _INSTANT = re.compile(r"\{(start|end)(?::([^{}]*))?\}")
+#: Where files may lie, beside a folder; `haulier_extract.sources.stores` has a module for each.
+SCHEMES = ("s3",)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -75,10 +77,21 @@ def problems_of_template(
         yield Problem(trail, f"{quoted(text)} has a brace without its partner")
 
 
+def is_remote(path: str) -> bool:
+    """Whether files lie elsewhere than in a folder of this machine."""
+    return "://" in path
+
+
 def problems_of_path(path: str, select: str) -> Iterator[Problem]:
     """A path that leaves its folder; a date in it, and a way of selecting files, without each other."""
     trail: Trail = ("source", "files", "path")
     formats = date_formats(path)
+    scheme, separator, place = path.partition("://")
+    if separator and scheme not in SCHEMES:
+        known = [f"{one}://" for one in SCHEMES]
+        yield Problem(trail, f"{quoted(path)} is nowhere Haulier reads{suggestion(f'{scheme}://', known)}")
+    elif separator and (not place.partition("/")[0] or re.search(r"[*?\[{]", place.partition("/")[0])):
+        yield Problem(trail, f"{quoted(path)} names no bucket; write {scheme}://bucket/prefix/*.csv")
     if ".." in path.split("/"):
         yield Problem(trail, f"{quoted(path)} leaves the source folder; write it from HAULIER_SOURCE_ROOT on")
     if select == "modified" and formats:

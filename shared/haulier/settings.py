@@ -71,6 +71,25 @@ VARIABLES: tuple[Variable, ...] = (
         meaning="Longest time one S3 request may take before it is tried again.",
     ),
     Variable(
+        name="HAULIER_SOURCE_S3_ENDPOINT_URL",
+        default="",
+        meaning="S3 endpoint that `s3://` paths of definitions are read from. Default, with the next four: the exchange's.",
+    ),
+    Variable(name="HAULIER_SOURCE_S3_REGION", default="", meaning="Its region."),
+    Variable(
+        name="HAULIER_SOURCE_S3_ACCESS_KEY_ID",
+        default="",
+        meaning="An access key that may read there.",
+        secret=True,
+    ),
+    Variable(name="HAULIER_SOURCE_S3_SECRET_ACCESS_KEY", default="", meaning="Its secret key.", secret=True),
+    Variable(
+        name="HAULIER_SOURCE_S3_SESSION_TOKEN",
+        default="",
+        meaning="Its session token, for temporary credentials.",
+        secret=True,
+    ),
+    Variable(
         name="PGHOST",
         default="",
         meaning="PostgreSQL, as libpq reads it; so PGPORT, PGUSER, PGDATABASE, PGSSLMODE and the rest.",
@@ -121,6 +140,11 @@ class Settings:
     s3_session_token: str | None = field(default=None, repr=False)
     #: What definitions call secrets, by name.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    source_s3_endpoint: str | None = None
+    source_s3_region: str | None = None
+    source_s3_access_key_id: str | None = field(default=None, repr=False)
+    source_s3_secret_access_key: str | None = field(default=None, repr=False)
+    source_s3_session_token: str | None = field(default=None, repr=False)
     #: libpq's own variables, secrets resolved; handed to the driver as they are.
     postgres: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -147,6 +171,11 @@ class Settings:
             s3_secret_access_key=get.secret("AWS_SECRET_ACCESS_KEY"),
             s3_session_token=get.secret("AWS_SESSION_TOKEN"),
             secrets=get.secrets(),
+            source_s3_endpoint=get.text("HAULIER_SOURCE_S3_ENDPOINT_URL") or None,
+            source_s3_region=get.text("HAULIER_SOURCE_S3_REGION") or None,
+            source_s3_access_key_id=get.secret("HAULIER_SOURCE_S3_ACCESS_KEY_ID"),
+            source_s3_secret_access_key=get.secret("HAULIER_SOURCE_S3_SECRET_ACCESS_KEY"),
+            source_s3_session_token=get.secret("HAULIER_SOURCE_S3_SESSION_TOKEN"),
             postgres=get.postgres(),
         )
         if settings.idle_timeout_seconds >= settings.lock_timeout_seconds:

@@ -15,6 +15,7 @@ from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.exchange import open_exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
+from haulier_extract.check import check
 from haulier_extract.sources.http import client
 
 ROWS = [{"thing": f"t{n}", "colour": "red", "price": n + 0.5} for n in range(8)]
@@ -233,6 +234,16 @@ class TestWhoAsks:
         path, asked = WAYS["links"]
         with pytest.raises(DataError, match="at another host, localhost"):
             run(here(path, auth={"bearer": "LAB"}, **asked))
+
+
+def test_check_asks_once_and_says_why_it_is_not_let_in(here, api):
+    made = here("/whole", auth={"bearer": "LAB"})
+    assert check("things", None, made.settings) == []
+    api.authorization = "Bearer another"
+
+    ((subject, problem),) = check("things", None, made.settings)
+    assert (subject, "answers 401" in problem) == ("things/main", True)
+    assert len(api.asked) == 2
 
 
 @pytest.mark.usefixtures("quick")

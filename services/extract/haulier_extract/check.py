@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 
+from haulier.definitions import Source
 from haulier.errors import HaulierError
 from haulier.exchange import Exchange, open_exchange
 from haulier.ledger.connection import connect
-from haulier.loading import findings
+from haulier.loading import findings, instances, load_pipeline, pipeline_names, resolve_instance
+from haulier.placeholders import is_remote
 from haulier.settings import Settings
+from haulier_extract.sources.stores import open_store
 
 _PROBE = b"haulier"
 
@@ -22,6 +27,7 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
         found.append(("HAULIER_SOURCE_ROOT", f"{root} is not a folder; is it mounted?"))
     elif not os.access(root, os.R_OK | os.X_OK):
         found.append(("HAULIER_SOURCE_ROOT", f"{root} cannot be read by user {os.getuid()}"))
+    found += _sources(pipeline, instance, settings)
     try:
         found += _exchange(open_exchange(settings))
     except HaulierError as exc:
@@ -32,6 +38,37 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
     except HaulierError as exc:
         found.append(("ledger", str(exc)))
     return found
+
+
+def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Whether the remote stores of the definitions can be listed, and their APIs let us in."""
+    asked: set[str] = set()
+    for label, source in _of_instances(pipeline, instance, settings):
+        if is_remote(source.place) and source.place not in asked:
+            asked.add(source.place)
+            try:
+                if source.http:
+                    # Its client takes longer to import than all the rest of a check.
+                    from haulier_extract.sources.http import reach
+
+                    reach(source.http, settings)
+                elif source.files:
+                    next(iter(open_store(source.files, settings).entries()), None)
+            except HaulierError as exc:
+                yield label, str(exc)
+
+
+def _of_instances(
+    pipeline: str | None, instance: str | None, settings: Settings
+) -> Iterator[tuple[str, Source]]:
+    """The source of each instance; what is wrong with a definition is said elsewhere."""
+    with suppress(HaulierError):
+        for name in [pipeline] if pipeline else pipeline_names(settings.definitions):
+            with suppress(HaulierError):
+                file = load_pipeline(settings.definitions, name)
+                for chosen in [instance] if instance else instances(file):
+                    with suppress(HaulierError):
+                        yield f"{name}/{chosen}", resolve_instance(file, chosen).source
 
 
 def _exchange(exchange: Exchange) -> list[tuple[str, str]]:

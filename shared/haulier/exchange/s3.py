@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
@@ -161,6 +161,32 @@ class S3Exchange:
         except ObjectMissing:
             return None
 
+    def listed(self, prefix: str, wanted: Callable[[str], bool]) -> list[tuple[str, int, datetime]]:
+        """(key, bytes, modified) of wanted objects that begin so; for sources alone.
+
+        Again from its beginning when it breaks: obstore's pages just end after an error, and not every
+        store lists in the order by which a listing could be taken up.
+        """
+
+        def all_pages() -> list[tuple[str, int, datetime]]:
+            pages = obstore.list(self._store, prefix or None)
+            return [
+                (found["path"], found["size"], found["last_modified"])
+                for page in pages
+                for found in page
+                if wanted(found["path"])
+            ]
+
+        return self._ask("list", prefix or ".", all_pages, checked=False)
+
+    def described(self, key: str) -> tuple[int, datetime, str | None] | None:
+        """(bytes, modified, tag) of an object; ``None``: there is none."""
+        try:
+            found = self._ask("read", key, lambda: obstore.head(self._store, key))
+        except ObjectMissing:
+            return None
+        return found["size"], found["last_modified"], found["e_tag"]
+
     def delete(self, key: str) -> None:
         self._ask("delete", key, lambda: obstore.delete(self._store, key))
 
@@ -179,19 +205,28 @@ class S3Exchange:
 
         return self._ask("read", key, read)
 
-    def _ask(self, verb: str, key: str, call: Callable[[], T], patience: _Patience | None = None) -> T:
+    def _ask(
+        self,
+        verb: str,
+        key: str,
+        call: Callable[[], T],
+        patience: _Patience | None = None,
+        *,
+        checked: bool = True,
+    ) -> T:
         """Make a request that may be repeated."""
         patience = patience or _Patience(self._deadline_seconds)
         while True:
             try:
-                return self._once(verb, key, call)
+                return self._once(verb, key, call, checked=checked)
             except Unavailable:
                 if not patience.another():
                     raise
 
-    def _once(self, verb: str, key: str, call: Callable[[], T]) -> T:
+    def _once(self, verb: str, key: str, call: Callable[[], T], *, checked: bool = True) -> T:
         """The one door: what obstore raises leaves it as one of ours."""
-        check_key(key)
+        if checked:
+            check_key(key)
         try:
             return _interruptible(call)
         except _OBSTORE_ERRORS as exc:

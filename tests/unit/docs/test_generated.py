@@ -156,7 +156,9 @@ def test_every_variable_the_code_names_is_documented():
     named = {
         (name.removesuffix("_FILE") if name != "HAULIER_RESULT_FILE" else name, path)
         for path in CODE
-        for name in re.findall(r"(?<![A-Z_])HAULIER_[A-Z0-9]+(?:_[A-Z0-9]+)*(?![A-Z_*{])", path.read_text())
+        for name in re.findall(
+            r"(?<![A-Z_])HAULIER_[A-Z0-9]+(?:_[A-Z0-9]+)*(?![A-Z0-9_*{])", path.read_text()
+        )
     }
 
     assert NAMES & {name for name, _ in named}

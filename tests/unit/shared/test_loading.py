@@ -725,3 +725,16 @@ def test_no_format_and_an_empty_csv_section_mean_the_same(write):
 
     assert said[0].source.format == left_out[0].source.format == Csv()
     assert definition_digest(*said) == definition_digest(*left_out)
+
+
+def test_a_path_elsewhere_names_a_store_that_is_known(write):
+    def said(path):
+        return refusal(write({"source.files.path": path, "source.files.select": "modified"}))
+
+    assert 'source.files.path: "s4://bucket/x" is nowhere Haulier reads; did you mean "s3://"?' in said(
+        "s4://bucket/x"
+    )
+    assert "names no bucket; write s3://bucket/prefix/*.csv" in said("s3:///x")
+    assert "names no bucket" in said("s3://b*/x")
+    waiting = {"source.files.path": "s3://b/x", "source.files.ready.wait_minutes": 5}
+    assert "source.files.ready.wait_minutes is for files in a folder" in refusal(write(waiting))

@@ -123,3 +123,38 @@ def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
 
     with pytest.raises(PermissionError):
         found(tree, "701/*.csv")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "date"),
+    [
+        ("*.csv", "a.csv", ""),
+        ("*.csv", "a/b.csv", None),
+        ("*.csv", ".a.csv", None),
+        ("**/*.csv", "a.csv", ""),
+        ("**/*.csv", "a/b/c.csv", ""),
+        ("**/*.csv", "a/.b/c.csv", None),
+        ("in/**", "in/a/b", ""),
+        ("in/{date:%Y}/x_{date:%m-%d}.csv", "in/2026/x_01-05.csv", "2026\x0001-05"),
+        ("in/[ab]?.csv", "in/ax.csv", ""),
+        ("in/a.csv", "in/a.csv/b", None),
+        ("a+b/*.csv", "aab/x.csv", None),
+    ],
+)
+def test_a_path_alone_is_matched_as_a_folder_would_be(pattern: str, path: str, date: str | None) -> None:
+    assert PathPattern(pattern).match(path) == date
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder"),
+    [
+        ("in/labs_*.csv", "in"),
+        ("in/**/x", "in"),
+        ("in/b/a.csv", "in/b"),
+        ("*", ""),
+        ("{date:%Y}/x", ""),
+        ("a", ""),
+    ],
+)
+def test_the_folder_that_every_match_lies_in_is_known(pattern: str, folder: str) -> None:
+    assert PathPattern(pattern).folder() == folder

@@ -11,9 +11,11 @@ import hashlib
 import tempfile
 import weakref
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import IO
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
 
 from haulier.definitions import Http, Instance
 from haulier.errors import TransientError
@@ -61,6 +63,15 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
             ),
         )
     )
+
+
+def reach(http: Http, settings: Settings) -> None:
+    """Ask once, for the last hour. Raises as `find` does."""
+    end = datetime.now(UTC).replace(microsecond=0)
+    start = end - timedelta(hours=1)
+    asked = {name: fill_instants(text, start, end) for name, text in http.parameters.items()}
+    with Client(msgspec.structs.replace(http, tries=1), settings.secrets) as client:
+        next(iter(pages_of(client, http, asked)))
 
 
 def uri_of(http: Http, asked: dict[str, str]) -> str:

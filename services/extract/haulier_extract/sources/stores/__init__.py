@@ -51,7 +51,10 @@ class Store(Protocol):
 
 
 #: Scheme of a path -> the module whose ``open_store`` reads there; imported when it is needed.
-STORES: dict[str, str] = {"": "haulier_extract.sources.stores.folder"}
+STORES: dict[str, str] = {
+    "": "haulier_extract.sources.stores.folder",
+    "s3": "haulier_extract.sources.stores.s3",
+}
 
 
 def open_store(files: Files, settings: Settings) -> Store:
