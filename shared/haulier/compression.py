@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from haulier.errors import DataError
 
@@ -29,9 +29,9 @@ class BrokenStream(DataError):
 
 
 def compression(name: str) -> str | None:
-    """``gz``, ``zip`` or ``None``, as the end of a file's name says."""
+    """``gz``, ``zip``, ``zst`` or ``None``, as the end of a file's name says."""
     lowered = name.lower()
-    return next((kind for kind in ("gz", "zip") if lowered.endswith(f".{kind}")), None)
+    return next((kind for kind in _UNPACKED if lowered.endswith(f".{kind}")), None)
 
 
 def decompressed(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
@@ -48,7 +48,7 @@ def decompressed(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     packed = _Bytes(chunks, name)
     size = 0
     try:
-        for piece in _gunzipped(packed) if kind == "gz" else _unzipped(packed):
+        for piece in _UNPACKED[kind](packed):
             size += len(piece)
             if size > MOST_TEXT_BYTES or (size > RATIO_FROM_BYTES and size > MOST_RATIO * packed.count):
                 raise DataError(
@@ -62,6 +62,9 @@ def decompressed(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 class _Bytes:
     """A stream of chunks, read byte-wise."""
+
+    #: As Arrow asks of a file.
+    closed = False
 
     def __init__(self, chunks: Iterable[bytes], name: str) -> None:
         self._chunks = iter(chunks)
@@ -97,6 +100,12 @@ class _Bytes:
         self.back(data[size:])
         return data[:size]
 
+    def read(self, size: int) -> bytes:
+        return self.up_to(size)
+
+    def close(self) -> None:
+        """Whoever made the chunks ends them."""
+
     def truncated(self) -> BrokenStream:
         return BrokenStream(f"{self.name} is truncated: it ends inside its compressed data")
 
@@ -124,6 +133,22 @@ def _gunzipped(packed: _Bytes) -> Iterator[bytes]:
         if not rest:
             return
         packed.back(rest.lstrip(b"\0"))
+
+
+def _unzstandard(packed: _Bytes) -> Iterator[bytes]:
+    """All frames of a Zstandard file. Arrow, which every step has, unpacks them."""
+    import pyarrow as pa
+
+    stream = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
+    try:
+        while piece := stream.read(PIECE_BYTES):
+            yield piece
+    except OSError as exc:
+        if "Truncated" in str(exc):
+            raise packed.truncated() from exc
+        raise BrokenStream(f"{packed.name} is damaged: its compressed data cannot be unpacked") from exc
+    if not packed.count:
+        raise packed.truncated()
 
 
 def _unzipped(packed: _Bytes) -> Iterator[bytes]:
@@ -191,3 +216,10 @@ def _descriptor(packed: _Bytes) -> int:
     else:
         packed.exactly(4)
     return int.from_bytes(crc, "little")
+
+
+_UNPACKED: dict[str, Callable[[_Bytes], Iterator[bytes]]] = {
+    "gz": _gunzipped,
+    "zip": _unzipped,
+    "zst": _unzstandard,
+}

@@ -6,14 +6,16 @@ import contextlib
 import gzip
 import io
 import zipfile
+from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulier import compression
 from haulier.compression import BrokenStream, decompressed
-from haulier.errors import DataError
+from haulier.errors import DataError, TransientError
 
 TEXT = b"id,name\n" + b"".join(b"%d,somebody\n" % n for n in range(5000))
 
@@ -49,6 +51,10 @@ def encrypted() -> bytes:
     return bytes(data)
 
 
+def zstandard(data: bytes) -> bytes:
+    return bytes(pa.compress(data, codec="zstd", asbytes=True))
+
+
 PACKED = {
     "plain.csv": TEXT,
     "one.csv.gz": gzip.compress(TEXT),
@@ -56,6 +62,8 @@ PACKED = {
     "members.csv.gz": gzip.compress(TEXT[:1000]) + gzip.compress(TEXT[1000:]),
     "padded.csv.gz": gzip.compress(TEXT) + bytes(5000),
     "blocks.csv.gz": gzip.compress(TEXT[:1000]) + bytes(300) + gzip.compress(TEXT[1000:]),
+    "one.csv.zst": zstandard(TEXT),
+    "frames.csv.zst": zstandard(TEXT[:1000]) + zstandard(TEXT[1000:]),
     "one.zip": zipped(("labs.csv", TEXT)),
     "stored.zip": zipped(("labs.csv", TEXT), method=zipfile.ZIP_STORED),
     "streamed.zip": zipped(("labs.csv", TEXT), streamed=True),
@@ -89,7 +97,7 @@ def test_a_file_cut_anywhere_is_noticed(name: str) -> None:
         len(data) - 3,
         len(data) - 1,
     }:
-        if name == "members.csv.gz" and data[:length] == gzip.compress(TEXT[:1000]):
+        if data[:length] in (gzip.compress(TEXT[:1000]), zstandard(TEXT[:1000])):
             continue
         with pytest.raises(BrokenStream, match=name):
             unpacked(data[:length], name)
@@ -130,17 +138,20 @@ def test_an_archive_that_cannot_be_taken_says_why(name: str, data: bytes, messag
 def test_something_else_under_the_name_of_an_archive_is_damaged() -> None:
     with pytest.raises(BrokenStream, match="cannot be unpacked"):
         unpacked(TEXT, "labs.csv.gz")
+    with pytest.raises(BrokenStream, match="cannot be unpacked"):
+        unpacked(TEXT, "labs.csv.zst")
     with pytest.raises(BrokenStream, match="no zip archive"):
         unpacked(TEXT, "labs.zip")
 
 
-def test_a_bomb_is_stopped_before_it_fills_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["bomb.gz", "bomb.zst"])
+def test_a_bomb_is_stopped_before_it_fills_the_disk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compression, "RATIO_FROM_BYTES", 1 << 22)
-    bomb = gzip.compress(bytes(1 << 26))
+    bomb = (gzip.compress if name.endswith("gz") else zstandard)(bytes(1 << 26))
     given: list[int] = []
 
-    with pytest.raises(DataError, match=r"bomb\.gz grows to more than"):
-        given.extend(len(piece) for piece in decompressed([bomb], "bomb.gz"))
+    with pytest.raises(DataError, match=f"{name} grows to more than"):
+        given.extend(len(piece) for piece in decompressed([bomb], name))
 
     assert sum(given) <= max(compression.RATIO_FROM_BYTES, len(bomb) * compression.MOST_RATIO)
 
@@ -152,10 +163,23 @@ def test_ordinary_growth_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pieces_stay_small_however_much_comes_out_of_a_chunk() -> None:
-    pieces = [len(piece) for piece in decompressed([gzip.compress(bytes(1 << 25))], "zeros.gz")]
+    for name, packed in (
+        ("zeros.gz", gzip.compress(bytes(1 << 25))),
+        ("zeros.zst", zstandard(bytes(1 << 25))),
+    ):
+        pieces = [len(piece) for piece in decompressed([packed], name)]
 
-    assert sum(pieces) == 1 << 25
-    assert max(pieces) <= compression.PIECE_BYTES
+        assert sum(pieces) == 1 << 25
+        assert max(pieces) <= compression.PIECE_BYTES
+
+
+def test_what_the_source_raises_is_raised_as_it_is() -> None:
+    def broken() -> Iterator[bytes]:
+        yield zstandard(TEXT)[:50]
+        raise TransientError("the store went away")
+
+    with pytest.raises(TransientError, match="the store went away"):
+        b"".join(decompressed(broken(), "labs.csv.zst"))
 
 
 @pytest.mark.parametrize("piece", [1, 7, 100])
