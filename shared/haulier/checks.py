@@ -306,6 +306,13 @@ def _load_against_contract(instance: Instance, contract: Contract, shown: str) -
             f"{quoted(mode)} needs a primary key and {shown} declares none; "
             'declare primaryKey there, or use "append"',
         )
+    if (mode == "scd2") is not bool(contract.valid_to):
+        why = (
+            f'"scd2" keeps every version of a row; say in {shown} with validTo until when each holds'
+            if mode == "scd2"
+            else f'{shown} has validTo, so it keeps every version of a row; use "scd2"'
+        )
+        yield Problem(("load", "mode"), why)
     if marker and mode in _WITHOUT_DELETIONS:
         yield Problem(
             ("load", "mode"),

@@ -86,6 +86,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ordering: str | None = None
     #: Column of the table that says since when a row is deleted in its source; it then stays. None: it leaves.
     deleted_at: str | None = None
+    #: Column of the table that says until when a version of a row holds; every version then stays. None: the newest.
+    valid_to: str | None = None
+    #: Column of the table that says whether a version holds still.
+    is_current: str | None = None
     #: Longest time from a run's end to its rows in the table, in seconds.
     latency_seconds: float | None = None
 

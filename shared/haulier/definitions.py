@@ -299,8 +299,9 @@ class Load(_Section, frozen=True, kw_only=True):
     """How rows enter the target."""
 
     #: `upsert`: a row with a known primary key replaces the older one; `append`: every row is a new one;
-    #: `replace`: a run's rows become all that its instance has in the table.
-    mode: Literal["append", "upsert", "replace"] = "upsert"
+    #: `replace`: a run's rows become all that its instance has in the table; `scd2`: every version of a row
+    #: stays, with the time it holds.
+    mode: Literal["append", "upsert", "replace", "scd2"] = "upsert"
     #: Share of the rows read that may be rejected; past it the run is quarantined whole.
     reject_threshold: Share = 0.05
     #: What to do where the table is not yet what its contract says.

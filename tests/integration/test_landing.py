@@ -27,6 +27,13 @@ MARKER = {
     "customProperties": [{"property": "deletes", "value": ["D"]}],
 }
 MARKED = {"customProperties": [{"property": "deletedAt", "value": "deleted_at"}]}
+SINCE = {"name": "since", "logicalType": "date", "required": True}
+VERSIONS = {
+    "customProperties": [
+        {"property": "ordering", "value": "since"},
+        {"property": "validTo", "value": "valid_to"},
+    ]
+}
 #: What one calls it -> mode, more columns, more of the table.
 WAYS = {
     "append": ("append", [], {}),
@@ -34,6 +41,7 @@ WAYS = {
     "deletes": ("upsert", [MARKER], {}),
     "deletedAt": ("upsert", [MARKER], MARKED),
     "replace": ("replace", [], {}),
+    "scd2": ("scd2", [SINCE, MARKER], VERSIONS),
 }
 
 
@@ -90,15 +98,19 @@ def place(tier, tmp_path):
 @pytest.mark.parametrize("way", WAYS)
 def test_a_row_without_a_part_of_its_key_is_rejected_and_can_be_replayed(place, way):
     here = place(way)
-    here.send(0, "site,number,colour,op", "A,1,red,U", ",2,red,U", "B,,red,U", ",,red,D")
+    here.send(
+        0,
+        "site,number,colour,op,since",
+        *(f"{line},2026-01-05" for line in ("A,1,red,U", ",2,red,U", "B,,red,U", ",,red,D")),
+    )
 
     assert here.database.rows("SELECT site, number, colour FROM shop.things") == [("A", 1, "red")]
     assert here.database.rows(
         "SELECT row_number, rule, column_name, convert_from(verbatim, 'UTF8') FROM haulier.open_reject ORDER BY 1"
     ) == [
-        (3, "required", "site", ",2,red,U"),
-        (4, "required", "number", "B,,red,U"),
-        (5, "required", "site", ",,red,D"),
+        (3, "required", "site", ",2,red,U,2026-01-05"),
+        (4, "required", "number", "B,,red,U,2026-01-05"),
+        (5, "required", "site", ",,red,D,2026-01-05"),
     ]
     with connect(here.settings, "test") as connection:
         replays = request_replays(
@@ -108,13 +120,16 @@ def test_a_row_without_a_part_of_its_key_is_rejected_and_can_be_replayed(place, 
     assert here.is_clean()
 
 
-@pytest.mark.parametrize("way", ["deletes", "deletedAt"])
-def test_a_deletion_in_a_file_needs_no_more_than_its_key(place, way):
+@pytest.mark.parametrize(
+    ("way", "left"),
+    [("deletes", "true"), ("deletedAt", "deleted_at IS NULL"), ("scd2", "valid_to IS NULL")],
+)
+def test_a_deletion_in_a_file_needs_no_more_than_its_key_and_when(place, way, left):
     here = place(way)
-    here.send(0, "site,number,colour,op", "A,1,red,U", "A,2,red,U")
-    here.send(1, "site,number,op", "A,1,D")
+    here.send(0, "site,number,colour,op,since", "A,1,red,U,2026-01-05", "A,2,red,U,2026-01-05")
+    here.send(1, "site,number,op,since", "A,1,D,2026-01-06")
 
-    left = "SELECT site, number, colour FROM shop.things"
-    gone = " WHERE deleted_at IS NULL" if way == "deletedAt" else ""
-    assert here.database.rows(left + gone) == [("A", 2, "red")]
+    assert here.database.rows(f"SELECT site, number, colour FROM shop.things WHERE {left}") == [
+        ("A", 2, "red")
+    ]
     assert here.is_clean()

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import models
 from support.databases import fresh_database
-from support.hauling import KEYED, START, Sender, deleting, ordered, replace_struct
+from support.hauling import KEYED, START, Sender, deleting, ordered, replace_struct, versioned
 
 import haulier_load.step as step
 from haulier.ledger.connection import connect
@@ -45,7 +45,7 @@ class Mode:
 
     @property
     def query(self):
-        return f"SELECT {self.columns} FROM shop.things ORDER BY 1, 2"
+        return f"SELECT {self.columns} FROM shop.things ORDER BY {', '.join(str(n) for n in range(1, self.columns.count(',') + 2))}"
 
 
 DELETED_ON = f"(deleted_at::date - date '{START:%Y-%m-%d}') - 1"
@@ -59,13 +59,21 @@ MODES = {
         models.mark,
         f"thing, colour, {DELETED_ON}",
     ),
+    "scd2": Mode(
+        "scd2",
+        lambda contract: versioned(deleting(ordered(KEYED))),
+        models.scd2,
+        "thing, colour, edited, valid_to",
+    ),
     "replace": Mode("replace", lambda contract: contract, models.replace, apart=True),
 }
+#: Modes to which the ordering column means nothing, or everything.
+ONLY = {"append": (False,), "scd2": (True,)}
 ORDERS = [
     pytest.param(name, by_edit, id=f"{name} by {'ordering column' if by_edit else 'interval'}")
     for name in MODES
     for by_edit in (False, True)
-    if not (name == "append" and by_edit)
+    if by_edit in ONLY.get(name, (False, True))
 ]
 
 ROWS = st.lists(

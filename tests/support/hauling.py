@@ -58,6 +58,11 @@ def deleting(contract: Contract, *, deleted_at: str | None = None) -> Contract:
     return replace_struct(contract, columns=(*contract.columns, column), deleted_at=deleted_at)
 
 
+def versioned(contract: Contract) -> Contract:
+    """The same, keeping every version of a row; its ordering column says from when each holds."""
+    return replace_struct(contract, valid_to="valid_to", is_current="is_current")
+
+
 def replace_struct(struct: Any, **changes: Any) -> Any:
     import msgspec
 

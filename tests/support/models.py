@@ -91,3 +91,17 @@ def replace(sendings, by_edit):
         if words and day >= share.get(instance, (day,))[0]:
             share[instance] = (day, newest(words))
     return sorted((key, word.colour) for _, table in share.values() for key, word in table.items())
+
+
+def scd2(sendings, by_edit):
+    """Every version of each key, from its edit to the next one's or a deletion's."""
+    apart = [
+        (day, instance, {name: [((k, e), c, 0, d) for k, c, e, d in rows] for name, rows in sent.items()})
+        for day, instance, sent in sendings
+    ]
+    events = newest(word for *_, words in contents(apart, False) for word in words)
+    return sorted(
+        (key, word.colour, edit, min((e for k, e in events if k == key and e > edit), default=None))
+        for (key, edit), word in events.items()
+        if word.colour is not None
+    )

@@ -39,7 +39,7 @@ def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Compos
         "r_key": columns(key, "r"),
         "same_key": s_is_t,
         "other_key": sql.SQL("NOT ({})").format(s_is_t) if contract.key else sql.SQL("true"),
-        "key_pairs": _pairs(key, "t"),
+        "key_pairs": pairs(key, "t"),
         "s_content": _content(contract),
         "s_stored": columns(names, "s"),
         "t_stored": columns(names, "t"),
@@ -103,7 +103,10 @@ def _newer(first: sql.Composable, second: sql.Composable, one: str, other: str) 
 
 def same_key(contract: Contract, one: str, other: str) -> sql.Composable:
     """Whether two rows have one key; that of a contract without a key is the whole row."""
-    names = contract.key or tuple(c.name for c in contract.stored)
+    return same_columns(contract.key or tuple(c.name for c in contract.stored), one, other)
+
+
+def same_columns(names: Iterable[str], one: str, other: str) -> sql.Composable:
     equal = (
         sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in names
     )
@@ -153,7 +156,7 @@ def of_deletions(contract: Contract) -> dict[str, sql.Composable]:
             " _haulier_generation, b.row_number AS _haulier_row, b.delivery_id AS _haulier_delivery"
             " FROM haulier.tombstone b WHERE b.target = %(target)s)"
         ).format(typed),
-        "s_key_pairs": _pairs(key, "s"),
+        "s_key_pairs": pairs(key, "s"),
         "s_newer_than_k": newer(contract, "s", "k"),
         "s_same_as_k": same(contract, "s", "k"),
         "s_newer_than_u": newer(contract, "s", "u"),
@@ -193,7 +196,7 @@ def _content(contract: Contract) -> sql.Composable:
     return _list([gone, *cells])
 
 
-def _pairs(names: Iterable[str], alias: str) -> sql.Composable:
+def pairs(names: Iterable[str], alias: str) -> sql.Composable:
     return _list(sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier(alias, name)) for name in names)
 
 

@@ -25,6 +25,8 @@ SYSTEM_COMMENTS: dict[str, str] = {
     "_haulier_generation": "Generation of the run.",
     "_haulier_ordered": "End of the run's interval: without an ordering column, the later one is the newer row.",
 }
+VALID_TO_COMMENT = "Until when this version holds: when the next one, or a deletion, begins. Null: still."
+IS_CURRENT_COMMENT = "Whether this version holds still."
 DELETED_AT_COMMENT = "Since when its source says that it is deleted: the end of that run's interval."
 
 STAGE = sql.Identifier("pg_temp", "haulier_stage")
@@ -41,7 +43,14 @@ def target_name(contract: Contract) -> sql.Composable:
 
 def own_columns(contract: Contract) -> dict[str, tuple[str, str]]:
     """name -> (PostgreSQL type, comment) of columns that the contract asks for and load fills."""
-    return {contract.deleted_at: ("timestamptz", DELETED_AT_COMMENT)} if contract.deleted_at else {}
+    own: dict[str, tuple[str, str]] = {}
+    if contract.deleted_at:
+        own[contract.deleted_at] = ("timestamptz", DELETED_AT_COMMENT)
+    if contract.valid_to and contract.ordering:
+        own[contract.valid_to] = (contract.column(contract.ordering).pg_type, VALID_TO_COMMENT)
+    if contract.is_current:
+        own[contract.is_current] = ("boolean", IS_CURRENT_COMMENT)
+    return own
 
 
 def target_columns(contract: Contract) -> dict[str, str]:

@@ -124,7 +124,7 @@ def _table(contract: Contract) -> sqlalchemy.Table:
             for c in contract.stored
         ),
         *(
-            sa.Column(name, _type(pg_type), comment=comment)
+            sa.Column(name, _type(pg_type), *_computed(contract, name), comment=comment)
             for name, (pg_type, comment) in own_columns(contract).items()
         ),
         *(
@@ -132,7 +132,7 @@ def _table(contract: Contract) -> sqlalchemy.Table:
             for name, pg_type in SYSTEM_COLUMNS.items()
         ),
         *(
-            [sa.PrimaryKeyConstraint(*contract.key, name=f"{contract.table}_pkey"[-63:])]
+            [sa.PrimaryKeyConstraint(*_identity(contract), name=f"{contract.table}_pkey"[-63:])]
             if contract.key
             else []
         ),
@@ -142,7 +142,29 @@ def _table(contract: Contract) -> sqlalchemy.Table:
     )
     # Which rows a load wrote: a BRIN index costs next to nothing while loads append (ratio 0.98).
     sa.Index(f"{contract.table}_haulier_load"[-63:], table.c["_haulier_load"], postgresql_using="brin")
+    if contract.valid_to:
+        sa.Index(
+            f"{contract.table}_current"[-63:],
+            *(table.c[name] for name in contract.key),
+            unique=True,
+            postgresql_where=table.c[contract.valid_to].is_(None),
+        )
     return table
+
+
+def _identity(contract: Contract) -> tuple[str, ...]:
+    """What no two rows have alike: the key, and of versions the column from which each holds."""
+    return (*contract.key, contract.ordering) if contract.valid_to and contract.ordering else contract.key
+
+
+def _computed(contract: Contract, name: str) -> list[sqlalchemy.Computed]:
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import postgresql
+
+    if name != contract.is_current or not contract.valid_to:
+        return []
+    holds = sa.column(contract.valid_to).is_(None).compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+    return [sa.Computed(str(holds), persisted=True)]
 
 
 def _nullable(contract: Contract, column: Column) -> bool:

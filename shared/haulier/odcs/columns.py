@@ -26,6 +26,9 @@ CUSTOM_PROPERTIES: dict[str, dict[str, str]] = {
     },
     "table": {
         "ordering": "Column whose greater value is the newer row; without one, the later interval is newer.",
+        "validTo": "Column of the table that says until when a version of a row holds, from its ordering column on "
+        "(null: still); every version of a row then stays. For `load.mode: scd2`.",
+        "isCurrent": "With `validTo`: column of the table that says whether a version holds still (`boolean`).",
         "deletedAt": "Column of the table that says since when a row is deleted in its source (`timestamptz`): the row "
         "stays. Without it, a deleted row leaves the table and its history keeps it.",
     },

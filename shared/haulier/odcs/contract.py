@@ -77,6 +77,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
     given = custom_properties(table.custom_properties, "table", here, problems)
     ordering = _ordering(given.get("ordering"), columns, problems)
     deleted_at = _deletions(given.get("deletedAt"), columns, here, problems)
+    valid_to, is_current = _validity(given, columns, ordering, problems)
     latency = _latency(document, problems)
     if problems:
         return None, problems
@@ -90,6 +91,8 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
         columns=tuple(columns),
         ordering=ordering,
         deleted_at=deleted_at,
+        valid_to=valid_to,
+        is_current=is_current,
         latency_seconds=latency,
     )
     return contract, []
@@ -275,11 +278,41 @@ def _deletions(
             f"{quoted(markers[0])} has deletes and no column is primaryKey, so nobody knows which row is gone"
         )
         problems.append(Problem((*here, "properties"), text))
+    if written is not None and not markers:
+        problems.append(Problem(written[1], "has no column with deletes to fill it", " "))
+    return _own_column(written, columns, problems)
+
+
+def _validity(
+    given: dict[str, tuple[Any, Trail]], columns: list[Column], ordering: str | None, problems: list[Problem]
+) -> tuple[str | None, str | None]:
+    """The table's columns of versions: until when each holds, and whether it holds still."""
+    ends, current = given.get("validTo"), given.get("isCurrent")
+    names = _own_column(ends, columns, problems), _own_column(current, columns, problems)
+    if ends is None:
+        if current is not None:
+            problems.append(Problem(current[1], "stands alone; give validTo as well", " "))
+        return None, None
+    if ordering is None or not any(column.key_position for column in columns):
+        text = "needs a primary key and ordering, the column from which a version holds"
+        problems.append(Problem(ends[1], text, " "))
+    if "deletedAt" in given:
+        problems.append(Problem(ends[1], "says already what deletedAt would; keep one of the two", " "))
+    if names[0] is not None and names[0] == names[1]:
+        problems.append(Problem(ends[1], f"{quoted(names[0])} is isCurrent, too; choose another name"))
+    if unique := [column.name for column in columns if column.unique and not column.key_position]:
+        text = f"keeps every version of a row, and {listed(unique, 'and')} must be unique"
+        problems.append(Problem(ends[1], text, " "))
+    return names
+
+
+def _own_column(
+    written: tuple[Any, Trail] | None, columns: list[Column], problems: list[Problem]
+) -> str | None:
+    """The name of a column that load fills, beside those that are read."""
     if written is None:
         return None
     value, trail = written
-    if not markers:
-        problems.append(Problem(trail, "has no column with deletes to fill it", " "))
     if not isinstance(value, str):
         problems.append(Problem(trail, f"{quoted(value)} is not the name of a column"))
         return None

@@ -213,7 +213,10 @@ def test_an_instance_is_known_without_opening_the_contract(write):
 
 STRUCTURE = [
     ({"load.mode": "upsrt"}, 'load.mode: "upsrt" is not a mode; did you mean "upsert"?'),
-    ({"load.mode": "merge-it"}, 'load.mode: "merge-it" is not a mode; use "append", "replace" or "upsert"'),
+    (
+        {"load.mode": "merge-it"},
+        'load.mode: "merge-it" is not a mode; use "append", "replace", "scd2" or "upsert"',
+    ),
     (
         {"source.csv.encodin": "utf-8"},
         'source.csv.encodin is not a setting of source.csv; did you mean "encoding"?',
@@ -509,6 +512,27 @@ def test_what_never_deletes_is_refused_with_a_contract_that_does(write):
     assert (
         "transform.unpivot makes several rows of one, and op of contracts/orders.odcs.yaml has deletes"
         in refusal(write({"transform.unpivot": unpivot}, marked))
+    )
+
+
+def test_versions_are_kept_by_scd2_and_by_nothing_else(write):
+    edited = {"name": "edited", "logicalType": "date", "required": True}
+    versions = {
+        "schema.0.properties": [*CONTRACT["schema"][0]["properties"], edited],
+        "schema.0.customProperties": [
+            {"property": "ordering", "value": "edited"},
+            {"property": "validTo", "value": "valid_to"},
+        ],
+    }
+
+    assert resolve(write({"load.mode": "scd2"}, versions))[1].valid_to == "valid_to"
+    assert (
+        'load.mode: contracts/orders.odcs.yaml has validTo, so it keeps every version of a row; use "scd2"'
+        in refusal(write({}, versions))
+    )
+    assert (
+        'load.mode: "scd2" keeps every version of a row; say in contracts/orders.odcs.yaml with validTo'
+        in refusal(write({"load.mode": "scd2"}))
     )
 
 

@@ -573,7 +573,7 @@ def test_every_custom_property_haulier_knows_is_tested_here():
         "howToFix",
         "deletes",
     }
-    assert set(CUSTOM_PROPERTIES["table"]) == {"ordering", "deletedAt"}
+    assert set(CUSTOM_PROPERTIES["table"]) == {"ordering", "deletedAt", "validTo", "isCurrent"}
 
 
 @pytest.mark.parametrize(
@@ -716,6 +716,36 @@ def test_deletions_nobody_could_carry_out_are_refused(load, columns, table, mess
 def test_deletions_without_a_key_are_refused(load):
     with pytest.raises(DefinitionError, match='"op" has deletes and no column is primaryKey'):
         load(table={"properties": [keyed("a"), marking(["D"])]})
+
+
+EDITED = {"name": "edited", "logicalType": "date", "required": True}
+VERSIONS = {"ordering": "edited", "validTo": "valid_to", "isCurrent": "is_current"}
+
+
+def test_a_table_of_versions_names_its_columns(load):
+    contract = load(keyed("a", primaryKey=True), EDITED, table={"customProperties": custom(**VERSIONS)})
+
+    assert (contract.ordering, contract.valid_to, contract.is_current) == ("edited", "valid_to", "is_current")
+
+
+@pytest.mark.parametrize(
+    ("columns", "table", "message"),
+    [
+        ([], {"ordering": ...}, "customProperties[validTo].value needs a primary key and ordering"),
+        ([], {"validTo": ...}, "customProperties[isCurrent].value stands alone; give validTo as well"),
+        ([], {"isCurrent": "valid_to"}, '"valid_to" is isCurrent, too; choose another name'),
+        ([], {"validTo": "edited"}, '"edited" is a column that is read; choose another name'),
+        ([marking(["D"])], {"deletedAt": "gone"}, "says already what deletedAt would; keep one of the two"),
+        ([keyed("b", unique=True)], {}, 'keeps every version of a row, and "b" must be unique'),
+    ],
+)
+def test_versions_that_could_not_be_kept_are_refused(load, columns, table, message):
+    properties = {name: value for name, value in {**VERSIONS, **table}.items() if value is not ...}
+
+    with pytest.raises(DefinitionError) as refused:
+        load(keyed("a", primaryKey=True), EDITED, *columns, table={"customProperties": custom(**properties)})
+
+    assert message in str(refused.value)
 
 
 def test_a_bare_table_takes_the_schema_of_the_postgresql_server(load):

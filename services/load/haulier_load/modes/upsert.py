@@ -36,12 +36,7 @@ class Upsert(Merge):
         if self.account.deleted and not stays:
             self._execute("remove_deleted", values)
             self._expect("delete", self.account.deleted)
-        if self.account.updated:
-            self._execute("keep_history", values)
-            self._expect("keep the history of", self.account.updated)
-        if self._newer:
-            self._execute("update", values)
-            self._expect("update", self._newer)
+        self._update(values)
         if self.account.inserted:
             self._execute("insert_fated" if self._mortal else "insert", values)
             self._expect("insert", self.account.inserted)
@@ -49,6 +44,14 @@ class Upsert(Merge):
             self._execute("keep_marked", values)
             self._expect("mark", self.account.deleted)
             self._execute("mark")
+
+    def _update(self, values: Mapping[str, object]) -> None:
+        if self.account.updated:
+            self._execute("keep_history", values)
+            self._expect("keep the history of", self.account.updated)
+        if self._newer:
+            self._execute("update", values)
+            self._expect("update", self._newer)
 
     def _judge_against_target(self) -> None:
         self._judge_unique()
