@@ -38,6 +38,8 @@ _SECTIONS = (
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
     ("JsonLines", "source.jsonl", "source.jsonl"),
+    ("FixedWidth", "source.fixed", "source.fixed"),
+    ("FixedColumn", "source.fixed.columns", "source.fixed.columns[…]"),
     ("Excel", "source.excel", "source.excel"),
     ("Parquet", "source.parquet", "source.parquet"),
     ("Transform", "transform", "transform"),

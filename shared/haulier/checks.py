@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from haulier.contracts import Contract
-from haulier.definitions import Csv, Files, Format, Instance, JsonLines, Pipeline, Source, Transform, Unpivot
+from haulier.definitions import (
+    Csv,
+    Files,
+    FixedWidth,
+    Format,
+    Instance,
+    JsonLines,
+    Pipeline,
+    Source,
+    Transform,
+    Unpivot,
+)
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.http_checks import of_http
@@ -131,10 +143,21 @@ def _one_format(source: Source) -> Iterator[Problem]:
 
 
 def _format(form: Format) -> Iterator[Problem]:
-    if isinstance(form, (Csv, JsonLines)):
+    if isinstance(form, (Csv, JsonLines, FixedWidth)):
         yield from _encoding(form.encoding, form.section)
     if isinstance(form, Csv):
         yield from _csv(form)
+    elif isinstance(form, FixedWidth):
+        yield from _fixed(form)
+
+
+def _fixed(form: FixedWidth) -> Iterator[Problem]:
+    for at, (before, after) in enumerate(pairwise(form.places), start=1):
+        if after[0] < before[1]:
+            yield Problem(
+                ("source", "fixed", "columns", at, "start"),
+                f"{after[0] + 1} lies inside {quoted(form.columns[at - 1].name)}, which ends at {before[1]}",
+            )
 
 
 def _csv(csv: Csv) -> Iterator[Problem]:

@@ -88,9 +88,46 @@ class Excel(_Section, frozen=True, kw_only=True):
     shared_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024**3)] = 128 * 1024**2
 
 
+class FixedColumn(_Section, frozen=True, kw_only=True):
+    """A column of a file of fixed width."""
+
+    #: Its name: such a file has no header to read it from.
+    name: Name
+    #: How many characters it has.
+    width: Annotated[int, Meta(ge=1, le=1024 * 1024)]
+    #: Its first character, counted from 1; none: where the column before it ends.
+    start: Annotated[int, Meta(ge=1, le=64 * 1024 * 1024)] | None = None
+
+
+class FixedWidth(_Section, frozen=True, kw_only=True):
+    """Text whose cells have their places in each line, padded with spaces."""
+
+    section: ClassVar[str] = "fixed"
+
+    #: The columns, from left to right.
+    columns: Annotated[tuple[FixedColumn, ...], Meta(min_length=1)]
+    #: How bytes become characters, by Python's name of it. A byte order mark is no part of the text.
+    encoding: str = "utf-8"
+    #: Lines before the first row that are not data.
+    header_rows: Natural = 0
+    #: A line that ends before its last column does: `reject`; or `pad`, where a sender cuts spaces off.
+    short_lines: Literal["reject", "pad"] = "reject"
+    #: Longest line in bytes; a longer one is rejected.
+    record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Where each column begins and ends, counted from 0."""
+        found: list[tuple[int, int]] = []
+        for column in self.columns:
+            begin = column.start - 1 if column.start else found[-1][1] if found else 0
+            found.append((begin, begin + column.width))
+        return found
+
+
 #: How a delivery's bytes become columns. Each has a `section`, its key in a definition and in the registries,
 #: and an `encoding`, that of its rows' verbatim bytes.
-Format = Csv | JsonLines | Excel | Parquet
+Format = Csv | JsonLines | Excel | Parquet | FixedWidth
 
 
 class Ready(_Section, frozen=True, kw_only=True):
@@ -227,6 +264,8 @@ class Source(_Section, frozen=True, kw_only=True):
     csv: Csv | None = None
     #: JSON Lines.
     jsonl: JsonLines | None = None
+    #: Fixed width.
+    fixed: FixedWidth | None = None
     #: A sheet of an Excel workbook.
     excel: Excel | None = None
     #: Parquet.
@@ -250,7 +289,8 @@ class Source(_Section, frozen=True, kw_only=True):
     @property
     def formats(self) -> tuple[Format, ...]:
         """The formats that are named: one at the most, or the definition is refused."""
-        return tuple(form for form in (self.csv, self.jsonl, self.excel, self.parquet) if form is not None)
+        named = (self.csv, self.jsonl, self.fixed, self.excel, self.parquet)
+        return tuple(form for form in named if form is not None)
 
 
 class Unpivot(_Section, frozen=True, kw_only=True):

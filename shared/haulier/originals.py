@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from haulier import framing
 from haulier.compression import decompressed
-from haulier.definitions import Csv, Excel, Format, JsonLines, Parquet
+from haulier.definitions import Csv, Excel, FixedWidth, Format, JsonLines, Parquet
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery
@@ -75,14 +75,14 @@ def text_chunks(exchange: Exchange, delivery: Delivery) -> Iterator[bytes]:
     return decompressed(open_original(exchange, delivery), delivery.uri)
 
 
-def records_of(exchange: Exchange, delivery: Delivery, form: Csv | JsonLines) -> Iterator[Block]:
+def records_of(exchange: Exchange, delivery: Delivery, form: Csv | JsonLines | FixedWidth) -> Iterator[Block]:
     """The kept file's records, as `haulier.records.frame` cuts them."""
     from haulier.records import frame
 
     return frame(text_chunks(exchange, delivery), lines_of(form), delivery.uri)
 
 
-def lines_of(form: Csv | JsonLines) -> Csv:
+def lines_of(form: Csv | JsonLines | FixedWidth) -> Csv:
     """How the text of a format is cut: where a line is a record, no quote means anything."""
     if isinstance(form, Csv):
         return form

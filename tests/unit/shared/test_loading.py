@@ -762,3 +762,14 @@ def test_a_path_elsewhere_names_a_store_that_is_known(write):
     assert "names no bucket" in said("s3://b*/x")
     waiting = {"source.files.path": "s3://b/x", "source.files.ready.wait_minutes": 5}
     assert "source.files.ready.wait_minutes is for files in a folder" in refusal(write(waiting))
+
+
+def test_columns_of_fixed_width_follow_one_another(write):
+    columns = [{"name": "a", "width": 3}, {"name": "b", "width": 2, "start": 3}]
+
+    text = refusal(
+        write({"source.csv": ..., "source.fixed": {"columns": columns}, "instances.south.source": ...})
+    )
+
+    assert 'source.fixed.columns[b].start: 3 lies inside "a", which ends at 3' in text
+    assert "source.fixed.columns is missing" in refusal(write({"source.csv": ..., "source.fixed": {}}))

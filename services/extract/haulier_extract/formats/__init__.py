@@ -67,6 +67,7 @@ class Module(Protocol):
 FORMATS: dict[str, str] = {
     "csv": "haulier_extract.formats.csv",
     "jsonl": "haulier_extract.formats.jsonl",
+    "fixed": "haulier_extract.formats.fixed",
     "excel": "haulier_extract.formats.excel",
     "parquet": "haulier_extract.formats.parquet",
 }

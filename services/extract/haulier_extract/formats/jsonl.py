@@ -8,31 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from haulier.definitions import JsonLines, Ready
 from haulier.encodings import cell_encoding
-from haulier.errors import DataError
 from haulier.exchange import Exchange
-from haulier.manifest import Delivery, SourceAccount
-from haulier.originals import records_of
+from haulier.manifest import Delivery
 from haulier.records import Block
 from haulier.rows import SYSTEM_FIELDS
 from haulier_extract import arrays
 from haulier_extract.columns import check_count, column_names
+from haulier_extract.formats.lines import LineReader, too_long, undecodable
 from haulier_extract.formats.text import ending
-from haulier_extract.gathering import Batch, Reject, Rejects, Rows, account, with_place
+from haulier_extract.gathering import Rejects
 
 #: Bytes of a key; a longer one is a value in the wrong place.
 KEY_BYTES = 1000
-#: An Arrow array takes so many bytes for a text that is not there.
-_OFFSET_BYTES = 4
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
@@ -51,7 +46,7 @@ def unfinished(chunks: Iterator[bytes], form: JsonLines, ready: Ready, name: str
     return ending(chunks, form.encoding, ready, name)[0]
 
 
-class Reader:
+class Reader(LineReader):
     """Reads a delivery twice: the columns are known when every line was seen."""
 
     def __init__(
@@ -64,89 +59,40 @@ class Reader:
         wanted: Sequence[int] | None,
     ) -> None:
         """Raises `DataError` for more columns than a part can hold."""
-        self._exchange, self._delivery = exchange, delivery
-        self._form, self._name, self._position = form, delivery.uri, position
-        self._wanted = None if wanted is None else np.unique(np.array(wanted, dtype=np.int64))
+        super().__init__(exchange, delivery, form, position=position, wanted=wanted)
         self._lines = Lines(form)
         self._keys = self._all_keys()
-        names, self.notes = column_names(self._keys, self._name)
-        self._columns = pa.schema([pa.field(name, pa.string()) for name in names])
-        self.schema = pa.schema([*SYSTEM_FIELDS, *self._columns])
-        self.rules: Counter[str] = Counter()
-        self._accepted = self._blank = self._last = 0
+        names, self.notes = column_names(self._keys, delivery.uri)
+        self.schema = pa.schema([*SYSTEM_FIELDS, *(pa.field(name, pa.string()) for name in names)])
 
-    def batches(self, most_rows: int, most_bytes: int) -> Iterator[Batch]:
-        rows, rejects = Rows(most_rows, most_bytes), Rejects(self._position)
-        width = _OFFSET_BYTES * max(len(self._keys), 1)
-        at_once = max(1, min(most_rows, most_bytes // width))
-        for block in self._blocks():
-            self._last = block.first + len(block) - 1
-            for start in range(0, len(block), at_once):
-                table, size = self._table(block.slice(start, start + at_once), rejects)
-                yield from (Batch(rows=group) for group in rows.add(table, max(size, width * len(table))))
-                if rejects.full:
-                    yield Batch(rejects=rejects.table())
-        self._check_wanted()
-        yield Batch(rows=rows.rest(), rejects=rejects.table())
-
-    def account(self, delivery_id: int) -> SourceAccount:
-        return account(delivery_id, self._accepted, self.rules.total(), self._blank)
-
-    def _blocks(self) -> Iterator[Block]:
-        return records_of(self._exchange, self._delivery, self._form)
+    def columns_of(
+        self, block: Block, chosen: Sequence[int], rejects: Rejects
+    ) -> tuple[list[pa.Array], list[int]]:
+        lines: list[dict[str, msgspec.Raw]] = []
+        at: list[int] = []
+        for index in chosen:
+            found = self._lines.read(block, index)
+            if found is None:
+                self.strip()
+            elif isinstance(found, dict):
+                lines.append(found)
+                at.append(index)
+            else:
+                rejects.add(self.reject(block, index, *found))
+        columns = [
+            arrays.of_bytes([_value(line.get(key)) for line in lines], pa.string()) for key in self._keys
+        ]
+        return columns, at
 
     def _all_keys(self) -> list[str]:
         keys: dict[str, None] = {}
-        for block in self._blocks():
+        for block in self.blocks():
             for index in range(len(block)):
                 found = self._lines.read(block, index)
                 if isinstance(found, dict) and not found.keys() <= keys.keys():
                     keys |= dict.fromkeys(found)
                     check_count(len(keys), self._name)
         return list(keys)
-
-    def _table(self, block: Block, rejects: Rejects) -> tuple[pa.Table, int]:
-        """The rows of some lines, and of how many bytes they were made."""
-        lines: list[dict[str, msgspec.Raw]] = []
-        numbers: list[int] = []
-        size = 0
-        for index in self._chosen(block):
-            found = self._lines.read(block, index)
-            if found is None:
-                self._blank += 1
-            elif isinstance(found, dict):
-                lines.append(found)
-                numbers.append(block.first + index)
-                size += int(block.ends[index] - block.starts[index])
-            else:
-                rejects.add(self._reject(block, index, *found))
-        self._accepted += len(lines)
-        columns = [
-            arrays.of_bytes([_value(line.get(key)) for line in lines], pa.string()) for key in self._keys
-        ]
-        table = pa.Table.from_arrays(columns, schema=self._columns)
-        return with_place(table, self._position, np.array(numbers, dtype=np.int64), self.schema), size
-
-    def _chosen(self, block: Block) -> Iterable[int]:
-        if self._wanted is None:
-            return range(len(block))
-        low, high = np.searchsorted(self._wanted, [block.first, block.first + len(block)])
-        chosen: list[int] = (self._wanted[low:high] - block.first).tolist()
-        return chosen
-
-    def _check_wanted(self) -> None:
-        if self._wanted is not None and len(self._wanted) and self._wanted[-1] > self._last:
-            raise DataError(
-                f"{self._name} has no row {self._wanted[-1]} any more: the jsonl section of its definition now cuts "
-                "the file into other rows; extract it whole, with --reprocess"
-            )
-
-    def _reject(self, block: Block, index: int, rule: str, message: str) -> Reject:
-        self.rules[rule] += 1
-        verbatim, length = block.verbatim(index)
-        return Reject(
-            row=block.first + index, rule=rule, message=message, verbatim=verbatim, verbatim_bytes=length
-        )
 
 
 class Lines:
@@ -160,16 +106,13 @@ class Lines:
     def read(self, block: Block, index: int) -> dict[str, msgspec.Raw] | tuple[str, str] | None:
         """A line's values by key, as they are written in UTF-8; ``None`` for a blank one; else (rule, message)."""
         if block.rule:
-            most = self._form.record_bytes
-            return block.rule, f"the line has {block.length} bytes, jsonl.record_bytes allows {most}"
+            return too_long(block, self._form)
         line = block.record(index)
         if not line.strip(b" \t"):
             return None
-        try:
-            text = line.decode(self._encoding)
-        except UnicodeDecodeError as exc:
-            byte = f"byte {exc.start + 1} of the line (0x{line[exc.start]:02x})"
-            return "encoding", f"{byte} is not {self._form.encoding}; send it in that encoding"
+        if (wrong := undecodable(line, self._encoding, self._form.encoding)) is not None:
+            return wrong
+        text = line.decode(self._encoding)
         if self._encoding != "utf-8":
             line = text.encode()
         try:
