@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -205,4 +206,88 @@ def test_excel(site: Site) -> None:
         (8, "load", "key-conflict", b'["e", "1"]'),
         (9, "load", "key-conflict", b'["e", "2"]'),
     ]
+    assert site.verified() == []
+
+
+def test_fixed_width_in_zstandard(site: Site) -> None:
+    widths = {"thing": 6, "price": 10, "at": 21, "day": 11, "ok": 2}
+    columns = [{"name": name, "width": width} for name, width in widths.items()]
+    site.define({"fixed": {"columns": columns, "header_rows": 1}})
+    line = f"{'a':<6}{'1.10':>10}{'2026-01-05T12:00:00Z':<21}{'2026-01-05':<11}{'y':<2}"
+    lines = ["PRICES", line, "short", f"{'e':<50}", f"{'e':<5}{'2':>11}{'':<34}", ""]
+    site.send("things.txt.zst", bytes(pa.compress("\r\n".join(lines).encode(), codec="zstd", asbytes=True)))
+
+    site.haul()
+
+    assert site.database.rows(TABLE) == [("a", "1.10", NOON, NOON.date(), True, None)]
+    assert site.rejects() == [
+        (3, "extract", "short-line", b"short"),
+        (4, "load", "key-conflict", lines[3].encode()),
+        (5, "load", "key-conflict", lines[4].encode()),
+    ]
+    assert site.verified() == []
+
+
+DROP = '"; DROP TABLE shop.things; --'
+
+
+#: What a column may be sent -> (what the table keeps of it, or the rule it breaks).
+HOSTILE: list[tuple[str, str, object]] = [
+    ("price", "9999999999.99", "9999999999.99"),
+    ("price", "10000000000", "range"),
+    ("price", "1" * 38, "range"),
+    ("price", "1" * 100_000, "range"),
+    ("price", "1e-400", "scale"),
+    ("price", "1e999999999999", "range"),
+    ("price", "NaN", "type"),
+    ("price", "-Infinity", "type"),
+    ("price", "0x10", "type"),
+    ("day", "0001-01-01", date(1, 1, 1)),
+    ("day", "9999-12-31", date(9999, 12, 31)),
+    ("day", "10000-01-01", "type"),
+    ("day", "0000-12-31", "type"),
+    ("day", "2026-02-30", "type"),
+    ("at", "0001-01-01T00:00:00+01:00", "range"),
+    ("more", '{"a":' * 600 + "1" + "}" * 600, "type"),
+    ("more", '{"a":NaN}', "type"),
+    ("more", '"\\ud800"', "type"),
+    ("more", '{"e":"😀"}', {"e": "😀"}),
+]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_what_is_meant_to_break_a_load_is_rejected_and_the_rest_is_loaded(site: Site, form: str) -> None:
+    site.define({form: {}})
+    rows: list[dict[str, str]] = [
+        {"thing": f"{at:02}", column: sent} for at, (column, sent, _) in enumerate(HOSTILE)
+    ]
+    rows.append({"thing": DROP, DROP: "x", "../../etc/passwd": "x"})
+    names = [*COLUMNS, DROP, "../../etc/passwd"]
+    if form == "csv":
+        sink = io.StringIO()
+        writer = csv.DictWriter(sink, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        data = sink.getvalue().encode() + b'b\0d,,,,,,,\ragged,1\r\n"\xff",,,,,,,\n'
+        first = 2
+    else:
+        data = b"".join(json.dumps(one).encode() + b"\n" for one in rows)
+        data += b'{"thing":"b\0d"}\r{"thing"\r\n{"thing":"\xff"}\n'
+        first = 1
+    site.send(f"things.{form}", data)
+
+    site.haul()
+
+    kept = {one[0]: one for one in site.database.rows(TABLE)}
+    rules = {row: rule for row, _, rule, _ in site.rejects()}
+    for at, (column, _, expected) in enumerate(HOSTILE):
+        name = f"{at:02}"
+        if name in kept:
+            assert kept[name][list(COLUMNS).index(column)] == expected, (column, at)
+        else:
+            assert rules[first + at] == expected, (column, at)
+    assert DROP in kept
+    assert [rules.get(first + len(rows) + more) for more in range(3)] == (
+        ["nul-byte", "ragged", "encoding"] if form == "csv" else ["json", "json", "encoding"]
+    )
     assert site.verified() == []
