@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 
 import pytest
 import yaml
 from support.databases import fresh_database
+from support.hauling import KEYED, Sender, deleting
 from support.steps import haul
 from support.things import day
 
@@ -133,3 +135,27 @@ def test_a_deletion_in_a_file_needs_no_more_than_its_key_and_when(place, way, le
         ("A", 2, "red")
     ]
     assert here.is_clean()
+
+
+@pytest.mark.parametrize(
+    ("mode", "deleted_at", "vanished", "removed"),
+    [("upsert", None, 1, 0), ("upsert", "deleted_at", 1, 0), ("replace", None, 0, 1)],
+)
+def test_keys_that_a_cumulative_file_no_longer_has_are_counted(
+    database, tmp_path, mode, deleted_at, vanished, removed
+):
+    settings = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    contract = KEYED if mode == "replace" else deleting(KEYED, deleted_at=deleted_at)
+    sender = Sender(settings=settings, contract=contract, mode=mode, content="cumulative")
+    marked = {} if mode == "replace" else {"op": "U"}
+
+    def rows(*things):
+        return [{"thing": name, "price": Decimal(1), **marked} for name in things]
+
+    sender.send(0, {"a.csv": rows("x", "y", "z") if marked else rows("x", "y")})
+    sender.send(0, {"a.csv": rows("p")}, instance="other")
+    if marked:
+        sender.send(1, {"a.csv": [*rows("x", "y"), {"thing": "z", "op": "D"}]})
+    outcome = sender.send(2, {"a.csv": rows("x")})
+
+    assert (outcome.counts["vanished"], outcome.counts["removed"]) == (vanished, removed)

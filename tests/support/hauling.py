@@ -82,6 +82,7 @@ class Sender:
     mode: str = "upsert"
     reject_threshold: float = 0.05
     drift: Drift = field(default_factory=Drift)
+    content: str = "delta"
     definition_digest: str = "d" * 64
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -190,7 +191,7 @@ class Sender:
             definition=Instance(
                 pipeline="things",
                 instance=instance,
-                source=Source(files=Files(path="*"), csv=Csv()),
+                source=Source(files=Files(path="*", content=self.content), csv=Csv()),  # type: ignore[arg-type]
                 load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),  # type: ignore[arg-type]
             ),
             contract=self.contract,

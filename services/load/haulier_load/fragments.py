@@ -43,6 +43,11 @@ def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Compos
         "s_content": _content(contract),
         "s_stored": columns(names, "s"),
         "t_stored": columns(names, "t"),
+        "t_live": (
+            sql.SQL("t.{} IS NULL").format(sql.Identifier(contract.deleted_at))
+            if contract.deleted_at
+            else sql.SQL("true")
+        ),
         "s_newer_than_t": newer(contract, "s", "t"),
         "s_same_as_t": same(contract, "s", "t"),
         **{f"{alias}_deletes": deletes(contract, alias) for alias in "sou"},
@@ -150,7 +155,6 @@ def of_deletions(contract: Contract) -> dict[str, sql.Composable]:
         "fate": FATE,
         "fate_name": sql.Identifier(FATE.strings[-1]),
         "stays": sql.SQL("true" if at else "false"),
-        "t_live": sql.SQL("t.{} IS NULL").format(column) if at else sql.SQL("true"),
         "tombstones": sql.SQL(
             "(SELECT b.key, {} b.ordered AS _haulier_ordered, b.sequence AS _haulier_sequence, b.generation AS"
             " _haulier_generation, b.row_number AS _haulier_row, b.delivery_id AS _haulier_delivery"

@@ -94,5 +94,5 @@ FROM {stage} s WHERE {entering}
 -- name: vanished
 -- Cumulative deliveries: keys of this instance that are in the target and no longer in the files.
 SELECT count(*) FROM {target} t JOIN haulier.delivery d ON d.delivery_id = t._haulier_delivery
-WHERE d.pipeline = %(pipeline)s AND d.instance = %(instance)s
+WHERE d.pipeline = %(pipeline)s AND d.instance = %(instance)s AND {t_live}
   AND NOT EXISTS (SELECT FROM {stage} s WHERE {same_key})
