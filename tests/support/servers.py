@@ -60,8 +60,11 @@ def kind() -> str:
 
 def up(home: Path, settings: Mapping[str, str]) -> Tier:
     """The session's two servers, whoever started them."""
-    if kind() == "embedded":
-        return embedded.up(home, settings=settings)
+    return embedded.up(home, settings=settings) if kind() == "embedded" else containers(home, settings)
+
+
+def containers(home: Path, settings: Mapping[str, str]) -> Tier:
+    """The two servers as containers, which others than this machine reach, too."""
     with (home / "containers.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         file = home / "containers.json"
