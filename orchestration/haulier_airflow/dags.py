@@ -9,6 +9,7 @@ from typing import Any, Literal
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param, TriggerRule, chain
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from haulier import loading
@@ -21,7 +22,7 @@ from haulier_airflow.lineage import Datasets
 from haulier_airflow.orders import StepOf, StepTask
 from haulier_airflow.settings import AirflowSettings
 from haulier_command.schedule import NAMED
-from haulier_command.steps import STEPS, StepName
+from haulier_command.steps import StepName
 
 #: Loads of all instances side by side; `init` makes the pool, and its size bounds the database.
 LOAD_POOL = "haulier_load"
@@ -61,7 +62,7 @@ def all_dags(settings: AirflowSettings) -> Iterator[DAG]:
 
 
 def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: AirflowSettings) -> DAG:
-    """arrival → extract → transform → load → verify."""
+    """arrival → extract → transform → load → verify; where runs may be split, transform and stage once per shard."""
     start = datetime.combine(instance.start, time(), UTC) if instance.start else _LONG_AGO
     with DAG(
         dag_id,
@@ -89,20 +90,45 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
                     schedule=instance.schedule,
                 )
             )
-        for step in STEPS:
-            options: dict[str, Any] = {"execution_timeout": _LONGEST_STEP}
-            if step == "load":
-                options |= {"pool": LOAD_POOL, "outlets": [Asset(contract.target, group="haulier")]}
-            task = step_operator(settings, step, instance, **options)
-            task.datasets = Datasets.of(
-                instance, contract, settings.source_root, settings.containers.environment or {}
-            )
-            tasks.append(task)
+        extract = step_operator(settings, "extract", instance, execution_timeout=_LONGEST_STEP)
+        load = step_operator(
+            settings,
+            "load",
+            instance,
+            execution_timeout=_LONGEST_STEP,
+            pool=LOAD_POOL,
+            outlets=[Asset(contract.target, group="haulier")],
+            # In a dry run nothing is staged.
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+            if instance.split
+            else TriggerRule.ALL_SUCCESS,
+        )
         verify = step_operator(
             settings, "load", instance, verb="verify", task_id="verify", trigger_rule=_AFTER_LOAD
         )
-        chain(*tasks, verify)
-        tasks[-2] >> verify
+        transform: StepTask | MappedOperator
+        if instance.split:
+            transform = mapped_step(settings, "transform", instance, extract, execution_timeout=_LONGEST_STEP)
+            stage = mapped_step(
+                settings,
+                "load",
+                instance,
+                extract,
+                task_id="stage",
+                execution_timeout=_LONGEST_STEP,
+                pool=LOAD_POOL,
+            )
+            transform >> stage >> load
+        else:
+            transform = step_operator(settings, "transform", instance, execution_timeout=_LONGEST_STEP)
+        datasets = Datasets.of(
+            instance, contract, settings.source_root, settings.containers.environment or {}
+        )
+        for task in (extract, transform, load):
+            if isinstance(task, StepTask):
+                task.datasets = datasets
+        chain(*tasks, extract, transform, load, verify)
+        transform >> verify
     return dag
 
 
@@ -113,8 +139,24 @@ def step_operator(
     verb: Literal["run", "verify"] = "run",
     **options: Any,
 ) -> StepTask:
-    """A step as this Airflow runs it: the one place that knows the runners."""
-    told: dict[str, Any] = {
+    """A step as this Airflow runs it."""
+    runner, given = _runner(settings)
+    made: StepTask = runner(**{**given, **_told(step, instance, verb), **options})
+    return made
+
+
+def mapped_step(
+    settings: AirflowSettings, step: StepName, instance: Instance, extract: StepTask, **options: Any
+) -> MappedOperator:
+    """A step once for each shard that extract hands on."""
+    runner, given = _runner(settings)
+    told = {**given, **_told(step, instance, "run"), **options}
+    made: MappedOperator = runner.partial(**told).expand(shard=extract.output)
+    return made
+
+
+def _told(step: StepName, instance: Instance, verb: Literal["run", "verify"]) -> dict[str, Any]:
+    return {
         "task_id": step,
         "of": StepOf(
             step=step,
@@ -122,20 +164,24 @@ def step_operator(
             pipeline=instance.pipeline,
             instance=instance.instance,
             schedule=instance.schedule,
+            split=instance.split is not None,
         ),
-        **options,
     }
+
+
+def _runner(settings: AirflowSettings) -> tuple[Any, dict[str, Any]]:
+    """The operator of this Airflow's runner and what it wants to know: the one place that knows the runners."""
     if settings.runner == "process":
         from haulier_airflow.process import ProcessStep
 
-        return ProcessStep(environment=dict(settings.containers.environment or {}), **told)
+        return ProcessStep, {"environment": dict(settings.containers.environment or {})}
     if settings.runner == "kubernetes":
         from haulier_airflow.kubernetes import KubernetesStep
 
-        return KubernetesStep(namespace=settings.namespace, containers=settings.containers, **told)
+        return KubernetesStep, {"namespace": settings.namespace, "containers": settings.containers}
     from haulier_airflow.docker import DockerStep
 
-    return DockerStep(containers=settings.containers, **told)
+    return DockerStep, {"containers": settings.containers}
 
 
 def broken_dag(dag_id: str, reason: str) -> DAG:

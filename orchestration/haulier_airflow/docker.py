@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow.providers.docker.operators.docker import DockerOperator
@@ -36,12 +36,13 @@ class DockerStep(StepTask, DockerOperator):
         self,
         *,
         of: StepOf,
+        shard: Mapping[str, Any] | None = None,
         containers: Containers,
         **options: Any,
     ) -> None:
         options = {"retry_policy": ByExitCode(), **options}
         super().__init__(image=containers.image(of.step), auto_remove="never", mount_tmp_dir=False, **options)
-        self.of = of
+        self.of, self.shard = of, shard
         self.containers = containers
 
     def execute(self, context: Context) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -35,6 +36,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
         self,
         *,
         of: StepOf,
+        shard: Mapping[str, Any] | None = None,
         containers: Containers,
         **options: Any,
     ) -> None:
@@ -83,7 +85,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
                 **options,
             }
         )
-        self.of = of
+        self.of, self.shard = of, shard
 
     def execute(self, context: Context) -> Any:
         order = self.order(context)

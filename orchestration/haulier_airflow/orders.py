@@ -74,6 +74,8 @@ class StepOf:
     pipeline: str
     instance: str
     schedule: str | None
+    #: Whether the run may come in shards: extract then hands on one line for each, which tasks are mapped over.
+    split: bool = False
 
 
 class StepTask(BaseOperator):
@@ -82,6 +84,8 @@ class StepTask(BaseOperator):
     of: StepOf
     #: What lineage says of it; ``None``: nothing.
     datasets: Datasets | None = None
+    #: Of a mapped task: the line that extract handed on for its shard.
+    shard: Mapping[str, Any] | None = None
     _told: Mapping[str, Any] | None = None
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any] | None:
@@ -103,7 +107,9 @@ class StepTask(BaseOperator):
                 instance=self.of.instance,
                 interval=interval_of(context, self.of.schedule),
             )
-        extracted = (context["ti"].xcom_pull(task_ids="extract") or {}) if self.of.step != "extract" else {}
+        if plan and self.shard and self.of.step == "load":
+            raise AirflowSkipException("dry run: there is nothing to stage")
+        extracted = self.shard or self._extracted(context)
         return Order(
             step=self.of.step,
             verb="plan" if plan else "run",
@@ -112,12 +118,20 @@ class StepTask(BaseOperator):
             interval=interval_of(context, self.of.schedule),
             generation=None if plan else extracted.get("generation"),
             reprocess=params.get("reprocess") if self.of.step == "extract" and not plan else None,
+            shard=None if plan else (self.shard or {}).get("shard"),
             into=Path(into) if plan else None,
         )
 
+    def _extracted(self, context: Context) -> Mapping[str, Any]:
+        """What extract handed on; of a run in shards the first line, since all name the same generation."""
+        if self.of.step == "extract":
+            return {}
+        found = context["ti"].xcom_pull(task_ids="extract") or {}
+        return found[0] if self.of.split else found
+
     def answered(
         self, context: Context, order: Order, code: int, result: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | list[dict[str, Any]]:
         """The XCom, or the exception that an exit code deserves."""
         self._told = result
         if order.verb == "verify":
@@ -131,7 +145,11 @@ class StepTask(BaseOperator):
         if order.verb == "plan" and self.of.step == "load":
             counts = json.dumps(result.get("counts", {}), indent=2, default=str)
             raise AirflowSkipException(f"dry run: nothing was written. A run would count:\n{counts}")
-        return {name: result[name] for name in _PASSED_ON if result.get(name) is not None}
+        passed_on = {name: result[name] for name in _PASSED_ON if result.get(name) is not None}
+        if self.of.step == "extract" and self.of.split:
+            shards = 1 if order.verb == "plan" else result.get("shards", 1)
+            return [{**passed_on, "shard": number} for number in range(1, shards + 1)]
+        return passed_on
 
     def _verified(
         self, context: Context, order: Order, code: int, result: Mapping[str, Any]

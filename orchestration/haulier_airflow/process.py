@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,16 @@ class ProcessStep(StepTask):
         self,
         *,
         of: StepOf,
+        shard: Mapping[str, Any] | None = None,
         environment: dict[str, str],
         **options: Any,
     ) -> None:
         super().__init__(**{"retry_policy": ByExitCode(), **options})
-        self.of = of
+        self.of, self.shard = of, shard
         self.environment = environment
         self._process: subprocess.Popen[str] | None = None
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         run = hashlib.sha256(task_key(context).rpartition("/")[0].rpartition("/")[0].encode()).hexdigest()[
             :16
         ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,67 @@ def test_a_run_hauls_and_a_rerun_changes_nothing(airflow, here, tier, tmp_path):
     again, _ = airflow.test("things.one", here.environment, conf=DAY)
     assert again["state"] == "success"
     assert snapshot(here.database) == expected
+
+
+@pytest.fixture
+def split(here, tmp_path):
+    """The same where runs come in shards of five hundred rows."""
+    definitions = tmp_path / "definitions"
+    shutil.copytree(here.environment["HAULIER_DEFINITIONS"], definitions)
+    pipeline = definitions / "pipelines" / "things.yaml"
+    pipeline.write_text(f"{pipeline.read_text()}split: {{rows: 500}}\n")
+    environment = {**here.environment, "HAULIER_DEFINITIONS": str(definitions), "HAULIER_BATCH_ROWS": "250"}
+    return replace(here, environment=environment)
+
+
+def test_a_large_run_is_mapped_over_its_shards_and_leaves_the_same(airflow, split, tier, tmp_path):
+    split.write("one", 0, 1_800)
+    with place(tier, tmp_path) as alone:
+        alone.write("one", 0, 1_800)
+        haul(alone.settings, "things", "one", interval(0))
+        expected = snapshot(alone.database)
+
+    ran, said = airflow.test("things.one", split.environment, conf=DAY)
+    assert ran["state"] == "success"
+    assert set(ran["tasks"]) == {"extract", "transform", "stage", "load", "verify"}
+    assert snapshot(split.database) == expected
+    for step in ("transform", "load"):
+        for shard in (1, 2, 3, 4):
+            asked = rf"-m haulier_{step} run .* --generation 1 --shard {shard}\b"
+            assert len(re.findall(asked, said, re.MULTILINE)) == 1
+    assert split.database.rows("SELECT count(*) FROM haulier.attempt WHERE step = 'load'") == [(1,)]
+
+    again, _ = airflow.test("things.one", split.environment, conf=DAY)
+    assert again["state"] == "success"
+    assert snapshot(split.database) == expected
+
+
+def test_a_dry_run_of_shards_stages_nothing_and_counts(airflow, split):
+    split.write("one", 0, 1_800)
+    ran, said = airflow.test("things.one", split.environment, conf={**DAY, "dry_run": True})
+
+    assert ran["tasks"] == {
+        "extract": "success",
+        "transform": "success",
+        "stage": "skipped",
+        "load": "skipped",
+        "verify": "skipped",
+    }
+    assert '"produced": ' in said
+
+
+def test_nothing_new_skips_every_shard(airflow, split):
+    ran, _ = airflow.test("things.one", split.environment, conf=DAY)
+
+    assert set(ran["tasks"].values()) == {"skipped"}
+
+
+@pytest.mark.parametrize("runner", ["docker", "kubernetes", "process"])
+def test_shards_are_mapped_with_every_runner(airflow, split, runner):
+    found = parsed(airflow, split.environment, HAULIER_RUNNER=runner)["dags"]["things.one"]["dag"]["tasks"]
+    mapped = {task["__var"]["task_id"] for task in found if task["__var"].get("_is_mapped")}
+
+    assert mapped == {"transform", "stage"}
 
 
 def test_a_dry_run_counts_and_writes_nothing(airflow, here):
