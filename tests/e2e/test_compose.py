@@ -139,7 +139,7 @@ def _scheduled(stack):
 def test_the_dags_run_by_themselves_to_the_tables_of_the_embedded_tier(stack, expected):
     wait_until(
         lambda: len(found := _scheduled(stack)) >= 30 and set(found.values()) <= {"success", "failed"},
-        400,
+        600,
         "30 scheduled runs to end",
     )
 
@@ -148,6 +148,13 @@ def test_the_dags_run_by_themselves_to_the_tables_of_the_embedded_tier(stack, ex
     # One site's day has too many bad rows: quarantined at the first attempt, never tried again.
     assert failed == {"labs.703": ("failed", 1)}
     assert _tables(stack) == expected
+    reports = [
+        stack.handed_on(dag, run, "verify")
+        for dag, run in runs
+        if stack.tasks(dag, run)["verify"][0] != "skipped"
+    ]
+    assert len(reports) > 20
+    assert all(report["ok"] for report in reports)
 
 
 def test_a_rerun_changes_nothing(stack, expected):
@@ -272,7 +279,7 @@ def test_no_secret_shows_anywhere(stack):
         stack.compose("config"),
     ]
     for dag, run in [(dag, run) for (dag, run) in _scheduled(stack) if dag == "labs.701"]:
-        for task in ("extract", "transform", "load"):
+        for task in ("extract", "transform", "load", "verify"):
             at = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}"
             shown += [
                 json.dumps(stack.get(f"{at}/xcomEntries/return_value")),

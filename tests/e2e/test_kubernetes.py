@@ -253,10 +253,10 @@ def test_a_task_that_is_ended_ends_its_pod_and_the_step_hears_of_it(site):
     ended = cluster.Ended.watch()
     process = site.started("things.one", None, conf)
     try:
-        wait_until(base_runs, 90, "extract to run")
+        wait_until(base_runs, 240, "extract to run")
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=90)
+        said, _ = process.communicate(timeout=240)
         wait_until(lambda: cluster.pods() == [], 60, "its pod to go")
     finally:
         process.kill()
@@ -269,7 +269,7 @@ def test_a_new_attempt_ends_the_pod_that_a_dead_worker_left(site):
     conf = {"interval_start": day(0).start.isoformat(), "interval_end": day(0).end.isoformat()}
     when = START.isoformat()
     first = site.started("things.one", when, conf)
-    wait_until(base_runs, 90, "extract to run")
+    wait_until(base_runs, 240, "extract to run")
     (twin,) = base_runs()
     first.kill()
     first.communicate()

@@ -127,6 +127,13 @@ class Stack:
         found = self.get(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
         return {one["task_id"]: (one["state"], one["try_number"]) for one in found}
 
+    def handed_on(self, dag: str, run: str, task: str) -> dict[str, Any]:
+        """A task's XCom."""
+        at = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
+        value = self.get(at)["value"]
+        found: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
+        return found
+
     def log(self, dag: str, run: str, task: str, attempt: int) -> str:
         return json.dumps(
             self.get(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}")["content"]
