@@ -86,7 +86,7 @@ def site_runs(stack: Stack, interval: dict[str, str]) -> None:
         ended = stack.get(f"/api/v2/dags/labs.701/dagRuns/{run['dag_run_id']}")
         took.append(_instant(ended["end_date"]) - _instant(ended["queued_at"]))
     shown = ", ".join(f"{one:.1f}" for one in sorted(took))
-    print(f"three steps through the scheduler, queued to done: {shown} s")
+    print(f"three steps and verify through the scheduler, queued to done: {shown} s")
 
 
 def _instant(text: str) -> float:
