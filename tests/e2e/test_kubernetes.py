@@ -166,7 +166,7 @@ def test_a_sites_day_as_pods_makes_the_table_of_the_embedded_tier(site, tier, tm
     assert ran["tasks"] == dict.fromkeys(DONE, "success"), said[-4000:]
     assert ran["xcoms"]["verify"]["outcome"] == "loaded"
     assert content(site.database, "clinical.labs") == expected
-    assert [pod for pod in cluster.pods() if "deletionTimestamp" not in pod["metadata"]] == []
+    assert remaining() == []
     hardened(watcher)
     shown = said + json.dumps(watcher.pods) + json.dumps(watcher.containers)
     assert [name for name, text in site.secrets.items() if text in shown] == []
@@ -236,6 +236,11 @@ def test_a_failure_carries_the_steps_exit_code(site, changes, code):
     assert f"exit code {code}" in said
 
 
+def remaining():
+    """Pods that nobody has deleted; the kubelet takes half a minute to forget those."""
+    return [pod["metadata"]["name"] for pod in cluster.pods() if "deletionTimestamp" not in pod["metadata"]]
+
+
 def base_runs():
     return [
         pod["metadata"]["name"]
@@ -279,4 +284,4 @@ def test_a_new_attempt_ends_the_pod_that_a_dead_worker_left(site):
 
     assert f"ending pod {twin} of an earlier attempt" in said
     assert ran["tasks"] == dict.fromkeys(DONE, "success"), said[-4000:]
-    assert cluster.pods() == []
+    assert remaining() == []
