@@ -17,7 +17,7 @@ INSTANTS = ("start", "end")
 EPOCH = "epoch"
 _INSTANT = re.compile(r"\{(start|end)(?::([^{}]*))?\}")
 #: Where files may lie, beside a folder; `haulier_extract.sources.stores` has a module for each.
-SCHEMES = ("s3",)
+SCHEMES = ("https", "s3")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -91,7 +91,13 @@ def problems_of_path(path: str, select: str) -> Iterator[Problem]:
         known = [f"{one}://" for one in SCHEMES]
         yield Problem(trail, f"{quoted(path)} is nowhere Haulier reads{suggestion(f'{scheme}://', known)}")
     elif separator and (not place.partition("/")[0] or re.search(r"[*?\[{]", place.partition("/")[0])):
-        yield Problem(trail, f"{quoted(path)} names no bucket; write {scheme}://bucket/prefix/*.csv")
+        example = "bucket/prefix/*.csv" if scheme == "s3" else "host/labs_{date:%Y-%m-%d}.csv"
+        yield Problem(trail, f"{quoted(path)} names no place; write {scheme}://{example}")
+    elif scheme == "https" and "@" in place.partition("/")[0]:
+        yield Problem(trail, "holds a user or a password, which a definition may not; remove it", " ")
+    elif scheme == "https" and re.search(r"[*?\[#]", place):
+        text = "* ? [ # have no part in an address: a web server lists nothing, and what follows ? may be a secret"
+        yield Problem(trail, f"{quoted(path)}: {text}")
     if ".." in path.split("/"):
         yield Problem(trail, f"{quoted(path)} leaves the source folder; write it from HAULIER_SOURCE_ROOT on")
     if select == "modified" and formats:

@@ -6,10 +6,12 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from haulier.definitions import Source
 from haulier.errors import HaulierError
 from haulier.exchange import Exchange, open_exchange
+from haulier.interval import Interval
 from haulier.ledger.connection import connect
 from haulier.loading import findings, instances, load_pipeline, pipeline_names, resolve_instance
 from haulier.placeholders import is_remote
@@ -43,6 +45,8 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
 def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
     """Whether the remote stores of the definitions can be listed, and their APIs let us in."""
     asked: set[str] = set()
+    now = datetime.now(UTC)
+    today = Interval(start=now - timedelta(days=1), end=now)
     for label, source in _of_instances(pipeline, instance, settings):
         if is_remote(source.place) and source.place not in asked:
             asked.add(source.place)
@@ -51,9 +55,9 @@ def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> 
                     # Its client takes longer to import than all the rest of a check.
                     from haulier_extract.sources.http import reach
 
-                    reach(source.http, settings)
+                    reach(source.http, settings, today)
                 elif source.files:
-                    next(iter(open_store(source.files, settings).entries()), None)
+                    next(iter(open_store(source.files, settings, today).entries()), None)
             except HaulierError as exc:
                 yield label, str(exc)
 

@@ -758,8 +758,10 @@ def test_a_path_elsewhere_names_a_store_that_is_known(write):
     assert 'source.files.path: "s4://bucket/x" is nowhere Haulier reads; did you mean "s3://"?' in said(
         "s4://bucket/x"
     )
-    assert "names no bucket; write s3://bucket/prefix/*.csv" in said("s3:///x")
-    assert "names no bucket" in said("s3://b*/x")
+    assert "names no place; write s3://bucket/prefix/*.csv" in said("s3:///x")
+    assert "names no place" in said("s3://b*/x")
+    assert "holds a user or a password" in said("https://me:secret@host/x.csv")
+    assert "have no part in an address: a web server lists nothing" in said("https://host/*.csv")
     waiting = {"source.files.path": "s3://b/x", "source.files.ready.wait_minutes": 5}
     assert "source.files.ready.wait_minutes is for files in a folder" in refusal(write(waiting))
 

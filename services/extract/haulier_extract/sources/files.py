@@ -27,7 +27,7 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     """
     source = instance.source.files
     assert source is not None
-    store = open_store(source, settings)
+    store = open_store(source, settings, interval)
     looking = _Looking(source, instance.source.format, interval, store, datetime.now(UTC))
     found = [looking.at(entry, date) for entry, date in store.entries()]
     ready = [file for file in found if isinstance(file, SourceFile)]

@@ -11,7 +11,7 @@ import hashlib
 import tempfile
 import weakref
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import IO
 from urllib.parse import urlencode, urlsplit
 
@@ -37,9 +37,7 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     """
     http = instance.source.http
     assert http is not None
-    asked = {
-        name: fill_instants(text, interval.start, interval.end) for name, text in http.parameters.items()
-    }
+    asked = _asked(http, interval)
     written = _Written()
     with Client(http, settings.secrets) as client:
         if instance.source.csv is not None:
@@ -65,13 +63,14 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     )
 
 
-def reach(http: Http, settings: Settings) -> None:
-    """Ask once, for the last hour. Raises as `find` does."""
-    end = datetime.now(UTC).replace(microsecond=0)
-    start = end - timedelta(hours=1)
-    asked = {name: fill_instants(text, start, end) for name, text in http.parameters.items()}
+def reach(http: Http, settings: Settings, interval: Interval) -> None:
+    """Ask once for the first page. Raises as `find` does."""
     with Client(msgspec.structs.replace(http, tries=1), settings.secrets) as client:
-        next(iter(pages_of(client, http, asked)))
+        next(iter(pages_of(client, http, _asked(http, interval))))
+
+
+def _asked(http: Http, interval: Interval) -> dict[str, str]:
+    return {name: fill_instants(text, interval.start, interval.end) for name, text in http.parameters.items()}
 
 
 def uri_of(http: Http, asked: dict[str, str]) -> str:

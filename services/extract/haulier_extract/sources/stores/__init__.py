@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from haulier.definitions import Files
+from haulier.interval import Interval
 from haulier.settings import Settings
 
 
@@ -53,12 +54,16 @@ class Store(Protocol):
 #: Scheme of a path -> the module whose ``open_store`` reads there; imported when it is needed.
 STORES: dict[str, str] = {
     "": "haulier_extract.sources.stores.folder",
+    "https": "haulier_extract.sources.stores.https",
     "s3": "haulier_extract.sources.stores.s3",
 }
 
 
-def open_store(files: Files, settings: Settings) -> Store:
-    """The store that a path names. Raises `DefinitionError` for a setting it lacks or cannot use."""
+def open_store(files: Files, settings: Settings, interval: Interval) -> Store:
+    """The store that a path names; one that cannot list needs the interval.
+
+    Raises `DefinitionError` for a setting that is missing or cannot be used.
+    """
     scheme = files.path.partition("://")[0] if "://" in files.path else ""
-    store: Store = import_module(STORES[scheme]).open_store(files, settings)
+    store: Store = import_module(STORES[scheme]).open_store(files, settings, interval)
     return store

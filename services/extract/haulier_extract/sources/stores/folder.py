@@ -12,6 +12,7 @@ from stat import S_ISREG
 
 from haulier.definitions import Files
 from haulier.errors import DefinitionError, TransientError
+from haulier.interval import Interval
 from haulier.paths import PathPattern
 from haulier.settings import Settings
 from haulier_extract.sources import Vanished
@@ -21,7 +22,7 @@ CHUNK_BYTES = 4 * 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def open_store(files: Files, settings: Settings) -> Folder:
+def open_store(files: Files, settings: Settings, interval: Interval) -> Folder:
     """Raises `DefinitionError` when there is no source folder, or the path leaves it."""
     root = settings.source_root
     if not root.is_dir():

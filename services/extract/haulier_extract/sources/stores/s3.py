@@ -17,6 +17,7 @@ from haulier.definitions import Files
 from haulier.errors import DefinitionError, HaulierError
 from haulier.exchange import ObjectMissing, check_key
 from haulier.exchange.s3 import S3Exchange
+from haulier.interval import Interval
 from haulier.paths import PathPattern
 from haulier.settings import Settings
 from haulier_extract.sources import Vanished
@@ -27,7 +28,7 @@ _NAMES = {"AWS_": "HAULIER_SOURCE_S3_", "HAULIER_EXCHANGE": "source.files.path"}
 _NAME = re.compile("|".join(_NAMES))
 
 
-def open_store(files: Files, settings: Settings) -> Bucket:
+def open_store(files: Files, settings: Settings, interval: Interval) -> Bucket:
     """Asks the store nothing yet. Raises `DefinitionError` for settings that cannot be right."""
     bucket, _, path = files.path.removeprefix("s3://").partition("/")
     with _door(settings):
