@@ -73,7 +73,7 @@ class Parquet(_Section, frozen=True, kw_only=True):
 
 
 class Excel(_Section, frozen=True, kw_only=True):
-    """One sheet of an Excel workbook (.xlsx); docs/adr/0009 says what the text of a cell is."""
+    """One sheet of an Excel workbook (.xlsx); docs/adr/0008 says what the text of a cell is."""
 
     section: ClassVar[str] = "excel"
     encoding: ClassVar[str] = "utf-8"

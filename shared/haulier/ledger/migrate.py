@@ -40,3 +40,16 @@ def upgrade(target: Settings | str | Mapping[str, str], revision: str = "head") 
         config.attributes["connection"] = opened
         command.upgrade(config, revision)
         opened.commit()
+
+
+def run(migration: str) -> None:
+    """The statements beside a migration, as they stand."""
+    from alembic import op
+
+    statements = Path(migration).with_suffix(".sql").read_text(encoding="utf-8")
+    op.get_bind().exec_driver_sql(statements.replace("%", "%%"))
+
+
+def refuse() -> None:
+    """What every migration does when it is asked to go back."""
+    raise RuntimeError("the ledger is never taken apart; restore a backup instead")

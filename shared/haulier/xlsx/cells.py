@@ -1,4 +1,4 @@
-"""The text of a cell, as docs/adr/0009 decides it."""
+"""The text of a cell, as docs/adr/0008 decides it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """The ledger."""
 
-from pathlib import Path
-
-from alembic import op
+from haulier.ledger.migrate import refuse, run
 
 revision = "0001"
 down_revision = None
@@ -11,10 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(
-        Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").replace("%", "%%")
-    )
+    run(__file__)
 
 
-def downgrade() -> None:
-    raise RuntimeError("the ledger is never taken apart; restore a backup instead")
+downgrade = refuse

@@ -5,6 +5,8 @@ A link's digest of a load's rejects and `verify` ask for those of a load; withou
 
 from alembic import op
 
+from haulier.ledger.migrate import refuse
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -17,5 +19,4 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
-    raise RuntimeError("the ledger is never taken apart; restore a backup instead")
+downgrade = refuse
