@@ -211,6 +211,24 @@ class TestWhoAsks:
         with pytest.raises(DefinitionError, match="answers 401: it does not let us in"):
             run(here("/whole", auth={"oauth2": oauth2}))
 
+    def test_a_token_that_runs_out_at_the_last_try_is_fetched_again(self, here, api):
+        api.token_life = 8
+        api.first = [(503, {}, b""), (401, {}, b"")]
+        oauth2 = {"token_url": f"{api.url}/token", "client_id": "lab", "client_secret": "LAB"}
+        made = here("/whole", auth={"oauth2": oauth2}, tries=2)
+        run(made)
+
+        assert table(made) == EXPECTED
+        assert api.counts["/token"] == 2
+
+    def test_check_says_that_a_token_is_refused(self, here, api):
+        api.token_life = 0
+        oauth2 = {"token_url": f"{api.url}/token", "client_id": "lab", "client_secret": "LAB"}
+        made = here("/whole", auth={"oauth2": oauth2})
+
+        ((subject, problem),) = check("things", None, made.settings)
+        assert (subject, "answers 401" in problem) == ("things/main", True)
+
     def test_a_secret_from_a_file_is_in_no_line_of_the_log(self, here, api, tmp_path):
         api.authorization = "Bearer other"
         (tmp_path / "secret").write_text("s3cret-of-a-file\n")

@@ -72,22 +72,23 @@ class Client:
             raise DataError(
                 f"{self._http.url}: the next page is at another host, {urlsplit(url).hostname}, which was not asked"
             )
-        renewed = False
-        for number in range(1, self._http.tries + 1):
+        renewed, number = False, 1
+        while True:
             try:
                 status, headers, body = self._ask("GET", url, {**(query or {}), **self._query})
             except HTTPError as exc:
                 self._pause(number, f"it cannot be reached ({type(exc).__name__})", None)
+                number += 1
                 continue
             if status == 200:
                 return Answer(body=body, headers=headers)
             if status == 401 and self._token is not None and not renewed:
-                # Tokens run out in the middle of a run.
+                # Tokens run out in the middle of a run, which is none of its tries.
                 renewed = True
                 self._fetch_token()
                 continue
             self._judge(url, status, number, headers)
-        raise AssertionError("the last try ends with an exception")
+            number += 1
 
     def _ask(
         self, method: str, url: str, query: Mapping[str, str], **more: Any
