@@ -241,6 +241,31 @@ class TestWhoAsks:
         assert "s3cret" not in log
         assert "source.http.auth" in log
 
+    @pytest.mark.parametrize("auth", [{"bearer": "TOKEN"}, {"api_key": {"secret": "TOKEN"}}])
+    @pytest.mark.parametrize("secret", ["s3cret\nof two lines", "s3cret\n", "s3cret \u2013"])
+    def test_a_secret_that_no_header_can_carry_is_refused_and_not_shown(self, here, api, auth, secret):
+        made = here("/whole", auth=auth)
+        code, _, log = run_cold(
+            {**made.environment, "HAULIER_SECRET_TOKEN": secret}, "extract", "things", "main", day(0)
+        )
+
+        assert (code, api.asked) == (2, [])
+        assert "the secret TOKEN cannot be sent in a header" in log
+        assert "s3cret" not in log
+
+    def test_a_header_that_cannot_be_sent_is_named(self, here, api):
+        with pytest.raises(DefinitionError, match=r"source\.http\.headers\.X-Site cannot be sent"):
+            run(here("/whole", headers={"X-Site": "Zürich \u2013"}))
+        assert not api.asked
+
+    def test_a_token_that_no_header_can_carry_is_not_shown(self, here, api, monkeypatch):
+        answer = (200, {}, json.dumps({"access_token": "t0ken\r\nX-More: 1"}).encode())
+        monkeypatch.setattr(Api, "_token", lambda *_: answer)
+        oauth2 = {"token_url": f"{api.url}/token", "client_id": "lab", "client_secret": "LAB"}
+        with pytest.raises(DataError, match="answers 200 and no access_token") as refused:
+            run(here("/whole", auth={"oauth2": oauth2}))
+        assert "t0ken" not in str(refused.value)
+
     def test_a_secret_that_is_not_there_is_named(self, here, api):
         with pytest.raises(DefinitionError, match="there is no secret NOPE; set HAULIER_SECRET_NOPE"):
             run(here("/whole", auth={"bearer": "NOPE"}))

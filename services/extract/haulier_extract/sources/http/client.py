@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -27,6 +28,8 @@ _LONGEST_ASKED_SECONDS = 120.0
 #: Statuses that another try may not meet again (RFC 9110; 425 of RFC 8470, 429 of RFC 6585).
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _READ_BYTES = 1024 * 1024
+#: What a header's value may hold (RFC 9110, 5.5).
+_SENDABLE = re.compile(r"[\t -~\x80-\xff]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,9 @@ class Client:
         self._origin = urlsplit(http.url)[:2]
         self._token: str | None = None
         self._query: dict[str, str] = {}
-        self._headers = {"Accept-Encoding": "gzip, deflate", "User-Agent": "haulier", **http.headers}
+        self._headers = {"Accept-Encoding": "gzip, deflate", "User-Agent": "haulier"}
+        for name, value in http.headers.items():
+            self._headers[name] = _sendable(value, f"source.http.headers.{name}")
         self._authorise()
 
     def __enter__(self) -> Self:
@@ -152,14 +157,14 @@ class Client:
         if auth is None:
             return
         if auth.bearer:
-            self._headers["Authorization"] = f"Bearer {self._secret(auth.bearer)}"
+            self._headers["Authorization"] = f"Bearer {self._header_secret(auth.bearer)}"
         elif auth.basic:
             pair = f"{auth.basic.user}:{self._secret(auth.basic.password)}"
             self._headers["Authorization"] = _basic(pair)
         elif auth.api_key and auth.api_key.parameter:
             self._query[auth.api_key.parameter] = self._secret(auth.api_key.secret)
         elif auth.api_key:
-            self._headers[auth.api_key.header] = self._secret(auth.api_key.secret)
+            self._headers[auth.api_key.header] = self._header_secret(auth.api_key.secret)
         else:
             self._fetch_token()
 
@@ -209,9 +214,22 @@ class Client:
             )
         return self._secrets[name]
 
+    def _header_secret(self, name: str) -> str:
+        return _sendable(self._secret(name), f"the secret {name}")
+
 
 class _Token(msgspec.Struct):
-    access_token: str
+    # RFC 6749, A.12.
+    access_token: Annotated[str, msgspec.Meta(pattern=r"\A[ -~]+\Z")]
+
+
+def _sendable(value: str, what: str) -> str:
+    """The value of a header. The driver's own refusal would quote it."""
+    if not _SENDABLE.fullmatch(value):
+        raise DefinitionError(
+            f"{what} cannot be sent in a header: it holds a line end, another control character or one beyond Latin-1"
+        )
+    return value
 
 
 def _basic(pair: str) -> str:
