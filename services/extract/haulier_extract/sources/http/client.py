@@ -240,11 +240,11 @@ def _seconds(asked: str | None) -> float | None:
     """Of a Retry-After header: seconds, or a date (RFC 9110, 10.2.3)."""
     if not asked:
         return None
-    if asked.strip().isdigit():
+    if asked.isascii() and asked.strip().isdigit():
         return float(asked)
     from email.utils import parsedate_to_datetime
 
     try:
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

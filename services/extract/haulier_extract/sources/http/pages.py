@@ -15,8 +15,8 @@ from haulier_extract.sources.http.client import Answer, Client
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 #: One link of a Link header: its address and what follows (RFC 8288, 3).
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^",;=]+(?:=(?:"[^"]*"|[^",;]*))?)*)')
-_REL = re.compile(r'\brel\s*=\s*(?:"([^"]*)"|([^\s;,]+))', re.IGNORECASE)
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s",;=]*\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^\s",;]*))?)*)')
+_PARAMETER = re.compile(r';\s*([^\s",;=]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]*)))?')
 
 
 def pages_of(client: Client, http: Http, asked: Mapping[str, str]) -> Iterator[bytes]:
@@ -56,7 +56,10 @@ def _by_link(client: Client, http: Http, asked: Mapping[str, str]) -> Iterator[b
         following = _next_link(answer)
         if following is None:
             return
-        url = urljoin(url, following)
+        try:
+            url = urljoin(url, following)
+        except ValueError:
+            raise DataError(f"{http.url}: its Link header names a next page that is no address") from None
         if url in seen:
             raise DataError(
                 f"{http.url}: its pages go in a circle: a Link header names a page that was read already"
@@ -107,8 +110,11 @@ def _sized(http: Http, asked: Mapping[str, str]) -> dict[str, str]:
 
 def _next_link(answer: Answer) -> str | None:
     for url, rest in _LINK.findall(answer.headers.get("Link", "")):
-        rel = _REL.search(rest)
-        if rel and "next" in (rel[1] or rel[2] or "").lower().split():
+        relations = (
+            quoted or plain for name, quoted, plain in _PARAMETER.findall(rest) if name.lower() == "rel"
+        )
+        # Of several, the first counts.
+        if "next" in next(relations, "").lower().split():
             return str(url)
     return None
 
