@@ -223,7 +223,7 @@ class Pages(_Section, frozen=True, kw_only=True):
     next: Name = "next"
     #: Number of the first page.
     first: Natural = 1
-    #: Rows of a full page: one with fewer is the last. Without it, an empty page is.
+    #: Rows of a full page: one with fewer is the last, once a page was full. Without it, or until then, an empty page is.
     size: Annotated[int, Meta(ge=1)] | None = None
     #: Query parameter that asks for pages of that size.
     size_parameter: Name | None = None

@@ -98,6 +98,27 @@ def test_every_page_is_hauled_once(here, api, way):
         assert verify(connection, made.settings, exchange=open_exchange(made.settings), deep=True) == []
 
 
+@pytest.mark.parametrize("way", ["pages of a size", "offsets"])
+def test_a_server_that_gives_smaller_pages_than_asked_for_loses_no_row(here, api, way):
+    path, asked = WAYS[way]
+    api.most = 2
+    api.size = 2
+    made = here(path, **asked)
+    run(made)
+
+    assert table(made) == EXPECTED
+
+
+@pytest.mark.parametrize("beyond", ["nothing", "404", "the last page"])
+def test_one_page_that_is_not_full_is_all_however_the_server_says_so(here, api, beyond):
+    api.rows, api.size, api.beyond = ROWS[:2], 3, beyond
+    path, asked = WAYS["pages of a size"]
+    made = here(path, **asked)
+    run(made)
+
+    assert table(made) == EXPECTED[:2]
+
+
 def test_what_is_asked_says_the_interval_and_a_rerun_of_the_same_answer_is_done(here, api):
     made = here(
         "/whole",
@@ -279,6 +300,13 @@ class TestWhoAsks:
             run(here(path, auth={"bearer": "LAB"}, **asked))
 
 
+def test_a_next_page_without_an_address_ends_the_run(here, api):
+    api.other_host = "http://[nowhere"
+    path, asked = WAYS["links"]
+    with pytest.raises(DataError, match="names a next page that is no address"):
+        run(here(path, **asked))
+
+
 def test_check_asks_once_and_says_why_it_is_not_let_in(here, api):
     made = here("/whole", auth={"bearer": "LAB"})
     assert check("things", None, made.settings) == []
@@ -367,6 +395,8 @@ class TestAnswersThatAreNone:
             ("/circle", {"by": "cursor", "next": "meta.next"}, "a cursor that was used already"),
             ("/circle", {"by": "link"}, "a page that was read already"),
             ("/ignores", {"by": "page"}, "two pages are the same"),
+            ("/ignores", {"by": "page", "size": 2}, "two pages are the same"),
+            ("/ignores", {"by": "offset"}, "two pages are the same"),
         ],
     )
     def test_pages_without_an_end_are_noticed(self, here, api, path, pages, match):

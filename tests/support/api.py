@@ -22,6 +22,10 @@ class Api:
 
     rows: Sequence[Any] = ()
     size: int = 3
+    #: Rows of a page at the most, whatever is asked for.
+    most: int = 1000
+    #: What ``/pages`` answers behind the last one: ``nothing``, ``404`` or ``the last page``.
+    beyond: str = "nothing"
     #: Answers given before any real one: (status, headers, body).
     first: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     #: Body of ``/raw`` and ``/csv``.
@@ -99,11 +103,15 @@ class Api:
 
     def pages(self, query: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         start = (int(query["page"]) - 1) * self.size
+        if start >= len(self.rows) and self.beyond == "404":
+            return 404, {}, b'{"detail": "Invalid page."}'
+        if start >= len(self.rows) and self.beyond == "the last page":
+            start -= self.size
         return self._of(self.rows[start : start + self.size])
 
     def offsets(self, query: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         start = int(query["skip"])
-        return self._of(self.rows[start : start + int(query.get("limit", self.size))])
+        return self._of(self.rows[start : start + min(int(query.get("limit", self.size)), self.most)])
 
     def cursors(self, query: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         start = int(query.get("after", "0"))
@@ -122,7 +130,7 @@ class Api:
         return status, {"link": "</circle>; rel=next"}, body
 
     def ignores(self, _: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        return self._of(self.rows)
+        return self._of(self.rows, answer=self.counts["/ignores"])
 
     def whole(self, _: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         return 200, {}, json.dumps(list(self.rows)).encode()

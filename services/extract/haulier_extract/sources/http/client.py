@@ -38,6 +38,10 @@ class Answer:
     headers: Mapping[str, str]
 
 
+class NoSuchPage(DefinitionError):
+    """The server has nothing at this address."""
+
+
 class Client:
     """Gets pages. Nothing it says or logs holds a secret or a part of an answer."""
 
@@ -133,9 +137,8 @@ class Client:
         elif 300 <= status < 400:
             raise DefinitionError(f"{where}: it has moved; write its new address as source.http.url")
         else:
-            raise DefinitionError(
-                f"{where}: it does not take this request; see source.http.url and parameters"
-            )
+            refusal = NoSuchPage if status == 404 else DefinitionError
+            raise refusal(f"{where}: it does not take this request; see source.http.url and parameters")
 
     def _pause(self, number: int, why: str, asked: str | None) -> None:
         seconds = _seconds(asked)

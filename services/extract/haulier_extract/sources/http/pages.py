@@ -10,7 +10,7 @@ import msgspec
 
 from haulier.definitions import Http, Pages
 from haulier.errors import DataError
-from haulier_extract.sources.http.client import Answer, Client
+from haulier_extract.sources.http.client import Answer, Client, NoSuchPage
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -87,18 +87,30 @@ def _by_cursor(client: Client, http: Http, pages: Pages, asked: Mapping[str, str
 def _by_count(client: Client, http: Http, pages: Pages, asked: Mapping[str, str]) -> Iterator[bytes]:
     parameter = pages.parameter or pages.by
     place = pages.first if pages.by == "page" else 0
-    before: bytes | None = None
+    before: list[bytes] = []
+    full = maybe_last = False
     while True:
-        body = client.get(http.url, {**_sized(http, asked), parameter: str(place)}).body
-        rows = len(records_in(body, http))
-        if rows and body == before:
+        try:
+            body = client.get(http.url, {**_sized(http, asked), parameter: str(place)}).body
+        except NoSuchPage:
+            if maybe_last:
+                return
+            raise
+        rows = records_in(body, http)
+        # Not the bodies: they may say when they were made.
+        if rows and rows == before:
+            if maybe_last:
+                return
             raise DataError(
                 f"{http.url}: two pages are the same: does it know the parameter {parameter}? See source.http.pages"
             )
         yield body
-        if rows < (pages.size or 1):
+        is_short = len(rows) < (pages.size or 1)
+        if not rows or (is_short and full):
             return
-        before, place = body, place + (1 if pages.by == "page" else rows)
+        # Until a page was full, all may be smaller than asked for: many servers have a limit of their own.
+        full, maybe_last = full or not is_short, is_short
+        before, place = rows, place + (1 if pages.by == "page" else len(rows))
 
 
 def _sized(http: Http, asked: Mapping[str, str]) -> dict[str, str]:
