@@ -12,7 +12,8 @@ from haulier.placeholders import EPOCH, INSTANTS, instants, problems_of_template
 from haulier.problems import Problem, Trail, listed, quoted
 
 _HTTP: Trail = ("source", "http")
-_SECRET = re.compile(r"[A-Z][A-Z0-9_]{0,59}")
+#: Not with _FILE at its end: that variable names a file.
+_SECRET = re.compile(r"(?!.*_FILE\Z)[A-Z][A-Z0-9_]{0,59}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: Headers that say who asks: they belong into auth, where no secret is written down.
 _AUTH_HEADERS = ("authorization", "proxy-authorization", "cookie")

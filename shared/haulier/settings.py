@@ -201,8 +201,12 @@ class _Reader:
             return self._environ.get(name) or None
         try:
             return Path(path).read_text(encoding="utf-8").strip() or None
-        except OSError as exc:
-            raise DefinitionError(f"{name}_FILE: {path} cannot be read ({exc.strerror})") from exc
+        except (OSError, ValueError) as exc:
+            # What it names is not repeated: somebody may have written the secret itself. Nor `from exc`, which names it.
+            why = exc.strerror if isinstance(exc, OSError) else "it is no text in UTF-8"
+            raise DefinitionError(
+                f"{name}_FILE: the file it names cannot be read ({why}); a secret itself goes into {name}"
+            ) from None
 
     def secrets(self) -> dict[str, str]:
         """name -> value of every variable under `SECRET_PREFIX`, or of the file its ``_FILE`` names."""
