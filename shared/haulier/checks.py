@@ -132,6 +132,13 @@ def _waiting(files: Files) -> Iterator[Problem]:
 
 
 def _one_format(source: Source) -> Iterator[Problem]:
+    for form in source.formats if source.http else ():
+        if not isinstance(form, (Csv, JsonLines)):
+            yield Problem(
+                ("source", form.section),
+                "is for files; an API answers JSON, or CSV: remove it, or write csv",
+                " ",
+            )
     first, *others = [form.section for form in source.formats] or [""]
     for other in others:
         yield Problem(

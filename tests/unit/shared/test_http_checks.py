@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from haulier.definitions import Csv, Http
+from haulier.checks import of_instance
+from haulier.definitions import Csv, Http, Source, Transform
 from haulier.http_checks import of_http
 
 GOOD = {"url": "https://api.test/v1/{site}/results"}
@@ -91,3 +92,15 @@ def test_a_secret_that_was_written_down_is_not_repeated(http, where):
     assert place == where
     assert "hunter2" not in text.lower()
     assert "1234" not in text
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [("parquet", {}), ("excel", {}), ("fixed", {"columns": [{"name": "a", "width": 3}]})],
+)
+def test_a_format_of_files_beside_an_api_is_refused(form, told):
+    source = msgspec.convert({"http": {"url": "https://api.test/x"}, form: told}, Source)
+    (problem,) = of_instance(source, Transform(), {})
+
+    assert problem.trail == ("source", form)
+    assert "is for files" in problem.text
