@@ -26,9 +26,21 @@ _SAME = ("haulier", "functions")
 
 
 def shards_of(extracted: Manifest) -> tuple[Shard, ...]:
-    """How extract split the run; a run that was not split is one shard."""
+    """How extract split the run; a run that was not split is one shard.
+
+    Raises `DataError` when the shards do not hold every row and part that extract accounts for: each closes
+    its own account, so that what is in none would be missed by nobody.
+    """
     accepted = tuple(account.accepted for account in extracted.accounts)
-    return extracted.shards or (Shard(first=0, end=len(extracted.parts), accepted=accepted),)
+    shards = extracted.shards or (Shard(first=0, end=len(extracted.parts), accepted=accepted),)
+    bounds = [0, *(shard.end for shard in shards)]
+    held = tuple(map(sum, zip(*(shard.accepted for shard in shards), strict=True)))
+    if held != accepted or bounds[-1] != len(extracted.parts) or bounds[:-1] != [s.first for s in shards]:
+        raise DataError(
+            f"extract split {extracted.pipeline}/{extracted.instance} {extracted.content} into shards of {sum(held)} rows "
+            f"and accounts for {sum(accepted)}; {_WHAT_NOW}"
+        )
+    return shards
 
 
 def of_shard(extracted: Manifest, number: int) -> Manifest:

@@ -109,6 +109,27 @@ def test_a_shard_accounts_for_its_rows_and_the_first_for_what_extract_rejected()
     assert (first.rejects, second.rejects) == (EXTRACTED.rejects, ())
 
 
+@pytest.mark.parametrize(
+    "shards",
+    [
+        (Shard(first=0, end=1, accepted=(60, 0)), Shard(first=1, end=3, accepted=(39, 50))),
+        (Shard(first=0, end=1, accepted=(60, 0)), Shard(first=1, end=3, accepted=(41, 49))),
+        (Shard(first=0, end=1, accepted=(60, 0)), Shard(first=1, end=2, accepted=(40, 50))),
+        (Shard(first=0, end=1, accepted=(60, 0)), Shard(first=2, end=3, accepted=(40, 50))),
+    ],
+    ids=["a row less", "a row of another delivery", "a part less", "a gap"],
+)
+def test_shards_that_are_not_the_whole_run_are_refused(exchange, shards):
+    """Split or not, transform notices a row that extract counted and did not hand on."""
+    broken = msgspec.structs.replace(EXTRACTED, shards=shards)
+    store = MemoryExchange()
+    seal(store, KEYS, broken)
+
+    for asked in (lambda: of_shard(broken, 2), lambda: read_transformed(store, KEYS, "closing")):
+        with pytest.raises(DataError, match=r"into shards of \d+ rows and accounts for 150; .*--reprocess"):
+            asked()
+
+
 def test_there_is_no_shard_beyond_the_last():
     with pytest.raises(DefinitionError, match=r"--shard 3: .* into 2"):
         of_shard(EXTRACTED, 3)
