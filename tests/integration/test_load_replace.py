@@ -92,6 +92,21 @@ def test_a_run_without_rows_changes_nothing_and_does_not_count_as_newer_content(
     assert table(database, "thing") == [("y",)]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 2, 0), (2, 1, 0), (2, 0, 1)])
+def test_what_is_replayed_of_a_run_that_brought_no_row_is_all_its_instance_has(sender, database, order):
+    days = {0: [thing("day 0")], 1: [thing("day 1")], 2: []}
+    for day in order:
+        rejects = [("2.csv", 2, "type"), ("2.csv", 3, "type"), ("2.csv", 4, "type")] if day == 2 else []
+        sender.send(day, {f"{day}.csv": days[day]}, rejects=rejects)
+        if day == 2:
+            sender.replay({"2.csv": [thing("mended", _row=2)]})
+    assert table(database, "thing") == [("mended",)]
+
+    (outcome,) = sender.replay({"2.csv": [thing("later", _row=3)]})
+    assert fates(outcome) == {"inserted": 1, "rejected": 1}
+    assert table(database, "thing") == [("later",), ("mended",)]
+
+
 def test_a_run_whose_rows_were_all_rejected_changes_nothing(sender, database):
     sender.send(0, {"a.csv": [thing("x")]})
     outcome = sender.send(

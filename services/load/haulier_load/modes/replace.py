@@ -32,11 +32,12 @@ class Replace(Merge):
     _share: list[int] = field(default_factory=list, init=False)
     #: Matched rows that get a new stamp: changed ones and equal ones.
     _newer: int = field(default=0, init=False)
-    #: A replay brings single rows of a content, and a delivery that another run loaded brings none.
+    #: A replay adds single rows to a content that is there, and a delivery that another run loaded brings none.
     _is_whole: bool = field(default=True, init=False)
 
     def judge(self, leave_out: list[int]) -> None:
-        self._is_whole = self.content.replay_id is None and not leave_out
+        adds = self.content.replay_id is not None and self._count("brought")
+        self._is_whole = not (adds or leave_out)
         super().judge(leave_out)
 
     def apply(self, load_id: int) -> None:

@@ -3,6 +3,13 @@
 SELECT l.load_id FROM haulier.load l JOIN haulier.run r USING (run_id)
 WHERE l.target = %(target)s AND l.outcome = 'loaded' AND r.pipeline = %(pipeline)s AND r.instance = %(instance)s
 
+-- name: brought
+-- Whether this content has filled the share already: what a replay brings of one that has not is the first of it.
+SELECT EXISTS (
+    SELECT FROM haulier.load l
+    WHERE l.target = %(target)s AND l.run_id = %(run_id)s AND l.generation = %(generation)s AND l.outcome = 'loaded'
+      AND l.inserted + l.updated + l.unchanged > 0)
+
 -- name: newer_content
 -- Whether a later run of this instance has filled its share already; one that brought no row has not.
 SELECT EXISTS (
