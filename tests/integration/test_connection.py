@@ -7,7 +7,7 @@ import pytest
 from support.databases import administer
 
 from haulier.errors import DataError, DefinitionError, TransientError
-from haulier.ledger.connection import connect, driver_errors, transaction
+from haulier.ledger.connection import connect, driver_errors, limit_idle, transaction
 from haulier.settings import Settings
 
 
@@ -93,6 +93,17 @@ def test_every_transaction_runs_under_our_limits(settings):
             " current_setting('lock_timeout'), current_setting('transaction_timeout')"
         )
         assert cursor.fetchone() == ("UTC", "20s", "2min", "2h")
+
+
+def test_who_may_idle_does_so_whatever_the_database_says_until_limited(database, settings):
+    database.rows(f'ALTER DATABASE "{database.name}" SET idle_in_transaction_session_timeout = 7000')
+    with connect(settings, "test") as connection, transaction(connection, settings, may_idle=True) as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        unlimited = cursor.fetchone()
+        limit_idle(cursor, settings)
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+
+        assert (unlimited, cursor.fetchone()) == (("0",), ("20s",))
 
 
 def test_a_transaction_that_raises_leaves_nothing(settings, database):

@@ -81,16 +81,21 @@ def transaction(connection: Connection, settings: Settings, *, may_idle: bool = 
                 _milliseconds(settings.transaction_timeout_seconds),
             ],
         )
-        if not may_idle:
-            limit_idle(cursor, settings)
+        # Said either way: a limit of the role or the database may be shorter than the exchange is slow.
+        _idle_at_most(cursor, 0 if may_idle else settings.idle_timeout_seconds)
         yield cursor
 
 
 def limit_idle(cursor: Cursor, settings: Settings) -> None:
     """From here on, whoever freezes is ended, and those who wait for its locks go on."""
+    _idle_at_most(cursor, settings.idle_timeout_seconds)
+
+
+def _idle_at_most(cursor: Cursor, seconds: float) -> None:
+    """0: without a limit."""
     cursor.execute(
         "SELECT set_config('idle_in_transaction_session_timeout', %s, true)",
-        [_milliseconds(settings.idle_timeout_seconds)],
+        [_milliseconds(seconds)],
     )
 
 
