@@ -91,6 +91,22 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
                 )
             )
         extract = step_operator(settings, "extract", instance, execution_timeout=_LONGEST_STEP)
+        transform: StepTask | MappedOperator
+        stage: MappedOperator | None = None
+        if instance.split:
+            transform = mapped_step(settings, "transform", instance, extract, execution_timeout=_LONGEST_STEP)
+            stage = mapped_step(
+                settings,
+                "load",
+                instance,
+                extract,
+                task_id="stage",
+                execution_timeout=_LONGEST_STEP,
+                pool=LOAD_POOL,
+            )
+            transform >> stage
+        else:
+            transform = step_operator(settings, "transform", instance, execution_timeout=_LONGEST_STEP)
         load = step_operator(
             settings,
             "load",
@@ -106,21 +122,6 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
         verify = step_operator(
             settings, "load", instance, verb="verify", task_id="verify", trigger_rule=_AFTER_LOAD
         )
-        transform: StepTask | MappedOperator
-        if instance.split:
-            transform = mapped_step(settings, "transform", instance, extract, execution_timeout=_LONGEST_STEP)
-            stage = mapped_step(
-                settings,
-                "load",
-                instance,
-                extract,
-                task_id="stage",
-                execution_timeout=_LONGEST_STEP,
-                pool=LOAD_POOL,
-            )
-            transform >> stage >> load
-        else:
-            transform = step_operator(settings, "transform", instance, execution_timeout=_LONGEST_STEP)
         datasets = Datasets.of(
             instance, contract, settings.source_root, settings.containers.environment or {}
         )
@@ -129,6 +130,8 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
                 task.datasets = datasets
         chain(*tasks, extract, transform, load, verify)
         transform >> verify
+        if stage is not None:
+            stage >> load
     return dag
 
 
