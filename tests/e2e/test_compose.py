@@ -265,7 +265,7 @@ def test_a_killed_scheduler_leaves_a_container_that_its_successor_ends(stack):
     assert docker("inspect", "--format", "{{.State.Running}}", container).stdout.strip() == "true"
     stack.compose("start", "scheduler")
 
-    assert stack.ended("things.one", run, 300) == "success"
+    assert stack.ended("things.one", run) == "success"
     assert docker("ps", "-aq", "--filter", "label=haulier.task").stdout.split() == []
     _right(stack, 2)
 
@@ -281,10 +281,12 @@ def test_no_secret_shows_anywhere(stack):
     for dag, run in [(dag, run) for (dag, run) in _scheduled(stack) if dag == "labs.701"]:
         for task in ("extract", "transform", "load", "verify"):
             at = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}"
+            instance = stack.get(at)
             shown += [
                 json.dumps(stack.get(f"{at}/xcomEntries/return_value")),
-                json.dumps(stack.get(at)),
-                stack.log(dag, run, task, 1),
+                json.dumps(instance),
+                # The last attempt is there for certain: a busy machine's scheduler may start a task twice.
+                stack.log(dag, run, task, instance["try_number"]),
             ]
 
     assert [secret for secret in secrets if any(secret in text for text in shown)] == []

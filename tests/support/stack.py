@@ -117,7 +117,7 @@ class Stack:
     def state(self, dag: str, run: str) -> str:
         return str(self.get(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"])
 
-    def ended(self, dag: str, run: str, seconds: float = 240) -> str:
+    def ended(self, dag: str, run: str, seconds: float = 600) -> str:
         """How a run ended."""
         wait_until(lambda: self.state(dag, run) in ("success", "failed"), seconds, f"{dag} {run} to end")
         return self.state(dag, run)
