@@ -63,7 +63,7 @@ demo-down: $(STAMP) ## stop what the demo started and remove it
 .PHONY: test
 test: $(AIRFLOW_STAMP) ## every test that can run here
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
-	@[ -z "$$HAULIER_TEST_ENGINE_RESTART" ] || $(BIN)/python -m pytest tests/engine
+	@$(if $(HAULIER_TEST_ENGINE_RESTART),$(BIN)/python -m pytest tests/engine)
 
 .PHONY: coverage
 coverage: $(AIRFLOW_STAMP) ## every test, and the lines none of them reached
