@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from haulier.errors import HaulierError
 
 if TYPE_CHECKING:
-    from haulier.definitions import Format
+    from haulier.definitions.formats import Format
     from haulier.exchange import Exchange
     from haulier.keys import RunKeys
     from haulier.manifest import Delivery, Manifest
@@ -60,7 +60,7 @@ class Sealed:
     def format(self, load: Row) -> Format:
         """How a load's deliveries were read; when its manifest is gone, how they would be read today."""
         from haulier import loading
-        from haulier.definitions import Csv
+        from haulier.definitions.formats import Csv
 
         if manifest := self.manifest(load):
             return manifest.definition.source.format

@@ -7,18 +7,9 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from haulier.contracts import Contract
-from haulier.definitions import (
-    Csv,
-    Files,
-    FixedWidth,
-    Format,
-    Instance,
-    JsonLines,
-    Pipeline,
-    Source,
-    Transform,
-    Unpivot,
-)
+from haulier.definitions import Instance, Pipeline, Transform, Unpivot
+from haulier.definitions.formats import Csv, FixedWidth, Format, JsonLines
+from haulier.definitions.sources import Files, Source
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.http_checks import of_http

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any, Generic, Literal, TypeVar
 
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.encodings import framable
 from haulier.rows import VERBATIM_BYTES
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from haulier.definitions import Auth, Csv, Http, Pages
+from haulier.definitions.formats import Csv
+from haulier.definitions.sources import Auth, Http, Pages
 from haulier.formats import problem_of_format
 from haulier.placeholders import EPOCH, INSTANTS, instants, problems_of_template, without_instants
 from haulier.problems import Problem, Trail, listed, quoted

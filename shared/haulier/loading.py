@@ -16,7 +16,9 @@ import msgspec
 
 from haulier import checks, documents
 from haulier.contracts import Contract
-from haulier.definitions import Csv, Instance, Pipeline, Source, Transform
+from haulier.definitions import Instance, Pipeline, Transform
+from haulier.definitions.formats import Csv
+from haulier.definitions.sources import Source
 from haulier.errors import DefinitionError
 from haulier.keys import check_name
 from haulier.odcs.contract import load_contract

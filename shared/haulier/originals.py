@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from haulier import framing
 from haulier.compression import decompressed
-from haulier.definitions import Csv, Excel, FixedWidth, Format, JsonLines, Parquet
+from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines, Parquet
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow._parquet import ParquetReader
 
 from haulier.compression import compression
-from haulier.definitions import Parquet
+from haulier.definitions.formats import Parquet
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery

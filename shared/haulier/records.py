@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from haulier import framing
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.encodings import framable
 from haulier.framing import BLOCK_BYTES
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from haulier.definitions import Files, Instance, Ready, Source
+from haulier.definitions import Instance
+from haulier.definitions.sources import Files, Ready, Source
 from haulier.errors import DefinitionError, TransientError
 from haulier.interval import Interval
 from haulier.settings import Settings

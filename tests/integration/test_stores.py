@@ -17,7 +17,8 @@ from obstore.store import S3Store
 from support.databases import Database
 from support.steps import haul
 
-from haulier.definitions import Files, Instance, Ready, Source
+from haulier.definitions import Instance
+from haulier.definitions.sources import Files, Ready, Source
 from haulier.errors import DefinitionError, HaulierError, TransientError
 from haulier.interval import Interval
 from haulier.settings import Settings

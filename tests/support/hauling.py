@@ -16,7 +16,9 @@ from typing import Any
 import pyarrow as pa
 
 from haulier.contracts import Column, Contract
-from haulier.definitions import Csv, Drift, Files, Instance, Load, Source
+from haulier.definitions import Drift, Instance, Load
+from haulier.definitions.formats import Csv
+from haulier.definitions.sources import Files, Source
 from haulier.digests import digest_of
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from haulier.contracts import Column, Contract
-from haulier.definitions import Files, Instance, Source
+from haulier.definitions import Instance
+from haulier.definitions.sources import Files, Source
 from haulier.interval import Interval
 from haulier.keys import RunKeys
 from haulier.manifest import Manifest

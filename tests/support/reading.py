@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 from support.memory import MemoryExchange
 
-from haulier.definitions import Format, Ready
+from haulier.definitions.formats import Format
+from haulier.definitions.sources import Ready
 from haulier.manifest import Delivery
 from haulier.originals import VerbatimRows
 from haulier.rows import DELIVERY, REJECT_SCHEMA, ROW

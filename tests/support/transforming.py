@@ -11,7 +11,8 @@ import msgspec
 import pyarrow as pa
 
 from haulier.contracts import Column, Contract
-from haulier.definitions import Files, Instance, Source, Transform
+from haulier.definitions import Instance, Transform
+from haulier.definitions.sources import Files, Source
 from haulier.digests import digest_of
 from haulier.exchange import Exchange
 from haulier.interval import Interval

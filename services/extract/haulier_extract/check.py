@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from haulier.definitions import Source
+from haulier.definitions.sources import Source
 from haulier.errors import HaulierError
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval

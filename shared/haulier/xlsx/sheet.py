@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from haulier.definitions import Excel
+from haulier.definitions.formats import Excel
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery

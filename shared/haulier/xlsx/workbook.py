@@ -12,7 +12,7 @@ from typing import Any
 from xml.parsers import expat
 
 from haulier.compression import MOST_RATIO, RATIO_FROM_BYTES
-from haulier.definitions import Excel
+from haulier.definitions.formats import Excel
 from haulier.errors import DataError
 from haulier.problems import listed, quoted
 from haulier.xlsx.cells import Style, style_of, unescaped

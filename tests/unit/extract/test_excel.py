@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.reading import kept, read, unfinished
 from support.workbooks import inline, row, value, workbook
 
-from haulier.definitions import Excel
+from haulier.definitions.formats import Excel
 from haulier.errors import DataError
 from haulier.originals import VerbatimRows
 from haulier.xlsx.cells import number_text, style_of

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from haulier.definitions import Csv, Files, Footer, Instance, Ready, Source
+from haulier.definitions import Instance
+from haulier.definitions.formats import Csv, Footer
+from haulier.definitions.sources import Files, Ready, Source
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.interval import Interval
 from haulier.settings import Settings

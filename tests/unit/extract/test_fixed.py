@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.reading import read, unfinished
 
-from haulier.definitions import FixedColumn, FixedWidth
+from haulier.definitions.formats import FixedColumn, FixedWidth
 from haulier.errors import DataError
 
 COLUMNS = (

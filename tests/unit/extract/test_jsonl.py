@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.reading import read, unfinished
 
-from haulier.definitions import JsonLines
+from haulier.definitions.formats import JsonLines
 from haulier.errors import DataError
 
 JSON = JsonLines()

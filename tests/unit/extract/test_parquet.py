@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.reading import kept, read, unfinished
 
-from haulier.definitions import Parquet
+from haulier.definitions.formats import Parquet
 from haulier.errors import DataError
 from haulier.originals import VerbatimRows
 from haulier.texts import json_texts, texts_of

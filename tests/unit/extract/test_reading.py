@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haulier.definitions import Csv, Footer
+from haulier.definitions.formats import Csv, Footer
 from haulier.errors import DataError
 from haulier.records import frame
 from haulier.rows import DELIVERY, REJECT_SCHEMA, ROW, VERBATIM_BYTES

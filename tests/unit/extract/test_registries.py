@@ -10,7 +10,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from haulier.definitions import Format, Source
+from haulier.definitions.formats import Format
+from haulier.definitions.sources import Source
 from haulier.placeholders import SCHEMES
 from haulier_extract.formats import FORMATS
 from haulier_extract.sources import SOURCES
@@ -41,7 +42,8 @@ def test_every_store_a_path_may_name_has_a_module() -> None:
 def test_csv_in_a_folder_imports_nothing_of_the_others() -> None:
     code = (
         "import sys; import haulier_extract.step\n"
-        "from haulier.definitions import Csv, Files\n"
+        "from haulier.definitions.formats import Csv\n"
+        "from haulier.definitions.sources import Files\n"
         "from haulier.settings import Settings\n"
         "from haulier_extract.formats import module_of\n"
         "from haulier_extract.sources.stores import open_store\n"

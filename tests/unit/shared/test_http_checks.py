@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from haulier.checks import of_instance
-from haulier.definitions import Csv, Http, Source, Transform
+from haulier.definitions import Transform
+from haulier.definitions.formats import Csv
+from haulier.definitions.sources import Http, Source
 from haulier.http_checks import of_http
 
 GOOD = {"url": "https://api.test/v1/{site}/results"}

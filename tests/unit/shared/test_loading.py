@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from haulier import loading
-from haulier.definitions import Csv, Instance, JsonLines, Transform, Unpivot
+from haulier.definitions import Instance, Transform, Unpivot
+from haulier.definitions.formats import Csv, JsonLines
 from haulier.digests import definition_digest
 from haulier.errors import DefinitionError
 

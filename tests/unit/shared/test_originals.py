@@ -14,7 +14,7 @@ import pytest
 from support.memory import MemoryExchange
 
 from haulier import originals
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.errors import DataError
 from haulier.exchange.folder import FolderExchange
 from haulier.manifest import Delivery

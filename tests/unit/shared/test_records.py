@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from haulier import framing
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.errors import DataError
 from haulier.records import Block, frame
 from haulier.rows import VERBATIM_BYTES

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from support.manifests import INTERVAL, KEYS, a_manifest
 from support.memory import MemoryExchange
 
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.digests import digest_of
 from haulier.errors import DataError
 from haulier.exchange import Exchange, ObjectMissing

@@ -9,7 +9,8 @@ from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
-from haulier.definitions import Format, Ready
+from haulier.definitions.formats import Format
+from haulier.definitions.sources import Ready
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery, SourceAccount
 from haulier_extract.gathering import Batch

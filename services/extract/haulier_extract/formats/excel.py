@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from haulier.compression import compression
-from haulier.definitions import Excel, Ready
+from haulier.definitions.formats import Excel
+from haulier.definitions.sources import Ready
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery, SourceAccount

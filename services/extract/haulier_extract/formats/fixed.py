@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from haulier.definitions import FixedWidth, Ready
+from haulier.definitions.formats import FixedWidth
+from haulier.definitions.sources import Ready
 from haulier.encodings import cell_encoding
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery

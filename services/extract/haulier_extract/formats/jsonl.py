@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from haulier.definitions import JsonLines, Ready
+from haulier.definitions.formats import JsonLines
+from haulier.definitions.sources import Ready
 from haulier.encodings import cell_encoding
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery

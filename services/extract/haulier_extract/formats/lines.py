@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from haulier.definitions import FixedWidth, JsonLines
+from haulier.definitions.formats import FixedWidth, JsonLines
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery, SourceAccount

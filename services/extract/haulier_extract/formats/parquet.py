@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from haulier.definitions import Parquet, Ready
+from haulier.definitions.formats import Parquet
+from haulier.definitions.sources import Ready
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery, SourceAccount

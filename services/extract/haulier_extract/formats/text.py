@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haulier.compression import BrokenStream, decompressed
-from haulier.definitions import Ready
+from haulier.definitions.sources import Ready
 from haulier.encodings import framable
 
 #: So much of a text's end is looked at for its last line and its footer.

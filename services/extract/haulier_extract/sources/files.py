@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from haulier.definitions import Files, Format, Instance
+from haulier.definitions import Instance
+from haulier.definitions.formats import Format
+from haulier.definitions.sources import Files
 from haulier.interval import Interval
 from haulier.placeholders import fill
 from haulier.settings import Settings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from haulier.definitions import Csv, Ready
+from haulier.definitions.formats import Csv
+from haulier.definitions.sources import Ready
 from haulier.encodings import cell_encoding
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery

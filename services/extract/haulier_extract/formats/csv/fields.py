@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 
 
 class Fields:

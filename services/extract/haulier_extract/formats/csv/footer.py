@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.encodings import cell_encoding
 from haulier.errors import DataError
 from haulier.records import Block

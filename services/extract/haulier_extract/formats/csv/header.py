@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.encodings import cell_encoding
 from haulier.errors import DataError
 from haulier.records import Block

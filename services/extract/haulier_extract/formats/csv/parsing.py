@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.encodings import cell_encoding, is_carried_over
 from haulier.records import Block, BoolArray, IntArray
 from haulier_extract import arrays

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from haulier.definitions import Csv
+from haulier.definitions.formats import Csv
 from haulier.errors import DataError
 from haulier.manifest import SourceAccount
 from haulier.records import Block, BoolArray, IntArray

@@ -17,7 +17,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from haulier.definitions import Http, Instance
+from haulier.definitions import Instance
+from haulier.definitions.sources import Http
 from haulier.errors import TransientError
 from haulier.interval import Interval
 from haulier.placeholders import fill_instants

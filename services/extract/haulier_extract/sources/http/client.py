@@ -17,7 +17,7 @@ import msgspec
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from haulier.definitions import Http, OAuth2
+from haulier.definitions.sources import Http, OAuth2
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.logs import log
 

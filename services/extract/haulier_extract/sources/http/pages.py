@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from haulier.definitions import Http, Pages
+from haulier.definitions.sources import Http, Pages
 from haulier.errors import DataError
 from haulier_extract.sources.http.client import Answer, Client, NoSuchPage
 

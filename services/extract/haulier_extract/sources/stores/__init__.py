@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any, Protocol
 
-from haulier.definitions import Files
+from haulier.definitions.sources import Files
 from haulier.interval import Interval
 from haulier.settings import Settings
 

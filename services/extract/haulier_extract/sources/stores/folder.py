@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
 
-from haulier.definitions import Files
+from haulier.definitions.sources import Files
 from haulier.errors import DefinitionError, TransientError
 from haulier.interval import Interval
 from haulier.paths import PathPattern

@@ -19,7 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
-from haulier.definitions import Files
+from haulier.definitions.sources import Files
 from haulier.errors import DefinitionError, HaulierError, TransientError
 from haulier.interval import Interval
 from haulier.settings import Settings

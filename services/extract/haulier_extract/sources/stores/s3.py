@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from haulier.definitions import Files
+from haulier.definitions.sources import Files
 from haulier.errors import DefinitionError, HaulierError
 from haulier.exchange import ObjectMissing, check_key
 from haulier.exchange.s3 import S3Exchange

@@ -1,0 +1,155 @@
+"""Pipelines and their instances: what a definition file may say, and what it resolves to."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from haulier.definitions.sources import Source
+from haulier.definitions.words import Name, Section, Share
+
+
+class Unpivot(Section, frozen=True, kw_only=True):
+    """One source row becomes one row per listed column that is not empty."""
+
+    #: Source column -> the label its rows get in `names_to`.
+    columns: dict[str, str]
+    #: Contract column that receives the label.
+    names_to: str
+    #: Contract column that receives the cell.
+    values_to: str
+
+
+class Transform(Section, frozen=True, kw_only=True):
+    """How source text becomes the contract's rows."""
+
+    #: Source column -> contract column, where the names differ.
+    columns: dict[str, str] = {}
+    #: Columns that become rows.
+    unpivot: Unpivot | None = None
+    #: Functions to apply in order, each `module.function` of the functions folder.
+    functions: tuple[str, ...] = ()
+    #: The functions may return other rows than they were given (grouping, child rows).
+    reshape: bool = False
+    #: What stands between whole numbers and fractions.
+    decimal_mark: Literal[".", ","] = "."
+    #: Contract column -> formats (strptime) tried in order; `iso` is ISO 8601.
+    date_formats: dict[str, tuple[str, ...]] = {}
+    #: Zone of times that carry no offset.
+    time_zone: str = "UTC"
+    #: Cells that mean "no value", beside the empty one, in every column.
+    null_values: tuple[str, ...] = ()
+
+
+class Drift(Section, frozen=True, kw_only=True):
+    """What to do where the table is not yet what its contract says. Nothing is ever dropped or narrowed."""
+
+    #: A column the table does not have: `stop`, or `evolve`, which adds it, empty in the rows that are there.
+    new_column: Literal["evolve", "stop"] = "stop"
+    #: Another type: `stop`, or `evolve`, which widens the table's (`varchar(10)` to `text`, `integer` to
+    #: `bigint`, `numeric(8,2)` to `numeric(12,3)`) and leaves a wider one. Any other change stops.
+    type_change: Literal["evolve", "stop"] = "stop"
+
+
+class Load(Section, frozen=True, kw_only=True):
+    """How rows enter the target."""
+
+    #: `upsert`: a row with a known primary key replaces the older one; `append`: every row is a new one;
+    #: `replace`: a run's rows become all that its instance has in the table; `scd2`: every version of a row
+    #: stays, with the time it holds.
+    mode: Literal["append", "upsert", "replace", "scd2"] = "upsert"
+    #: Share of the rows read that may be rejected; past it the run is quarantined whole.
+    reject_threshold: Share = 0.05
+    #: What to do where the table is not yet what its contract says.
+    drift: Drift = Drift()
+
+
+class Split(Section, frozen=True, kw_only=True):
+    """How a large run becomes shards, which an orchestrator transforms and copies side by side."""
+
+    #: Rows of a shard, about: it ends with the batch that reaches them. A run of fewer is one shard.
+    rows: Annotated[int, Meta(ge=1)]
+
+
+class InstanceOverride(Section, frozen=True, kw_only=True):
+    """What one instance says differently from its pipeline."""
+
+    #: What this instance is, in place of the pipeline's description.
+    description: str | None = None
+    #: Airflow roles that see its DAG and start it, beside the pipeline's.
+    operators: tuple[Name, ...] = ()
+    #: Values of its own placeholders (`{folder}` in a path is the parameter `folder`); functions see them too.
+    parameters: dict[str, str] = {}
+    #: Laid over the pipeline's `source`, key by key (RFC 7396): mappings merge, lists are replaced, and null
+    #: takes a key back to its default.
+    source: dict[str, Any] = {}
+    #: Laid over the pipeline's `transform` in the same way.
+    transform: dict[str, Any] = {}
+
+
+class Pipeline(Section, frozen=True, kw_only=True):
+    """A definition file, as written."""
+
+    #: Its name, which is also the file's: `labs` in `pipelines/labs.yaml`.
+    pipeline: str
+    #: What it hauls, for people.
+    description: str = ""
+    #: Who answers for it, for people.
+    owner: str = ""
+    #: Words to find it by; Airflow shows them.
+    tags: tuple[str, ...] = ()
+    #: Airflow roles that see its DAGs and start them, beside administrators.
+    operators: tuple[Name, ...] = ()
+    #: Path of the contract, from this file.
+    contract: str
+    #: `@daily`, `@hourly`, `@weekly`, `@monthly`, a five-field cron line, or none: only by hand.
+    schedule: str | None = None
+    #: First day of the first interval (UTC).
+    start: date | None = None
+    #: Whether missed intervals are run.
+    catchup: bool = True
+    #: Where the data comes from.
+    source: Source
+    #: How source text becomes the contract's rows.
+    transform: Transform = Transform()
+    #: How rows enter the target.
+    load: Load = Load()
+    #: Whether large runs become shards; none: never. Tables and accounts are the same either way.
+    split: Split | None = None
+    #: The pipeline once per entry, with its parameters filled in; none: one instance named `main`.
+    instances: dict[str, InstanceOverride] = {}
+
+
+class Instance(Section, frozen=True, kw_only=True):
+    """A pipeline with its parameters filled in: what extract seals and the later steps obey."""
+
+    #: Name of the pipeline.
+    pipeline: str
+    #: Name of the instance; `main` where the pipeline declares none.
+    instance: str
+    #: What it hauls, for people.
+    description: str = ""
+    #: Who answers for it, for people.
+    owner: str = ""
+    #: Words to find it by; Airflow shows them.
+    tags: tuple[str, ...] = ()
+    #: Airflow roles that see its DAG and start it.
+    operators: tuple[Name, ...] = ()
+    #: When it runs, as the pipeline says.
+    schedule: str | None = None
+    #: First day of the first interval (UTC).
+    start: date | None = None
+    #: Whether missed intervals are run.
+    catchup: bool = True
+    #: Values of the instance's own placeholders.
+    parameters: dict[str, str] = {}
+    #: Where the data comes from, overrides merged and placeholders filled in.
+    source: Source
+    #: How source text becomes the contract's rows, overrides merged.
+    transform: Transform = Transform()
+    #: How rows enter the target.
+    load: Load = Load()
+    #: Whether large runs become shards.
+    split: Split | None = None

@@ -1,0 +1,173 @@
+"""What a definition may say of where its data comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines, Parquet
+from haulier.definitions.words import Name, Natural, SecretName, Section
+
+
+class Ready(Section, frozen=True, kw_only=True):
+    """When a file counts as completely written; until then it waits for a later run."""
+
+    #: Seconds since its last modification.
+    quiet_seconds: Natural = 0
+    #: `complete`: its last line must end; `any`: it may not.
+    last_line: Literal["complete", "any"] = "complete"
+    #: A file that must exist beside it, such as `{name}.done`.
+    marker: str | None = None
+    #: How long a scheduled run waits for its first file before it goes on without; `select: name` only.
+    wait_minutes: Natural = 0
+
+
+class Files(Section, frozen=True, kw_only=True):
+    """Files that someone sends."""
+
+    #: Where, as a glob with placeholders: `{instance}`, `{pipeline}`, any parameter, and
+    #: `{date:%Y-%m-%d}` for a date in the name. In a folder, or in a bucket: `s3://bucket/labs/*.csv`.
+    path: Annotated[str, Meta(min_length=1)]
+    #: What makes two files the same thing sent again: `{name}` (the file's name) or `{path}` (its whole
+    #: path); the placeholders of `path` but the date may stand beside them.
+    logical_name: Annotated[str, Meta(min_length=1)] = "{name}"
+    #: Which files belong to a run: those modified in its interval, or those whose name's date is in it.
+    select: Literal["modified", "name"] = "modified"
+    #: How many days before the interval a run also looks, for late and corrected files.
+    look_back_days: Natural = 0
+    #: A file with the same bytes as an earlier one under another name: recorded and skipped, or loaded.
+    copies: Literal["skip", "load"] = "skip"
+    #: `delta`: a missing key means nothing; `cumulative`: every file holds everything so far, and
+    #: vanished keys are reported.
+    content: Literal["delta", "cumulative"] = "delta"
+    #: When a file counts as completely written.
+    ready: Ready = Ready()
+
+
+class Basic(Section, frozen=True, kw_only=True):
+    """A user and a password, as RFC 7617 has them."""
+
+    #: The user.
+    user: Name
+    #: Which secret is the password: `NAME` is the environment variable `HAULIER_SECRET_NAME`.
+    password: SecretName
+
+
+class ApiKey(Section, frozen=True, kw_only=True):
+    """A key in a header or in the query."""
+
+    #: Which secret is the key.
+    secret: SecretName
+    #: Header that carries it.
+    header: Name = "X-API-Key"
+    #: Query parameter that carries it in the header's place.
+    parameter: Name | None = None
+
+
+class OAuth2(Section, frozen=True, kw_only=True):
+    """Client credentials (RFC 6749, 4.4): a token is fetched first, and again when it has run out."""
+
+    #: Where tokens are given out.
+    token_url: Name
+    #: The client.
+    client_id: Name
+    #: Which secret is the client's.
+    client_secret: SecretName
+    #: What the token shall be good for.
+    scope: str | None = None
+
+
+class Auth(Section, frozen=True, kw_only=True):
+    """How a request says who asks: one of these. A definition names secrets and never holds one."""
+
+    #: Which secret is sent as a bearer token (RFC 6750).
+    bearer: SecretName | None = None
+    #: A user and a password.
+    basic: Basic | None = None
+    #: A key in a header or in the query.
+    api_key: ApiKey | None = None
+    #: Client credentials.
+    oauth2: OAuth2 | None = None
+
+
+class Pages(Section, frozen=True, kw_only=True):
+    """How an answer continues."""
+
+    #: `link`: its Link header names the next page (RFC 8288); `cursor`: it holds what to ask for next;
+    #: `page`: pages are counted; `offset`: rows are.
+    by: Literal["link", "cursor", "page", "offset"]
+    #: Query parameter of the cursor, the page's number or the offset; none: named like `by`.
+    parameter: Name | None = None
+    #: Keys, divided by dots, that lead to the next cursor.
+    next: Name = "next"
+    #: Number of the first page.
+    first: Natural = 1
+    #: Rows of a full page: one with fewer is the last, once a page was full. Without it, or until then, an empty page is.
+    size: Annotated[int, Meta(ge=1)] | None = None
+    #: Query parameter that asks for pages of that size.
+    size_parameter: Name | None = None
+
+
+class Http(Section, frozen=True, kw_only=True):
+    """An API that is asked for what changed in the run's interval."""
+
+    #: Address, with placeholders for parameters. Its answer is JSON, or CSV where `csv` stands beside.
+    url: Name
+    #: Query parameters. Beside the instance's placeholders, `{start}` and `{end}` are the run's interval, as ISO 8601
+    #: or in a format: `{start:%Y-%m-%d}`, `{start:epoch}`.
+    parameters: dict[str, str] = {}
+    #: Headers of each request; none of them a secret.
+    headers: dict[str, str] = {}
+    #: How a request says who asks.
+    auth: Auth | None = None
+    #: How an answer continues; none: one answer holds all.
+    pages: Pages | None = None
+    #: Keys, divided by dots, that lead to the list of rows; none: the answer is the list.
+    records: str = ""
+    #: How often a request is tried before the run ends and is tried again later.
+    tries: Annotated[int, Meta(ge=1, le=20)] = 6
+    #: Longest time the server may be silent.
+    timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
+    #: Largest answer in bytes.
+    page_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024 * 1024)] = 64 * 1024 * 1024
+
+
+class Source(Section, frozen=True, kw_only=True):
+    """Where the data comes from: files or an API."""
+
+    #: Files that someone sends.
+    files: Files | None = None
+    #: An API.
+    http: Http | None = None
+    #: Delimited text; what files are unless another format is named.
+    csv: Csv | None = None
+    #: JSON Lines.
+    jsonl: JsonLines | None = None
+    #: Fixed width.
+    fixed: FixedWidth | None = None
+    #: A sheet of an Excel workbook.
+    excel: Excel | None = None
+    #: Parquet.
+    parquet: Parquet | None = None
+
+    @property
+    def kind(self) -> str:
+        """The section that says where the data comes from."""
+        return "http" if self.http else "files"
+
+    @property
+    def place(self) -> str:
+        """Where that is, for people."""
+        return self.http.url if self.http else self.files.path if self.files else ""
+
+    @property
+    def format(self) -> Format:
+        """How a delivery's bytes become columns: what the definition names, or what the source itself makes."""
+        return next(iter(self.formats), JsonLines() if self.http else Csv())
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The formats that are named: one at the most, or the definition is refused."""
+        named = (self.csv, self.jsonl, self.fixed, self.excel, self.parquet)
+        return tuple(form for form in named if form is not None)
