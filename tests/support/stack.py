@@ -104,7 +104,8 @@ class Stack:
                 text = answer.read()
                 return answer.status, json.loads(text) if text else None
         except urllib.error.HTTPError as exc:
-            return exc.code, exc.read().decode(errors="replace")
+            with exc:
+                return exc.code, exc.read().decode(errors="replace")
 
     def get(self, path: str, user: str = "admin") -> Any:
         status, answer = self.call(path, user=user)

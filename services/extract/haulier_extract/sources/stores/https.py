@@ -154,6 +154,8 @@ def _door(url: str) -> Iterator[None]:
     except HaulierError:
         raise
     except HTTPError as exc:
+        # It is the answer, too, with the connection that brought it.
+        exc.close()
         if exc.code in _GONE:
             raise Vanished from exc
         error: type[HaulierError] = DefinitionError if exc.code in _FOR_GOOD else TransientError
