@@ -62,13 +62,13 @@ demo-down: $(STAMP) ## stop what the demo started and remove it
 
 .PHONY: test
 test: $(AIRFLOW_STAMP) ## every test that can run here
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(if $(HAULIER_TEST_ENGINE_RESTART),$(BIN)/python -m pytest tests/engine)
 
 .PHONY: coverage
 coverage: $(AIRFLOW_STAMP) ## every test, and the lines none of them reached
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

@@ -19,6 +19,16 @@ _HOME = pytest.StashKey[Path]()
 _FOREIGN = ("PG", "AWS_", "HAULIER_EXCHANGE", "HAULIER_HOME", "HAULIER_DEFINITIONS", "HAULIER_SOURCE_ROOT")
 
 
+# Folders whose files take minutes each. They begin first: last, one worker would end with them alone.
+_LONG = ("e2e", "faults", "images", "dags")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    rank = {folder: place for place, folder in enumerate(_LONG)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(tests).parts[0], len(_LONG)))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
