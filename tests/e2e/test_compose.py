@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +28,8 @@ TABLES = {
 }
 # A few seconds of work for every step, so that there is a middle to break.
 ROWS = 1_000_000
+# Three shards: one ends with the batch that reaches its rows.
+SPLIT_ROWS, SHARD_ROWS = 600_000, 250_000
 
 
 class Watcher(threading.Thread):
@@ -65,8 +68,15 @@ def stack(tmp_path_factory):
         'instances:\n  "704": {source: {csv: {encodin: latin}}}\n',
     )
     _edit(definitions / "contracts/vitals.odcs.yaml", "value: 6, unit: h", "value: 1, unit: s")
+    things = (definitions / "pipelines/things.yaml").read_text()
+    split = f"split: {{rows: {SHARD_ROWS}}}\n"
+    (definitions / "pipelines/pieces.yaml").write_text(
+        things.replace("things\ncontract", "pieces\ncontract") + split
+    )
+    files = Place(database=None, landing=landing, environment={})  # type: ignore[arg-type]
     for number in (0, 1, 2):
-        Place(database=None, landing=landing, environment={}).write("one", number, ROWS)  # type: ignore[arg-type]
+        files.write("one", number, ROWS)
+    files.write("two", 3, SPLIT_ROWS)
     watcher = Watcher()
     watcher.start()
     try:
@@ -268,6 +278,25 @@ def test_a_killed_scheduler_leaves_a_container_that_its_successor_ends(stack):
     assert stack.ended("things.one", run) == "success"
     assert docker("ps", "-aq", "--filter", "label=haulier.task").stdout.split() == []
     _right(stack, 2)
+
+
+def test_a_split_run_is_mapped_containers_and_the_same_table(stack, tier, tmp_path):
+    interval = {"interval_start": day(3).start.isoformat(), "interval_end": day(3).end.isoformat()}
+    status, run = stack.trigger("pieces.two", **interval)
+    assert status == 200, run
+    assert stack.ended("pieces.two", run["dag_run_id"]) == "success"
+
+    mapped = stack.get(f"/api/v2/dags/pieces.two/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
+    assert Counter(one["task_id"] for one in mapped)["transform"] == 3
+    assert stack.handed_on("pieces.two", run["dag_run_id"], "verify")["ok"]
+    query = f"{_hash('shop.things', stack.rows)} WHERE thing LIKE 'two-%'"
+    with place(tier, tmp_path) as here:
+        told = {
+            "HAULIER_DEFINITIONS": str(stack.home / "definitions"),
+            "HAULIER_SOURCE_ROOT": str(stack.home / "landing"),
+        }
+        haul(Settings.from_env({**here.environment, **told}), "things", "two", day(3))
+        assert stack.rows(query) == here.database.rows(query)
 
 
 def test_no_secret_shows_anywhere(stack):

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,6 @@ CLINICAL = Path(__file__).parents[2] / "examples" / "clinical"
 FIRST = {"interval_start": "2026-01-05T00:00:00Z", "interval_end": "2026-01-06T00:00:00Z"}
 QUARANTINED = {"interval_start": "2026-01-07T00:00:00Z", "interval_end": "2026-01-08T00:00:00Z"}
 NOTHING = {"interval_start": "2026-03-01T00:00:00Z", "interval_end": "2026-03-02T00:00:00Z"}
-#: Some seconds of work for extract, so that there is a middle to break.
-ROWS = 600_000
 DONE = ("extract", "transform", "load", "verify")
 
 
@@ -76,7 +75,7 @@ def site(tmp_path_factory):
         for number in range(3):
             Trial().deliver(number, landing)
         with fresh_database(tier) as database:
-            Place(database=database, landing=landing, environment={}).write("one", 0, ROWS)
+            Place(database=database, landing=landing, environment={}).write("one", 0, 100)
             yield prepared(tier, database, folder, tmp_path_factory.mktemp("airflow"))
     finally:
         cluster.removed()
@@ -253,19 +252,34 @@ def base_runs():
     ]
 
 
+@contextmanager
+def held(database):
+    """Steps wait for the ledger's deliveries, so that there is a middle to break, however fast or busy the machine is."""
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE haulier.delivery")
+        yield
+
+
+def waits(database):
+    """Whether a step waits for a lock."""
+    return database.rows(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+
 def test_a_task_that_is_ended_ends_its_pod_and_the_step_hears_of_it(site):
     conf = {"interval_start": day(0).start.isoformat(), "interval_end": day(0).end.isoformat()}
     ended = cluster.Ended.watch()
-    process = site.started("things.one", None, conf)
-    try:
-        wait_until(base_runs, 240, "extract to run")
-        time.sleep(1)
-        process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=240)
-        wait_until(lambda: cluster.pods() == [], 60, "its pod to go")
-    finally:
-        process.kill()
-        codes = ended.codes()
+    with held(site.database):
+        process = site.started("things.one", None, conf)
+        try:
+            wait_until(lambda: waits(site.database), 240, "extract to be at work")
+            process.send_signal(signal.SIGTERM)
+            said, _ = process.communicate(timeout=240)
+            wait_until(lambda: cluster.pods() == [], 120, "its pod to go")
+        finally:
+            process.kill()
+            codes = ended.codes()
 
     assert codes == [143], said[-3000:]
 
@@ -273,14 +287,24 @@ def test_a_task_that_is_ended_ends_its_pod_and_the_step_hears_of_it(site):
 def test_a_new_attempt_ends_the_pod_that_a_dead_worker_left(site):
     conf = {"interval_start": day(0).start.isoformat(), "interval_end": day(0).end.isoformat()}
     when = START.isoformat()
-    first = site.started("things.one", when, conf)
-    wait_until(base_runs, 240, "extract to run")
-    (twin,) = base_runs()
-    first.kill()
-    first.communicate()
-    assert base_runs() == [twin], "nobody ended it"
-
-    ran, said = site.airflow.test("things.one", site.environment(), logical_date=when, conf=conf, retries=0)
+    with ThreadPoolExecutor(1) as pool:
+        with held(site.database):
+            first = site.started("things.one", when, conf)
+            wait_until(lambda: waits(site.database), 240, "extract to be at work")
+            (twin,) = base_runs()
+            first.kill()
+            first.communicate()
+            assert base_runs() == [twin], "nobody ended it"
+            again = pool.submit(
+                site.airflow.test,
+                "things.one",
+                site.environment(),
+                logical_date=when,
+                conf=conf,
+                retries=0,
+            )
+            wait_until(lambda: twin not in base_runs(), 240, "the new attempt to end the twin's pod")
+        ran, said = again.result()
 
     assert f"ending pod {twin} of an earlier attempt" in said
     assert ran["tasks"] == dict.fromkeys(DONE, "success"), said[-4000:]
