@@ -67,6 +67,15 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     deletes: tuple[str, ...] | None = None
 
 
+class Partitioning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One level of a partitioned table."""
+
+    #: The column whose value says which partition a row belongs to.
+    column: str
+    #: A partition for each `day`, `month` or `year` (UTC), or for each value (`list`).
+    by: Literal["day", "month", "year", "list"]
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One target table and its columns, in order."""
 
@@ -90,6 +99,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     valid_to: str | None = None
     #: Column of the table that says whether a version holds still.
     is_current: str | None = None
+    #: How the table is partitioned, from the outer level to the inner one; none: it is one table.
+    partitions: tuple[Partitioning, ...] = ()
+    #: How many periods beyond the one in which a run ends get their partition ahead of need.
+    partitions_ahead: int = 1
     #: Longest time from a run's end to its rows in the table, in seconds.
     latency_seconds: float | None = None
 

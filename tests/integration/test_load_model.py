@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import uuid
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import models
 from support.databases import fresh_database
-from support.hauling import KEYED, START, Sender, deleting, ordered, replace_struct, versioned
+from support.hauling import KEYED, START, Sender, deleting, ordered, partitioned, replace_struct, versioned
 
 import haulier_load.step as step
 from haulier.ledger.connection import connect
@@ -39,8 +40,9 @@ class Mode:
     #: Whether no two instances may send one key.
     apart: bool = False
 
-    def sender(self, environment, by_edit):
+    def sender(self, environment, by_edit, levels):
         contract = self.contract(ordered(KEYED) if by_edit else KEYED)
+        contract = partitioned(contract, **levels) if levels else contract
         return Sender(settings=environment, contract=contract, mode=self.load, reject_threshold=1)
 
     @property
@@ -88,10 +90,22 @@ SENDINGS = st.lists(
     min_size=1,
     max_size=5,
 )
+#: How the target is partitioned; not at all, too. What a thing is called says when it was seen.
+LEVELS = st.sampled_from(
+    [
+        {},
+        {},
+        {"seen": "month"},
+        {"thing": "list"},
+        {"seen": "year", "thing": "list"},
+        {"thing": "list", "seen": "day"},
+    ]
+)
+SEEN = {"x": date(2025, 12, 31), "y": date(2026, 1, 1), "z": date(2026, 2, 28)}
 #: Before which statement of its merge a load dies; 0: once it has committed; None: not at all.
 CRASH = st.one_of(st.none(), st.integers(0, 14))
 EXAMPLES = settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -174,6 +188,7 @@ def rows_of(sender, lines):
             "price": Decimal(1),
             "edited": edit,
             "op": "D" if deletes else "U",
+            "seen": SEEN[key[-1]],
         }
         yield {name: value for name, value in row.items() if name in has}
 
@@ -186,13 +201,16 @@ def is_clean(environment, **how):
 @pytest.mark.parametrize(("name", "by_edit"), ORDERS)
 @EXAMPLES
 @given(
-    sendings=SENDINGS, late=st.randoms(use_true_random=False), crashes=st.lists(CRASH, min_size=5, max_size=5)
+    levels=LEVELS,
+    sendings=SENDINGS,
+    late=st.randoms(use_true_random=False),
+    crashes=st.lists(CRASH, min_size=5, max_size=5),
 )
-def test_the_table_is_the_models_as_files_arrive(place, name, by_edit, sendings, late, crashes):
+def test_the_table_is_the_models_as_files_arrive(place, name, by_edit, levels, sendings, late, crashes):
     """Sent, corrected, loaded and crashed in the order of arrival; afterwards everything is asked for again."""
     mode = MODES[name]
     database, environment = place()
-    sender = mode.sender(environment, by_edit)
+    sender = mode.sender(environment, by_edit, levels)
     sendings = meant_for(mode, sendings)
     arrived, loads = {}, []
     for serial, (day, instance, files) in enumerate(sendings):
@@ -223,15 +241,16 @@ def test_the_table_is_the_models_as_files_arrive(place, name, by_edit, sendings,
 @pytest.mark.parametrize(("name", "by_edit"), ORDERS)
 @EXAMPLES
 @given(
+    levels=LEVELS,
     sendings=SENDINGS,
     late=st.randoms(use_true_random=False),
     crashes=st.lists(CRASH, min_size=10, max_size=10),
 )
-def test_runs_that_load_out_of_order_end_the_same(place, name, by_edit, sendings, late, crashes):
+def test_runs_that_load_out_of_order_end_the_same(place, name, by_edit, levels, sendings, late, crashes):
     """One generation per run, all sealed first, loaded in any order: days never overwrite later days."""
     mode = MODES[name]
     database, environment = place()
-    sender = mode.sender(environment, by_edit)
+    sender = mode.sender(environment, by_edit, levels)
     runs = {(day, instance): (day, instance, files) for day, instance, files in meant_for(mode, sendings)}
     for number, (day, instance, files) in enumerate(runs.values()):
         raw = {name: f"h\n{number} {name}\n-\n-\n-\n".encode() for name in files}

@@ -36,7 +36,7 @@ def test_skipping_unchanged_rows_without_advancing_their_stamp_loses_the_newest_
     sender, database, monkeypatch
 ):
     skipping = Upsert.statements["update"].replace(
-        "WHERE t.ctid = m.tid AND m.newer", "WHERE t.ctid = m.tid AND m.newer AND m.other"
+        "AND t.ctid = m.tid AND m.newer", "AND t.ctid = m.tid AND m.newer AND m.other"
     )
     assert skipping != Upsert.statements["update"]
     monkeypatch.setitem(Upsert.statements, "update", skipping)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from haulier.contracts import Column, Contract
+from haulier.contracts import Column, Contract, Partitioning
 from haulier.definitions import Drift, Instance, Load
 from haulier.definitions.formats import Csv
 from haulier.definitions.sources import Files, Source
@@ -63,6 +63,14 @@ def deleting(contract: Contract, *, deleted_at: str | None = None) -> Contract:
 def versioned(contract: Contract) -> Contract:
     """The same, keeping every version of a row; its ordering column says from when each holds."""
     return replace_struct(contract, valid_to="valid_to", is_current="is_current")
+
+
+def partitioned(contract: Contract, **by: str) -> Contract:
+    """The same with a day, part of the key if there is one, and partitions by these columns, outer first."""
+    place = len(contract.key) + 1 if contract.key else None
+    seen = Column(name="seen", logical_type="date", pg_type="date", required=True, key_position=place)
+    levels = tuple(Partitioning(column=column, by=way) for column, way in by.items())  # type: ignore[arg-type]
+    return replace_struct(contract, columns=(*contract.columns, seen), partitions=levels)
 
 
 def replace_struct(struct: Any, **changes: Any) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from haulier.errors import HaulierError
 from haulier.ledger.connection import connect, transaction
 from haulier.loading import instances, load_pipeline, load_pipelines, resolve
+from haulier.partitions import live_tree
 from haulier.settings import Settings
 from haulier_load.catalogue import live_columns
 from haulier_load.drift import changes
+from haulier_load.partitions import check_partitioned
 from haulier_load.table import check_live
 
 
@@ -26,9 +28,11 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
                 definition, contract = resolve(file, names[0])
                 with transaction(connection, settings) as cursor:
                     live = live_columns(cursor, contract)
+                    tree = live_tree(cursor, contract.schema, contract.table)
                 try:
                     if live:
                         policy = definition.load.drift
+                        check_partitioned(tree, contract)
                         check_live(contract, live, policy, changes(contract, live, policy))
                 except HaulierError as exc:
                     findings.append((contract.target, str(exc)))

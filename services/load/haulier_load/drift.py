@@ -152,7 +152,7 @@ def stand_in(
             for column, pg_type in added.items()
         )
         cursor.execute(
-            sql.SQL("CREATE TEMP VIEW {} AS SELECT t.ctid, t.*, {} FROM {} t").format(
+            sql.SQL("CREATE TEMP VIEW {} AS SELECT t.tableoid, t.ctid, t.*, {} FROM {} t").format(
                 name, sql.SQL(", ").join(nothing), target_name(contract)
             )
         )

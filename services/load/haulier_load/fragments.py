@@ -10,8 +10,11 @@ from haulier.contracts import Contract
 from haulier_load.names import FATE, MATCHED, VERDICT, columns, version
 
 
-def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Composable]:
-    """name -> what statements say there; ``s`` is a row of the stage, ``t`` one of the target."""
+def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable) -> dict[str, sql.Composable]:
+    """name -> what statements say there; ``s`` is a row of the stage, ``t`` one of the target.
+
+    ``within`` is true of every ``t`` that may have a staged row's key: it says which partitions to open.
+    """
     names = [c.name for c in contract.stored]
     key = contract.key or tuple(names)
     ordering = contract.ordering
@@ -37,7 +40,8 @@ def fragments(contract: Contract, stage: sql.Composable) -> dict[str, sql.Compos
         "s_key": columns(key, "s"),
         "t_key": columns(key, "t"),
         "r_key": columns(key, "r"),
-        "same_key": s_is_t,
+        "same_key": sql.SQL("{} AND {}").format(s_is_t, within),
+        "within": within,
         "other_key": sql.SQL("NOT ({})").format(s_is_t) if contract.key else sql.SQL("true"),
         "key_pairs": pairs(key, "t"),
         "s_content": _content(contract),
@@ -176,7 +180,7 @@ def of_deletions(contract: Contract) -> dict[str, sql.Composable]:
         "deleted_at_value": sql.SQL("CASE WHEN NOT f.after_k THEN f.buried_at END," if at else ""),
         # As `match` would have it, for the statements that update.
         "matched": sql.SQL(
-            "(SELECT f.id, f.tid, f.after_k, f.after_t AS newer, f.fate = 'updated' AS other FROM {} f"
+            "(SELECT f.id, f.part, f.tid, f.after_k, f.after_t AS newer, f.fate = 'updated' AS other FROM {} f"
             " WHERE NOT f.deletes AND f.fate IN ('updated', 'unchanged'))"
         ).format(FATE),
     }

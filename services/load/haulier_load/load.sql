@@ -5,6 +5,10 @@ FROM pg_attribute a
 WHERE a.attrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text)) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 
+-- name: places
+-- The partitions that staged rows belong to.
+SELECT DISTINCT {values} FROM {stage} s WHERE {stays}
+
 -- name: lock_target
 -- One merge into a target at a time; the lock goes with the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('haulier.target/' || %(target)s, 0))

@@ -18,8 +18,10 @@ from psycopg2 import sql
 from haulier.contracts import Contract
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
+from haulier.partitions import within
 from haulier_load.fragments import fragments
 from haulier_load.names import target_name
+from haulier_load.partitions import pieces, places
 
 #: (delivery, row, output) of a row that load rejects, with the rule, the column and the reason.
 Rejected = tuple[int, int, int | None, str, str | None, str]
@@ -83,6 +85,8 @@ class Merge(ABC):
     stand_in: sql.Composable | None = None
     account: Account = field(default_factory=Account)
     rejected: list[Rejected] = field(default_factory=list)
+    #: What is true of the rows ``t`` of every partition that staged rows belong to.
+    _within: sql.Composable = field(default_factory=lambda: sql.SQL("true"), init=False)
 
     def judge(self, leave_out: list[int]) -> None:
         """Decide every staged row's fate; afterwards the stage holds the rows that go to the target."""
@@ -90,6 +94,9 @@ class Merge(ABC):
         if leave_out:
             self._execute("leave_out", {"deliveries": leave_out})
             self.account.duplicate += self.cursor.rowcount
+        if self.contract.partitions:
+            staged = pieces(self.contract, places(self.cursor, self.contract, self.stage))
+            self._within = within(self.contract, staged, "t")
         if self.contract.key:
             self._judge_repeated()
         self._judge_against_target()
@@ -187,7 +194,7 @@ class Merge(ABC):
 
     def _parts(self, column: str | None = None) -> dict[str, sql.Composable]:
         return {
-            **fragments(self.contract, self.stage),
+            **fragments(self.contract, self.stage, self._within),
             "target": self.stand_in or target_name(self.contract),
             "column": sql.Identifier(column or ""),
             "staying": self._staying,

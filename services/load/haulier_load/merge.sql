@@ -70,7 +70,7 @@ RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
 -- name: match
 -- Staged rows whose key the target has: is the staged one newer, is it other, is it the very same delivery again.
 CREATE TEMP TABLE {matched_name} ON COMMIT DROP AS
-SELECT s.ctid AS id, t.ctid AS tid,
+SELECT s.ctid AS id, t.tableoid AS part, t.ctid AS tid,
        {s_newer_than_t} AS newer,
        {s_same_as_t} AS same,
        ROW({s_stored}) IS DISTINCT FROM ROW({t_stored}) AS other
@@ -82,7 +82,7 @@ UPDATE {target} t SET {assignments}, _haulier_load = %(load_id)s, _haulier_deliv
     _haulier_row = s._haulier_row, _haulier_sequence = s._haulier_sequence, _haulier_generation = %(generation)s,
     _haulier_ordered = %(ordered)s
 FROM {matched} m JOIN {stage} s ON s.ctid = m.id
-WHERE t.ctid = m.tid AND m.newer
+WHERE {within} AND t.tableoid = m.part AND t.ctid = m.tid AND m.newer
 
 -- name: insert
 -- Rows that are new to the target.

@@ -17,6 +17,7 @@ from haulier.ledger.connection import Connection, Cursor, connect, driver_errors
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
 from haulier.manifest import Manifest
+from haulier.partitions import Tree, live_tree
 from haulier.parts import row_groups
 from haulier.run import on_cancel
 from haulier.sealing import read_manifest
@@ -28,6 +29,7 @@ from haulier_load.drift import changes, shown, stand_in
 from haulier_load.merge import Account, Content, Merge
 from haulier_load.modes import MODES
 from haulier_load.names import STAGE
+from haulier_load.partitions import New, ahead, check_partitioned, make, missing, pieces, places
 from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, sealed_rejects, stage_sealed
 from haulier_load.replays import Replayed
 from haulier_load.sharded import drop_settled_stages, stage_shard, staged_whole
@@ -81,7 +83,9 @@ def plan(task: Task) -> Outcome:
         with transaction(connection, task.settings) as cursor:
             live, policy = live_columns(cursor, contract), manifest.definition.load.drift
             pending = changes(contract, live, policy) if live else []
+            tree = live_tree(cursor, contract.schema, contract.table)
             if live:
+                check_partitioned(tree, contract)
                 check_live(contract, live, policy, pending)
             attempt = Attempt(
                 run_id=manifest.run_id,
@@ -93,14 +97,22 @@ def plan(task: Task) -> Outcome:
             planned = _Load(task, exchange, manifest, attempt)
             merge = planned.judge(cursor, stand_in(cursor, contract, live, pending))
             outcome = planned.outcome_of(merge)
-            statements = [shown(cursor, change) for change in pending]
+            statements = (
+                [shown(cursor, change) for change in pending]
+                if live
+                else [f"{statement};" for statement in ddl(contract)]
+            )
+            if outcome == "loaded":
+                statements += [
+                    new.statement.as_string(cursor) for new in planned.partitions(cursor, merge, tree)
+                ]
             connection.rollback()
         return Outcome(
             outcome="planned",
             generation=manifest.generation,
             content="plan",
             counts={**asdict(merge.account), "would_be": outcome, "target": contract.target},
-            notes=tuple(statements if live else (f"{statement};" for statement in ddl(contract))),
+            notes=tuple(statements),
         )
 
 
@@ -168,6 +180,15 @@ class _Load:
         rejected = source_rejects + merge.account.rejected
         judged = source_rejects + merge.account.produced
         return "quarantined" if rejected > manifest.definition.load.reject_threshold * judged else "loaded"
+
+    def partitions(self, cursor: Cursor, merge: Merge, tree: Tree) -> list[New]:
+        """The partitions that have to be made for the judged rows, and ahead of the next ones."""
+        contract = self._contract
+        if not contract.partitions:
+            return []
+        needed = places(cursor, contract, merge.stage, new=True)
+        needed |= ahead(contract, needed, self._manifest.interval_end)
+        return missing(contract, tree, pieces(contract, needed))
 
     def _stage(self, cursor: Cursor) -> Merge:
         manifest = self._manifest
@@ -261,6 +282,10 @@ class _Load:
                     {"load_id": load_id, **{f: getattr(source, f) for f in source.__struct_fields__}},
                 )
         if outcome == "loaded":
+            if self._contract.partitions:
+                tree = live_tree(cursor, self._contract.schema, self._contract.table)
+                new = self.partitions(cursor, merge, tree)
+                make(cursor, self._contract, new, manifest.run_id, task.settings.actor)
             merge.apply(load_id)
         self._record_rejects(cursor, merge, values)
         cursor.execute(_SQL["insert_link"], values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from haulier.contracts import Column, Contract
 from haulier.definitions import Drift
@@ -16,10 +16,12 @@ from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
 from haulier.manifest import Manifest
+from haulier.partitions import live_tree
 from haulier.settings import Settings
 from haulier_load.catalogue import live_columns, normal
 from haulier_load.drift import Change, changes, evolve, is_wider
 from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS, own_columns, target_columns
+from haulier_load.partitions import check_partitioned
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -78,6 +80,9 @@ def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> No
                 }
                 cursor.execute(_SQL["insert_schema_change"], {**change, "actor": settings.actor})
                 log.info("table created", extra={"facts": {"target": contract.target}})
+    if contract.partitions:
+        with transaction(connection, settings) as cursor:
+            check_partitioned(live_tree(cursor, contract.schema, contract.table), contract)
     policy = manifest.definition.load.drift
     pending = changes(contract, live, policy)
     check_live(contract, live, policy, pending)
@@ -139,6 +144,7 @@ def _table(contract: Contract) -> sqlalchemy.Table:
         *(sa.UniqueConstraint(c.name) for c in contract.stored if c.unique and contract.key != (c.name,)),
         schema=contract.schema,
         comment=contract.description or None,
+        **_divided(contract),
     )
     # Which rows a load wrote: a BRIN index costs next to nothing while loads append (ratio 0.98).
     sa.Index(f"{contract.table}_haulier_load"[-63:], table.c["_haulier_load"], postgresql_using="brin")
@@ -150,6 +156,15 @@ def _table(contract: Contract) -> sqlalchemy.Table:
             postgresql_where=table.c[contract.valid_to].is_(None),
         )
     return table
+
+
+def _divided(contract: Contract) -> dict[str, Any]:
+    """What makes the table one of partitions, in the dialect's words."""
+    if not contract.partitions:
+        return {}
+    outer = contract.partitions[0]
+    column = outer.column.replace('"', '""')
+    return {"postgresql_partition_by": f'{"LIST" if outer.by == "list" else "RANGE"} ("{column}")'}
 
 
 def _identity(contract: Contract) -> tuple[str, ...]:

@@ -29,6 +29,9 @@ CUSTOM_PROPERTIES: dict[str, dict[str, str]] = {
         "validTo": "Column of the table that says until when a version of a row holds, from its ordering column on "
         "(null: still); every version of a row then stays. For `load.mode: scd2`.",
         "isCurrent": "With `validTo`: column of the table that says whether a version holds still (`boolean`).",
+        "partitions": "Mapping of `partitioned` columns to what a partition holds: one `day`, `month` or `year` (UTC), or one "
+        "value (`list`). Without it, dates and times go by `month`, all else by `list`.",
+        "partitionsAhead": "How many periods beyond the one in which a run ends get their partition ahead of need; default 1.",
         "deletedAt": "Column of the table that says since when a row is deleted in its source (`timestamptz`): the row "
         "stays. Without it, a deleted row leaves the table and its history keeps it.",
     },

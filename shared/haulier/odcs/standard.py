@@ -367,9 +367,11 @@ class Property(_Element, frozen=True, kw_only=True):
     transform_logic: str | None = None
     #: `nullValues`, `formats`, `softMinimum`, `softMaximum`, `deletes`, `howToFix`; the rest is left to others.
     custom_properties: list[CustomProperty] | None = None
-    semantic_type: str | None = None
+    #: Whether rows are kept in partitions by its value; at most a date or time and one other column.
     partitioned: bool | None = None
+    #: 1 for the column of the outer partitions, 2 for that of the inner ones; none: in the order of the file.
     partition_key_position: int | None = None
+    semantic_type: str | None = None
     encrypted_name: str | None = None
     transform_source_objects: list[str] | None = None
     transform_description: str | None = None
@@ -396,7 +398,8 @@ class SchemaObject(_Element, frozen=True, kw_only=True):
     #: The columns, in their order.
     properties: list[Property] | None = None
     #: `ordering`: the column whose greater value is the newer row. `deletedAt`: what becomes of deleted rows.
-    #: `validTo`, `isCurrent`: every version of a row stays, with the time it holds.
+    #: `validTo`, `isCurrent`: every version of a row stays, with the time it holds. `partitions`, `partitionsAhead`:
+    #: what a partition holds, and how many are made ahead.
     custom_properties: list[CustomProperty] | None = None
     logical_type: Literal["object"] | None = None
     data_granularity_description: str | None = None

@@ -5,7 +5,7 @@ SELECT EXISTS (SELECT FROM haulier.tombstone WHERE target = %(target)s)
 -- name: judge_fates
 -- The fate of every staged row, against the row and the tombstone of its key and, where rows stay, the row staged beside it.
 CREATE TEMP TABLE {fate_name} ON COMMIT DROP AS
-SELECT j.id, j.tid, j.deletes, j.after_k, j.after_t, j.buried_at,
+SELECT j.id, j.part, j.tid, j.deletes, j.after_k, j.after_t, j.buried_at,
        CASE WHEN j.deletes AND NOT j.after_k THEN CASE WHEN j.at_k THEN 'unchanged' ELSE 'superseded' END
             WHEN j.deletes AND NOT (j.after_t AND j.after_u) THEN 'superseded'
             WHEN j.deletes AND (j.live OR j.revived) THEN 'deleted'
@@ -16,7 +16,7 @@ SELECT j.id, j.tid, j.deletes, j.after_k, j.after_t, j.buried_at,
             WHEN j.after_t OR j.at_t AND NOT j.other THEN 'unchanged'
             ELSE 'superseded' END AS fate
 FROM (
-    SELECT s.ctid AS id, t.ctid AS tid, {s_deletes} AS deletes, k._haulier_ordered AS buried_at,
+    SELECT s.ctid AS id, t.tableoid AS part, t.ctid AS tid, {s_deletes} AS deletes, k._haulier_ordered AS buried_at,
            coalesce({s_newer_than_k}, true) AS after_k, coalesce({s_same_as_k}, false) AS at_k,
            coalesce({s_newer_than_t}, true) AS after_t, coalesce({s_same_as_t}, false) AS at_t,
            coalesce({s_newer_than_u}, true) AS after_u,
@@ -47,7 +47,8 @@ ON CONFLICT (target, key) DO UPDATE SET load_id = excluded.load_id, delivery_id 
 -- name: remove_deleted
 -- Deleted rows go to the history whole.
 WITH gone AS (
-    DELETE FROM {target} t USING {fate} f WHERE t.ctid = f.tid AND f.fate = 'deleted' RETURNING t.*
+    DELETE FROM {target} t USING {fate} f
+    WHERE {within} AND t.tableoid = f.part AND t.ctid = f.tid AND f.fate = 'deleted' RETURNING t.*
 )
 INSERT INTO haulier.history (load_id, target, operation, key, before)
 SELECT %(load_id)s, %(target)s, 'delete', jsonb_build_object({key_pairs}), to_jsonb(t) FROM gone t ORDER BY {t_key}

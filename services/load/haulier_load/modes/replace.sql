@@ -20,7 +20,7 @@ SELECT EXISTS (
 -- name: match_share
 -- Staged rows whose key the target has; those of the share give way, whatever their version.
 CREATE TEMP TABLE {matched_name} ON COMMIT DROP AS
-SELECT s.ctid AS id, t.ctid AS tid, t._haulier_load = ANY(%(share)s) AS own,
+SELECT s.ctid AS id, t.tableoid AS part, t.ctid AS tid, t._haulier_load = ANY(%(share)s) AS own,
        {gives_way} AS newer, {s_same_as_t} AS same, ROW({s_stored}) IS DISTINCT FROM ROW({t_stored}) AS other
 FROM {stage_versioned} s JOIN {target} t ON {same_key}
 

@@ -6,7 +6,8 @@ WITH keys AS (
 ), events AS (
     SELECT {t_versioned_key}, t.{valid_from} AS at, NULL::tid AS id
     FROM {target} t JOIN keys USING ({versioned_key})
-    WHERE NOT EXISTS (SELECT FROM {fate} f WHERE f.tid = t.ctid AND f.fate = 'deleted')
+    WHERE {within}
+      AND NOT EXISTS (SELECT FROM {fate} f WHERE f.part = t.tableoid AND f.tid = t.ctid AND f.fate = 'deleted')
     UNION ALL
     SELECT {s_versioned_key}, s.{valid_from}, s.ctid
     FROM {fate} f JOIN {stage} s ON s.ctid = f.id
@@ -24,7 +25,7 @@ FROM events
 -- Versions that are there and whose end moved: closed by a later one, or by one that came in between.
 UPDATE {target} t SET {valid_to} = b.until
 FROM (SELECT DISTINCT {versioned_key}, at, until FROM {bounds}) b
-WHERE {t_is_b} AND t.{valid_from} = b.at AND t.{valid_to} IS DISTINCT FROM b.until
+WHERE {within} AND {t_is_b} AND t.{valid_from} = b.at AND t.{valid_to} IS DISTINCT FROM b.until
 
 -- name: insert_versions
 -- New versions, each until the next.

@@ -12,6 +12,6 @@ SELECT count(*) FROM {matched} m WHERE m.newer
 -- Every row that is about to change, whole.
 INSERT INTO haulier.history (load_id, target, operation, key, before)
 SELECT %(load_id)s, %(target)s, 'update', jsonb_build_object({key_pairs}), to_jsonb(t)
-FROM {matched} m JOIN {target} t ON t.ctid = m.tid
+FROM {matched} m JOIN {target} t ON {within} AND t.tableoid = m.part AND t.ctid = m.tid
 WHERE m.newer AND m.other
 ORDER BY {t_key}
