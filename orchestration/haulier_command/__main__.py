@@ -46,6 +46,14 @@ VERBS: Mapping[str, Verb] = {
     "rejects": Verb(module="rejects", summary="the rows that did not enter: list, show, export"),
     "replay": Verb(module="replay", summary="haul rejects again after a fix"),
     "trace": Verb(module="trace", summary="from a table row to its line in a file, and back"),
+    "archive": Verb(
+        module="archive", summary="old partitions into cold storage, proved before they are dropped"
+    ),
+    "restore": Verb(
+        module="archive",
+        summary="an archived partition back into its table, as it was",
+        arguments="add_restore_arguments",
+    ),
     "verify": Verb(module="verify", summary="prove that nothing fell off: run the invariants"),
 }
 

@@ -90,6 +90,30 @@ VARIABLES: tuple[Variable, ...] = (
         secret=True,
     ),
     Variable(
+        name="HAULIER_ARCHIVE",
+        default="",
+        meaning="Where `haulier archive` keeps partitions: `s3://bucket/prefix` or `file://folder`, where nothing is swept.",
+    ),
+    Variable(
+        name="HAULIER_ARCHIVE_S3_ENDPOINT_URL",
+        default="",
+        meaning="S3 endpoint of that bucket. Default, with the next four: the exchange's.",
+    ),
+    Variable(name="HAULIER_ARCHIVE_S3_REGION", default="", meaning="Its region."),
+    Variable(
+        name="HAULIER_ARCHIVE_S3_ACCESS_KEY_ID",
+        default="",
+        meaning="An access key that may read and write there.",
+        secret=True,
+    ),
+    Variable(name="HAULIER_ARCHIVE_S3_SECRET_ACCESS_KEY", default="", meaning="Its secret key.", secret=True),
+    Variable(
+        name="HAULIER_ARCHIVE_S3_SESSION_TOKEN",
+        default="",
+        meaning="Its session token, for temporary credentials.",
+        secret=True,
+    ),
+    Variable(
         name="PGHOST",
         default="",
         meaning="PostgreSQL, as libpq reads it; so PGPORT, PGUSER, PGDATABASE, PGSSLMODE and the rest.",
@@ -140,6 +164,13 @@ class Settings:
     s3_session_token: str | None = field(default=None, repr=False)
     #: What definitions call secrets, by name.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Where archived partitions are kept; empty: nowhere yet.
+    archive: str = ""
+    archive_s3_endpoint: str | None = None
+    archive_s3_region: str | None = None
+    archive_s3_access_key_id: str | None = field(default=None, repr=False)
+    archive_s3_secret_access_key: str | None = field(default=None, repr=False)
+    archive_s3_session_token: str | None = field(default=None, repr=False)
     source_s3_endpoint: str | None = None
     source_s3_region: str | None = None
     source_s3_access_key_id: str | None = field(default=None, repr=False)
@@ -171,6 +202,12 @@ class Settings:
             s3_secret_access_key=get.secret("AWS_SECRET_ACCESS_KEY"),
             s3_session_token=get.secret("AWS_SESSION_TOKEN"),
             secrets=get.secrets(),
+            archive=get.text("HAULIER_ARCHIVE"),
+            archive_s3_endpoint=get.text("HAULIER_ARCHIVE_S3_ENDPOINT_URL") or None,
+            archive_s3_region=get.text("HAULIER_ARCHIVE_S3_REGION") or None,
+            archive_s3_access_key_id=get.secret("HAULIER_ARCHIVE_S3_ACCESS_KEY_ID"),
+            archive_s3_secret_access_key=get.secret("HAULIER_ARCHIVE_S3_SECRET_ACCESS_KEY"),
+            archive_s3_session_token=get.secret("HAULIER_ARCHIVE_S3_SESSION_TOKEN"),
             source_s3_endpoint=get.text("HAULIER_SOURCE_S3_ENDPOINT_URL") or None,
             source_s3_region=get.text("HAULIER_SOURCE_S3_REGION") or None,
             source_s3_access_key_id=get.secret("HAULIER_SOURCE_S3_ACCESS_KEY_ID"),

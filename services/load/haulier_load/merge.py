@@ -15,13 +15,14 @@ from typing import ClassVar
 
 from psycopg2 import sql
 
+from haulier.cold.ledger import away
 from haulier.contracts import Contract
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier.partitions import within
 from haulier_load.fragments import fragments
 from haulier_load.names import target_name
-from haulier_load.partitions import pieces, places
+from haulier_load.partitions import Piece, pieces, places
 
 #: (delivery, row, output) of a row that load rejects, with the rule, the column and the reason.
 Rejected = tuple[int, int, int | None, str, str | None, str]
@@ -29,6 +30,7 @@ Rejected = tuple[int, int, int | None, str, str | None, str]
 _CONFLICT = (
     "this file gives the key {key} more than one value; send each key once, or with a newer {ordering}"
 )
+_ARCHIVED = "its partition {partition} is archived; haulier restore --target {target} --partition {partition}, then replay"
 _NOT_UNIQUE = "another row already has this {column}, which must be unique; correct one of the two"
 
 
@@ -87,6 +89,8 @@ class Merge(ABC):
     rejected: list[Rejected] = field(default_factory=list)
     #: What is true of the rows ``t`` of every partition that staged rows belong to.
     _within: sql.Composable = field(default_factory=lambda: sql.SQL("true"), init=False)
+    #: What is true of the rows ``s`` of the stage that belong to an archived partition.
+    _archived: sql.Composable = field(default_factory=lambda: sql.SQL("false"), init=False)
 
     def judge(self, leave_out: list[int]) -> None:
         """Decide every staged row's fate; afterwards the stage holds the rows that go to the target."""
@@ -96,6 +100,7 @@ class Merge(ABC):
             self.account.duplicate += self.cursor.rowcount
         if self.contract.partitions:
             staged = pieces(self.contract, places(self.cursor, self.contract, self.stage))
+            self._judge_archived(staged)
             self._within = within(self.contract, staged, "t")
         if self.contract.key:
             self._judge_repeated()
@@ -125,6 +130,16 @@ class Merge(ABC):
     @abstractmethod
     def _judge_against_target(self) -> None:
         """Decide what becomes of the rows that won within the stage."""
+
+    def _judge_archived(self, staged: list[Piece]) -> None:
+        for one in away(self.cursor, self.contract.target):
+            if not any(one.meets(piece) for piece in staged):
+                continue
+            conditions = [bound.of("s", self.contract.column(bound.column).pg_type) for bound in one.bounds]
+            self._archived = sql.SQL(" AND ").join(conditions)
+            self._execute("leave_out_archived")
+            reason = _ARCHIVED.format(partition=one.shown, target=self.contract.target)
+            self._reject("archived", one.bounds[-1].column, reason)
 
     def _judge_repeated(self) -> None:
         self._execute("any_repeated")
@@ -199,6 +214,7 @@ class Merge(ABC):
             "column": sql.Identifier(column or ""),
             "staying": self._staying,
             "entering": self._entering,
+            "archived": self._archived,
         }
 
     @property

@@ -17,6 +17,10 @@ USING unnest(%(deliveries)s::bigint[], %(rows)s::bigint[], %(outputs)s::integer[
 WHERE s._haulier_delivery = gone.delivery_id AND s._haulier_row = gone.row_number
   AND (gone.output IS NULL OR s._haulier_output = gone.output)
 
+-- name: leave_out_archived
+-- Rows whose partition is in the archive: they have no place until it is restored.
+DELETE FROM {stage} s WHERE {archived} RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
+
 -- name: any_repeated
 -- Whether a key stands in the stage more than once.
 SELECT EXISTS (SELECT FROM {stage} GROUP BY {key} HAVING count(*) > 1)

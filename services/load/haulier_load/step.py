@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from psycopg2 import sql
 
+from haulier.cold.ledger import away
 from haulier.digests import definition_digest
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
@@ -188,7 +189,10 @@ class _Load:
             return []
         needed = places(cursor, contract, merge.stage, new=True)
         needed |= ahead(contract, needed, self._manifest.interval_end)
-        return missing(contract, tree, pieces(contract, needed))
+        # Never an empty one in the place of one that is archived.
+        gone = away(cursor, contract.target)
+        free = (piece for piece in pieces(contract, needed) if not any(one.meets(piece) for one in gone))
+        return missing(contract, tree, free)
 
     def _stage(self, cursor: Cursor) -> Merge:
         manifest = self._manifest

@@ -26,6 +26,7 @@ INVARIANTS: dict[str, str] = {
     "I5": "generation and fence never fall",
     "I7": "every reject is found from its file and row number, and is resolved at most once",
     "I8": "the hash chain over loads, history and rejects holds",
+    "I9": "every archived partition is in cold storage, as it was",
 }
 
 
@@ -68,6 +69,13 @@ def verify(
         cursor.execute(_SQL["targets"], values)
         for (name,) in cursor.fetchall():
             findings += _rows(cursor, {**values, "target": name})
+        if run_id is None:
+            from haulier.cold.check import archive_problems
+
+            findings += [
+                Finding(invariant="I9", subject=subject, problem=problem)
+                for subject, problem in archive_problems(cursor, settings, deep=deep, target=target)
+            ]
         if exchange is not None:
             cursor.execute(_SQL["loads"], values)
             for load_id, input_digest, pipeline, instance, start, end, content in cursor.fetchall():
@@ -99,9 +107,14 @@ def _rows(cursor: Cursor, values: dict[str, object]) -> Iterator[Finding]:
             invariant="I2", subject=f"table {target}", problem="does not exist; the ledger says it was loaded"
         )
         return
-    table = sql.Identifier(*target.split(".", 1))
+    rows: sql.Composable = sql.SQL(_SQL["every_row"]).format(table=sql.Identifier(*target.split(".", 1)))
+    cursor.execute(_SQL["detached"], values)
+    for detached in cursor.fetchall():
+        more = sql.SQL(_SQL["of_detached"]).format(table=sql.Identifier(*detached))
+        rows = sql.SQL("{} UNION ALL {}").format(rows, more)
+    rows = sql.SQL("({})").format(rows)
     for name in ("i2_rows", "i2_total" if values["loads"] is None else "i2_of_loads"):
-        cursor.execute(sql.SQL(_SQL[name]).format(table=table), values)
+        cursor.execute(sql.SQL(_SQL[name]).format(rows=rows), values)
         yield from _findings("I2", cursor)
 
 

@@ -64,11 +64,26 @@ WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
   AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND l.updated + l.removed + l.deleted <> (SELECT count(*) FROM haulier.history h WHERE h.load_id = l.load_id)
 
+-- name: detached
+-- Partitions of a target that are tables of their own, on their way to the archive.
+SELECT partition_schema, partition_name FROM haulier.archived WHERE target = %(target)s AND is_detached
+
+-- name: every_row
+-- What the ledger answers for: the table's rows, and those of archived partitions by the number that each load left there.
+SELECT _haulier_load, _haulier_delivery, _haulier_generation, 1::bigint AS n FROM {table}
+UNION ALL
+SELECT s.load_id, s.delivery_id, s.generation, s.rows
+FROM haulier.archived a JOIN haulier.archive_stamp s USING (archive_id) WHERE a.target = %(target)s AND NOT a.is_detached
+
+-- name: of_detached
+-- The same of a partition that is a table of its own.
+SELECT _haulier_load, _haulier_delivery, _haulier_generation, 1::bigint AS n FROM {table}
+
 -- name: i2_rows
 -- Target rows whose load or delivery the ledger does not know as theirs.
 SELECT 'table ' || %(target)s, format('%%s rows name load %%s and delivery %%s, which the ledger does not know together',
-                                      count(*), t._haulier_load, t._haulier_delivery)
-FROM {table} t
+                                      sum(t.n), t._haulier_load, t._haulier_delivery)
+FROM {rows} t
 WHERE (%(loads)s::bigint[] IS NULL OR t._haulier_load = ANY(%(loads)s)) AND NOT EXISTS (
     SELECT FROM haulier.load l JOIN haulier.generation_delivery g USING (run_id, generation)
     WHERE l.load_id = t._haulier_load AND l.target = %(target)s AND l.outcome = 'loaded' AND g.delivery_id = t._haulier_delivery
@@ -78,7 +93,7 @@ GROUP BY t._haulier_load, t._haulier_delivery
 -- name: i2_total
 -- A table that holds more or fewer rows than the ledger's loads left there.
 SELECT 'table ' || %(target)s, format('holds %%s rows; the ledger left %%s', found.n, expected.n)
-FROM (SELECT count(*) AS n FROM {table}) found,
+FROM (SELECT coalesce(sum(t.n), 0) AS n FROM {rows} t) found,
      (SELECT (SELECT coalesce(sum(inserted), 0) FROM haulier.load WHERE target = %(target)s)
            - (SELECT count(*) FROM haulier.history WHERE target = %(target)s AND operation <> 'update') AS n) expected
 WHERE found.n <> expected.n
@@ -103,7 +118,7 @@ FROM (SELECT l.load_id, l.inserted + l.updated + l.unchanged AS most,
              l.inserted + l.updated
              + CASE WHEN l.kind = 'run' AND NOT EXISTS (SELECT FROM haulier.tombstone k WHERE k.target = l.target)
                     THEN l.unchanged ELSE 0 END AS least,
-             (SELECT count(*) FROM {table} t WHERE t._haulier_load = l.load_id) AS found,
+             (SELECT coalesce(sum(t.n), 0) FROM {rows} t WHERE t._haulier_load = l.load_id) AS found,
              (SELECT coalesce(sum(n.updated + n.unchanged + n.removed + n.deleted), 0)
               FROM haulier.chain mine JOIN haulier.chain c ON c.target = mine.target AND c.link > mine.link
               JOIN haulier.load n ON n.load_id = c.load_id

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from psycopg2 import sql
 
+from haulier.errors import DataError
 from haulier.ledger.queries import queries
 from haulier_load.merge import Merge
 from haulier_load.names import MATCHED
@@ -41,6 +42,12 @@ class Append(Merge):
             self._older = [load_id for (load_id,) in self.cursor.fetchall()]
         self._judge_unique()
         if self._older:
+            self._execute("archived_replaced")
+            if archived := self.cursor.fetchall():
+                raise DataError(
+                    f"this run was loaded before and some of those rows, which it replaces, are archived in {archived[0][0]}; "
+                    f"haulier restore --target {self.contract.target} --partition {archived[0][0]}, then try again"
+                )
             self.account.removed = self._count("count_replaced")
         staged = self._count("count")
         if self.contract.key:

@@ -3,6 +3,12 @@
 SELECT load_id FROM haulier.load
 WHERE target = %(target)s AND run_id = %(run_id)s AND generation < %(generation)s AND outcome = 'loaded'
 
+-- name: archived_replaced
+-- Partitions in the archive that hold rows of this run's older generations.
+SELECT DISTINCT a.partition_schema || '.' || a.partition_name
+FROM haulier.archived a JOIN haulier.archive_stamp s USING (archive_id)
+WHERE a.target = %(target)s AND s.load_id = ANY(%(older)s) ORDER BY 1
+
 -- name: taken_keys
 -- Append mode: rows whose key the target has with other values.
 SELECT s._haulier_delivery, s._haulier_row, s._haulier_output

