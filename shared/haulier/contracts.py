@@ -76,6 +76,15 @@ class Partitioning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     by: Literal["day", "month", "year", "list"]
 
 
+class Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An index beside that of the key."""
+
+    #: Its columns, in their order.
+    columns: tuple[str, ...]
+    #: `btree` finds values and ranges, `brin` ranges of what arrives in order, `gin` what is inside of jsonb.
+    using: Literal["btree", "brin", "gin"] = "btree"
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One target table and its columns, in order."""
 
@@ -103,6 +112,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     partitions: tuple[Partitioning, ...] = ()
     #: How many periods beyond the one in which a run ends get their partition ahead of need.
     partitions_ahead: int = 1
+    #: Indexes beside that of the key.
+    indexes: tuple[Index, ...] = ()
     #: Longest time from a run's end to its rows in the table, in seconds.
     latency_seconds: float | None = None
 

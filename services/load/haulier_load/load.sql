@@ -5,6 +5,23 @@ FROM pg_attribute a
 WHERE a.attrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text)) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 
+-- name: live_indexes
+-- The plain indexes of a live table: how, and of which columns.
+SELECT m.amname::text,
+       (SELECT array_agg(a.attname::text ORDER BY k.place)
+        FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place)
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+WHERE i.indrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
+  AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+
+-- name: estimated_rows
+-- How many rows the planner takes a table to have, with all its partitions.
+SELECT coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relkind = 'r'), 0)
+FROM pg_class c
+WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
+   OR c.oid IN (SELECT relid FROM pg_partition_tree(to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))))
+
 -- name: places
 -- The partitions that staged rows belong to.
 SELECT DISTINCT {values} FROM {stage} s WHERE {stays}

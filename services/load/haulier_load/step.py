@@ -27,6 +27,7 @@ from haulier.task import Outcome, Task
 from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
 from haulier_load.catalogue import live_columns
 from haulier_load.drift import changes, shown, stand_in
+from haulier_load.indexes import analyze_if_large, make_indexes, missing_indexes
 from haulier_load.merge import Account, Content, Merge
 from haulier_load.modes import MODES
 from haulier_load.names import STAGE
@@ -65,11 +66,14 @@ def load(task: Task) -> Outcome:
             return stage_shard(connection, task, exchange, manifest)
         attempt = acquire(connection, task, manifest)
         ensure(connection, task.settings, manifest)
+        loading = _Load(task, exchange, manifest, attempt)
         try:
             with driver_errors():
-                outcome = _Load(task, exchange, manifest, attempt).commit(connection)
+                outcome = loading.commit(connection)
         except TransientError as exc:
             return _settle(task, manifest, attempt, exc)
+        if loading.written is not None:
+            analyze_if_large(connection, task.settings, manifest.contract, loading.written)
         if manifest.definition.split:
             drop_settled_stages(connection, task)
         return outcome
@@ -104,6 +108,9 @@ def plan(task: Task) -> Outcome:
                 else [f"{statement};" for statement in ddl(contract)]
             )
             if outcome == "loaded":
+                statements += [
+                    f"{new.statement.as_string(cursor)};" for new in missing_indexes(cursor, contract)
+                ]
                 statements += [
                     new.statement.as_string(cursor) for new in planned.partitions(cursor, merge, tree)
                 ]
@@ -150,6 +157,8 @@ class _Load:
         self._sealed: list[pa.Table] = []
         self._new_rejects: list[pa.Table] = []
         self._started_at = datetime.now(UTC)
+        #: What was written to the target; None: nothing.
+        self.written: Account | None = None
 
     def commit(self, connection: Connection) -> Outcome:
         with transaction(connection, self._task.settings, may_idle=True) as cursor:
@@ -291,6 +300,10 @@ class _Load:
                 new = self.partitions(cursor, merge, tree)
                 make(cursor, self._contract, new, manifest.run_id, task.settings.actor)
             merge.apply(load_id)
+            # Once the rows are there: to sort them once is quicker than to look for each one's place.
+            indexes = missing_indexes(cursor, self._contract)
+            make_indexes(cursor, self._contract, indexes, manifest.run_id, task.settings.actor)
+            self.written = account
         self._record_rejects(cursor, merge, values)
         cursor.execute(_SQL["insert_link"], values)
         if manifest.replay_id is None:

@@ -32,6 +32,8 @@ CUSTOM_PROPERTIES: dict[str, dict[str, str]] = {
         "partitions": "Mapping of `partitioned` columns to what a partition holds: one `day`, `month` or `year` (UTC), or one "
         "value (`list`). Without it, dates and times go by `month`, all else by `list`.",
         "partitionsAhead": "How many periods beyond the one in which a run ends get their partition ahead of need; default 1.",
+        "indexes": "List of indexes, such as `{columns: [subject, collected]}`; `using: brin` for columns that grow as rows "
+        "arrive, `using: gin` for jsonb; else a B-tree. The first load makes them once its rows are there.",
         "deletedAt": "Column of the table that says since when a row is deleted in its source (`timestamptz`): the row "
         "stays. Without it, a deleted row leaves the table and its history keeps it.",
     },

@@ -17,6 +17,7 @@ from haulier import documents
 from haulier.contracts import Column, Contract
 from haulier.errors import DefinitionError
 from haulier.odcs.columns import ColumnReader, custom_properties
+from haulier.odcs.indexes import read_indexes
 from haulier.odcs.partitions import Partitioned
 from haulier.odcs.standard import Document, Property, SchemaObject
 from haulier.problems import Problem, Trail, listed, quoted, suggestion
@@ -80,6 +81,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
     deleted_at = _deletions(given.get("deletedAt"), columns, here, problems)
     valid_to, is_current = _validity(given, columns, ordering, problems)
     partitioned = Partitioned.read(table.properties or [], columns, given, here, problems)
+    indexes = read_indexes(given.get("indexes"), columns, problems)
     latency = _latency(document, problems)
     if problems:
         return None, problems
@@ -97,6 +99,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
         is_current=is_current,
         partitions=partitioned.levels,
         partitions_ahead=partitioned.ahead,
+        indexes=indexes,
         latency_seconds=latency,
     )
     return contract, []

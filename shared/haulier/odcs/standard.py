@@ -399,7 +399,7 @@ class SchemaObject(_Element, frozen=True, kw_only=True):
     properties: list[Property] | None = None
     #: `ordering`: the column whose greater value is the newer row. `deletedAt`: what becomes of deleted rows.
     #: `validTo`, `isCurrent`: every version of a row stays, with the time it holds. `partitions`, `partitionsAhead`:
-    #: what a partition holds, and how many are made ahead.
+    #: what a partition holds, and how many are made ahead. `indexes`: indexes beside that of the key.
     custom_properties: list[CustomProperty] | None = None
     logical_type: Literal["object"] | None = None
     data_granularity_description: str | None = None

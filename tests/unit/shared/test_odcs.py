@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from haulier import rows
-from haulier.contracts import Column
+from haulier.contracts import Column, Index
 from haulier.errors import DefinitionError
 from haulier.odcs import pgtypes, standard
 from haulier.odcs.columns import CUSTOM_PROPERTIES, OPTIONS
@@ -575,7 +575,7 @@ def test_every_custom_property_haulier_knows_is_tested_here():
     }
     assert set(CUSTOM_PROPERTIES["table"]) == {
         *("ordering", "deletedAt", "validTo", "isCurrent"),
-        *("partitions", "partitionsAhead"),
+        *("partitions", "partitionsAhead", "indexes"),
     }
 
 
@@ -808,6 +808,52 @@ def test_partitions_postgresql_could_not_keep_are_refused(load, columns, table, 
 def test_a_partition_column_without_a_value_in_some_rows_is_refused(load):
     with pytest.raises(DefinitionError, match='"seen" must be required, or some rows have no partition'):
         load(table={"properties": [SEEN | {"primaryKey": False}]})
+
+
+def test_a_contract_asks_for_indexes(load):
+    json = {"name": "more", "logicalType": "object"}
+    written = [
+        {"columns": ["thing", "a"]},
+        {"columns": ["a"], "using": "brin"},
+        {"columns": ["more"], "using": "gin"},
+    ]
+    contract = load(
+        {"name": "a", "logicalType": "date"}, json, table={"customProperties": custom(indexes=written)}
+    )
+
+    assert contract.indexes == (
+        Index(columns=("thing", "a"), using="btree"),
+        Index(columns=("a",), using="brin"),
+        Index(columns=("more",), using="gin"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("indexes", "message"),
+    [
+        ("a", '"a" is not a list; write [{columns: [subject]}]'),
+        ([{"using": "brin"}], "names no columns"),
+        ([{"columns": []}], "names no columns"),
+        (["a"], '"a" names no columns'),
+        ([{"columns": ["thin"]}], '"thin" is not a column of the table; did you mean "thing"?'),
+        ([{"columns": ["op"]}], '"op" is not a column of the table'),
+        ([{"columns": ["thing"], "using": "hash"}], '"hash" is not one of'),
+        ([{"columns": ["thing"], "using": "gin"}], '"thing" is text, which btree or brin indexes'),
+        ([{"columns": ["more"]}], '"more" is jsonb, which gin indexes'),
+        ([{"columns": ["thing", "thing"]}], "names a column twice"),
+        ([{"columns": ["thing"]}] * 2, "is there already"),
+        ([{"columns": ["thing"], "unique": True}], "is not known; an index has"),
+    ],
+)
+def test_indexes_that_are_none_are_refused(load, indexes, message):
+    with pytest.raises(DefinitionError) as refused:
+        load(
+            {"name": "more", "logicalType": "object"},
+            marking(["D"]),
+            table={"customProperties": custom(indexes=indexes)},
+        )
+
+    assert message in str(refused.value)
 
 
 def test_a_bare_table_takes_the_schema_of_the_postgresql_server(load):
