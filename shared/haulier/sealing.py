@@ -9,6 +9,7 @@ an edit by hand is believed:
 from __future__ import annotations
 
 import hashlib
+import threading
 
 import msgspec
 
@@ -17,6 +18,10 @@ from haulier.errors import DataError
 from haulier.exchange import Exchange, ObjectMissing
 from haulier.keys import RunKeys
 from haulier.manifest import Manifest
+
+# msgspec 0.22 takes a type apart when it first meets it, and ends the interpreter when two threads do so at once:
+# instances hauled side by side in one process. It holds the GIL anyway, so that taking turns costs nothing.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class _Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,10 +82,11 @@ def _opened(exchange: Exchange, keys: RunKeys, step: str) -> Manifest:
         ) from exc
     where = f"{exchange.url}/{key}"
     try:
-        sealed = msgspec.json.decode(data, type=_Sealed)
-        if hashlib.sha256(sealed.manifest).hexdigest() != sealed.sha256:
-            raise DataError(f"{where} is not what was sealed: its digest differs; {_WHAT_NOW}", key=key)
-        return manifests.decode(bytes(sealed.manifest))
+        with _ONE_AT_A_TIME:
+            sealed = msgspec.json.decode(data, type=_Sealed)
+            if hashlib.sha256(sealed.manifest).hexdigest() != sealed.sha256:
+                raise DataError(f"{where} is not what was sealed: its digest differs; {_WHAT_NOW}", key=key)
+            return manifests.decode(bytes(sealed.manifest))
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         problem = f"{where} is not a manifest that this version reads ({exc}); {_WHAT_NOW}"
         raise DataError(problem, key=key) from exc

@@ -1,4 +1,4 @@
-"""What tests do in processes of their own: race, and measure memory from a clean start."""
+"""What tests do at once or in processes of their own: race, and measure memory from a clean start."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import multiprocessing
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from haulier.exchange import open_exchange
 from haulier.settings import Settings
+
+Result = TypeVar("Result")
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -26,6 +29,18 @@ def peak_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def at_once(count: int, work: Callable[[int], Result]) -> list[Result]:
+    """What each of so many threads gives, all let go in the same moment; whatever one raises is raised."""
+    start = threading.Barrier(count)
+
+    def one(number: int) -> Result:
+        start.wait(120)
+        return work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
 
 
 def in_process(work: Callable[..., Any], *arguments: object) -> Any:
