@@ -15,6 +15,7 @@ ALLOWED = (
     "no Kubernetes cluster is named by KUBECONFIG",
     "restarting the Docker engine ends every container on it",
     "systemd runs this Docker engine",
+    "PgBouncer is not installed",
 )
 
 

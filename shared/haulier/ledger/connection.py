@@ -132,6 +132,11 @@ def driver_errors() -> Iterator[None]:
         raise translated from exc
 
 
+#: What is said where trying again does not help; the last three by PgBouncer.
+_REFUSALS = (
+    *("authentication failed", "does not exist", "no password supplied"),
+    *("no such database", "no such user", "unsupported startup parameter"),
+)
 #: SQLSTATE classes and codes (PostgreSQL, appendix A) that a later attempt may not meet again.
 _TRANSIENT = ("08", "40", "53", "55P03", "57", "25P03", "25P04", "25006", "58030")
 _BAD_DATA = ("21", "22", "23")
@@ -143,7 +148,7 @@ def translate(exc: psycopg2.Error) -> Exception:
     if state is None:
         # No SQLSTATE: the connection was refused, lost or never made. libpq's text names host and user.
         text = " ".join(str(exc).split())
-        if "authentication failed" in text or "does not exist" in text or "no password supplied" in text:
+        if any(words in text for words in _REFUSALS):
             return DefinitionError(f"PostgreSQL refused the connection: {text}")
         return TransientError(f"PostgreSQL cannot be reached or was lost: {text}")
     diagnostics = exc.diag

@@ -16,7 +16,8 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 def upgrade(target: Settings | str | Mapping[str, str], revision: str = "head") -> None:
     """Migrate the database that ``target`` names: settings, PG* variables or a libpq connection string.
 
-    Several at once take turns. Raises the errors of `haulier.ledger.connection`.
+    Several at once take turns; all of it is one transaction, so that a pooler may stand between. Raises the
+    errors of `haulier.ledger.connection`.
     """
     from alembic import command
     from alembic.config import Config
@@ -34,9 +35,8 @@ def upgrade(target: Settings | str | Mapping[str, str], revision: str = "head") 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     with driver_errors(), engine.connect() as opened:
-        opened.execute(text("SELECT pg_advisory_lock(hashtextextended('haulier.migrate', 0))"))
+        opened.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('haulier.migrate', 0))"))
         opened.execute(text("CREATE SCHEMA IF NOT EXISTS haulier"))
-        opened.commit()
         config.attributes["connection"] = opened
         command.upgrade(config, revision)
         opened.commit()

@@ -6,7 +6,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     version_table="alembic_version",
     version_table_schema="haulier",
-    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()
