@@ -56,7 +56,7 @@ def changes(contract: Contract, live: dict[str, str], policy: Drift) -> list[Cha
                 contract.ordering,
                 *SYSTEM_COLUMNS,
             ):
-                also = sql.SQL(" UNIQUE" if name in promised and promised[name].unique else "")
+                also = sql.SQL(" UNIQUE DEFERRABLE" if name in promised and promised[name].unique else "")
                 statement: sql.Composable = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}{}").format(
                     table, column, typed, also
                 )

@@ -129,16 +129,6 @@ def same(contract: Contract, one: str, other: str) -> sql.Composable:
     )
 
 
-def going(contract: Contract, stage: sql.Composable) -> sql.Composable:
-    """Whether a staged deletion removes a row ``t`` of the target."""
-    return sql.SQL("EXISTS (SELECT FROM {} g WHERE {} AND {} AND {})").format(
-        versioned(stage),
-        deletes(contract, "g"),
-        same_key(contract, "g", "t"),
-        newer(contract, "g", "t"),
-    )
-
-
 def versioned(stage: sql.Composable) -> sql.Composable:
     """The stage with what is the same for all its rows."""
     return sql.SQL(

@@ -8,7 +8,7 @@ own: `haulier_load.modes`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
@@ -20,7 +20,7 @@ from haulier.contracts import Contract
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier.partitions import within
-from haulier_load.fragments import fragments
+from haulier_load.fragments import fragments, same_key
 from haulier_load.names import target_name
 from haulier_load.partitions import Piece, pieces, places
 
@@ -91,6 +91,8 @@ class Merge(ABC):
     _within: sql.Composable = field(default_factory=lambda: sql.SQL("true"), init=False)
     #: What is true of the rows ``s`` of the stage that belong to an archived partition.
     _archived: sql.Composable = field(default_factory=lambda: sql.SQL("false"), init=False)
+    #: Unique columns whose index, somebody else's, looks at each row by itself: no value changes hands there.
+    _at_once: set[str] = field(default_factory=set, init=False)
 
     def judge(self, leave_out: list[int]) -> None:
         """Decide every staged row's fate; afterwards the stage holds the rows that go to the target."""
@@ -156,11 +158,23 @@ class Merge(ABC):
             self._reject("key-conflict", None, _CONFLICT.format(key=self._key, ordering=ordering))
         self._execute("keep_winners")
 
-    def _judge_unique(self) -> None:
-        for column in self.contract.stored:
-            if column.unique and self.contract.key != (column.name,):
-                self._execute("not_unique", column=column.name)
-                self._reject("unique", column.name, _NOT_UNIQUE.format(column=column.name))
+    def _judge_unique(self, anew: Callable[[], None] = lambda: None) -> None:
+        """Reject rows that would share a value which must be unique, in the content as this load leaves it.
+
+        ``anew`` judges again what is left after some were rejected, since a rejected row may leave in the
+        target what it was to replace.
+        """
+        unique = [c.name for c in self.contract.stored if c.unique and self.contract.key != (c.name,)]
+        where = {"schema": self.contract.schema, "table": self.contract.table}
+        self._at_once = {c for c in unique if self._count("checked_at_once", {**where, "column": c})}
+        rejected = True
+        while rejected:
+            rejected = False
+            for column in unique:
+                self._execute("not_unique", column=column)
+                if self._reject("unique", column, _NOT_UNIQUE.format(column=column)):
+                    rejected = True
+                    anew()
 
     @property
     def _key(self) -> str:
@@ -213,6 +227,11 @@ class Merge(ABC):
             "target": self.stand_in or target_name(self.contract),
             "column": sql.Identifier(column or ""),
             "staying": self._staying,
+            "settled": sql.SQL("true") if column in self._at_once else self._settled,
+            "s_applied": self._applied("s"),
+            "o_applied": self._applied("o"),
+            "g_is_t": same_key(self.contract, "g", "t"),
+            "comes_back": sql.SQL("true" if self._comes_back else "false"),
             "entering": self._entering,
             "archived": self._archived,
         }
@@ -221,6 +240,20 @@ class Merge(ABC):
     def _staying(self) -> sql.Composable:
         """What is true of the rows ``t`` of the target that this load leaves there."""
         return sql.SQL("true")
+
+    @property
+    def _settled(self) -> sql.Composable:
+        """What is true of those rows ``t`` whose values this load leaves as they are."""
+        return sql.SQL("true")
+
+    def _applied(self, alias: str) -> sql.Composable:
+        """What is true of the staged rows that this load writes."""
+        return sql.SQL("true")
+
+    @property
+    def _comes_back(self) -> bool:
+        """Whether the target keeps the row that a rejected one was to replace."""
+        return False
 
     @property
     def _entering(self) -> sql.Composable:

@@ -62,14 +62,36 @@ ORDER BY 1, 2, 3
 -- What is left in the stage has one row per key.
 DELETE FROM {stage} s USING {verdict} v WHERE s.ctid = v.id AND v.fate <> 'winner'
 
+-- name: checked_at_once
+-- Whether an index of the table refuses a value that another row is just about to give up.
+SELECT EXISTS (
+    SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    WHERE i.indrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
+      AND i.indisunique AND i.indimmediate AND a.attname = %(column)s)
+
 -- name: not_unique
--- Rows whose value of a unique column another key has, in the stage or in the target; who has it keeps it.
-DELETE FROM {stage} s
-WHERE s.{column} IS NOT NULL AND NOT {s_deletes}
-  AND NOT EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND NOT {other_key} AND {staying}) AND (
-    EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid AND NOT {o_deletes})
-    OR EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND {other_key} AND {staying}))
+-- Rows whose value of a unique column another key will have, too: in the stage, or in the target as this load leaves it.
+-- Who has a value keeps it. Where a rejected row leaves its former self in the target, that one keeps its value as well.
+WITH RECURSIVE claiming AS MATERIALIZED (
+    SELECT s.ctid AS id FROM {stage} s
+    WHERE s.{column} IS NOT NULL AND NOT {s_deletes} AND {s_applied}
+      AND NOT EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND NOT {other_key} AND {staying})
+), wrong AS (
+    SELECT s.ctid AS id FROM claiming c JOIN {stage} s ON s.ctid = c.id
+    WHERE EXISTS (SELECT FROM {stage} o WHERE o.{column} = s.{column} AND o.ctid <> s.ctid AND NOT {o_deletes} AND {o_applied})
+       OR EXISTS (SELECT FROM {target} t WHERE t.{column} = s.{column} AND {other_key} AND {staying} AND {settled})
+    UNION
+    SELECT s.ctid
+    FROM wrong w JOIN {stage} g ON g.ctid = w.id JOIN {target} t ON {g_is_t} AND {staying}
+    JOIN {stage} s ON s.{column} = t.{column} AND {other_key} JOIN claiming c ON c.id = s.ctid
+    WHERE {comes_back}
+)
+DELETE FROM {stage} s USING wrong w WHERE s.ctid = w.id
 RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
+
+-- name: forget_matched
+-- After rows were rejected, the rest is matched anew.
+DROP TABLE {matched_name}
 
 -- name: match
 -- Staged rows whose key the target has: is the staged one newer, is it other, is it the very same delivery again.

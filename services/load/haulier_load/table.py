@@ -141,7 +141,12 @@ def _table(contract: Contract) -> sqlalchemy.Table:
             if contract.key
             else []
         ),
-        *(sa.UniqueConstraint(c.name) for c in contract.stored if c.unique and contract.key != (c.name,)),
+        # Deferrable: looked at when a statement ends, so that two rows of one load can swap their values.
+        *(
+            sa.UniqueConstraint(c.name, deferrable=True)
+            for c in contract.stored
+            if c.unique and contract.key != (c.name,)
+        ),
         schema=contract.schema,
         comment=contract.description or None,
         **_divided(contract),

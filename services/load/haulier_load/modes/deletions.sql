@@ -29,6 +29,10 @@ FROM (
     LEFT JOIN {stage_versioned} u ON {stays} AND {s_deletes} AND NOT {u_deletes} AND {same_key_in_stage}
 ) AS j
 
+-- name: forget_fates
+-- After rows were rejected, the rest is judged anew: a deletion may have stood beside one of them.
+DROP TABLE {fate_name}
+
 -- name: count_fates
 -- How many rows met which fate.
 SELECT fate, count(*) FROM {fate} GROUP BY fate

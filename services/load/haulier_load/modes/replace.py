@@ -64,10 +64,10 @@ class Replace(Merge):
             return
         self._execute("share")
         self._share = [load_id for (load_id,) in self.cursor.fetchall()]
-        self._judge_unique()
         self._execute("match_share")
         self._execute("reject_others")
         self._reject("key-taken", None, _OTHERS.format(key=self._key))
+        self._judge_unique(self._match_anew)
         staged = self._count("count")
         self._execute("count_matched")
         self.account.updated, self.account.unchanged, superseded, matched = self._row()
@@ -76,6 +76,10 @@ class Replace(Merge):
         self.account.inserted = staged - matched
         if staged and self._is_whole:
             self.account.removed = self._count("count_missing")
+
+    def _match_anew(self) -> None:
+        self._execute("forget_matched")
+        self._execute("match_share")
 
     def _parts(self, column: str | None = None) -> dict[str, sql.Composable]:
         # What a run sends is newer than what its share holds; among the rows of one run, versions decide.
@@ -93,6 +97,21 @@ class Replace(Merge):
         return sql.SQL("(t._haulier_load <> ALL(%(share)s) OR EXISTS (SELECT FROM {} g WHERE {}))").format(
             self.stage, same_key(self.contract, "g", "t")
         )
+
+    @property
+    def _settled(self) -> sql.Composable:
+        return sql.SQL(
+            "NOT EXISTS (SELECT FROM {} m WHERE m.part = t.tableoid AND m.tid = t.ctid AND m.newer)"
+        ).format(MATCHED)
+
+    def _applied(self, alias: str) -> sql.Composable:
+        row = sql.Identifier(alias, "ctid")
+        return sql.SQL("NOT EXISTS (SELECT FROM {} m WHERE m.id = {} AND NOT m.newer)").format(MATCHED, row)
+
+    @property
+    def _comes_back(self) -> bool:
+        # Of a whole content a rejected row is no part, and neither is what it was to replace.
+        return not self._is_whole
 
     @property
     def _entering(self) -> sql.Composable:

@@ -56,7 +56,8 @@ class Scd2(Upsert):
 
     def _judge_against_target(self) -> None:
         self._mortal = True
-        self._judge_fates()
+        self._execute("judge_fates")
+        self._count_fates()
 
     def _parts(self, column: str | None = None) -> dict[str, sql.Composable]:
         key, valid_from = self._versioned, self._valid_from

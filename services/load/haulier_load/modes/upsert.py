@@ -9,9 +9,9 @@ from typing import ClassVar
 from psycopg2 import sql
 
 from haulier.ledger.queries import queries
-from haulier_load.fragments import going, of_deletions
+from haulier_load.fragments import of_deletions
 from haulier_load.merge import Merge
-from haulier_load.names import MATCHED
+from haulier_load.names import FATE, MATCHED
 
 
 @dataclass(kw_only=True)
@@ -54,21 +54,30 @@ class Upsert(Merge):
             self._expect("update", self._newer)
 
     def _judge_against_target(self) -> None:
-        self._judge_unique()
         self._mortal = self.contract.marker is not None or bool(self._count("any_tombstone"))
         if self._mortal:
-            self._judge_fates()
+            self._execute("judge_fates")
+            self._judge_unique(self._judge_fates_anew)
+            self._count_fates()
             return
-        staged = self._count("count")
         self._execute("match")
+        self._judge_unique(self._match_anew)
+        staged = self._count("count")
         self._execute("count_matched")
         self.account.updated, self.account.unchanged, superseded, self._matched = self._row()
         self.account.superseded += superseded
         self._newer = self._count("count_newer")
         self.account.inserted = staged - self._matched
 
-    def _judge_fates(self) -> None:
+    def _match_anew(self) -> None:
+        self._execute("forget_matched")
+        self._execute("match")
+
+    def _judge_fates_anew(self) -> None:
+        self._execute("forget_fates")
         self._execute("judge_fates")
+
+    def _count_fates(self) -> None:
         self._execute("count_fates")
         fates = dict(self.cursor.fetchall())
         self.account.inserted = fates.get("inserted", 0)
@@ -84,9 +93,33 @@ class Upsert(Merge):
 
     @property
     def _staying(self) -> sql.Composable:
-        if self.contract.marker is None or self.contract.deleted_at:
+        if not self._mortal or self.contract.deleted_at:
             return super()._staying
-        return sql.SQL("NOT {}").format(going(self.contract, self.stage))
+        return sql.SQL(
+            "NOT EXISTS (SELECT FROM {} f WHERE f.part = t.tableoid AND f.tid = t.ctid AND f.fate = 'deleted')"
+        ).format(FATE)
+
+    @property
+    def _settled(self) -> sql.Composable:
+        if self._mortal:
+            return sql.SQL(
+                "NOT EXISTS (SELECT FROM {} f WHERE f.part = t.tableoid AND f.tid = t.ctid AND f.fate = 'updated')"
+            ).format(FATE)
+        return sql.SQL(
+            "NOT EXISTS (SELECT FROM {} m WHERE m.part = t.tableoid AND m.tid = t.ctid AND m.newer)"
+        ).format(MATCHED)
+
+    def _applied(self, alias: str) -> sql.Composable:
+        row = sql.Identifier(alias, "ctid")
+        if self._mortal:
+            return sql.SQL("NOT EXISTS (SELECT FROM {} f WHERE f.id = {} AND f.fate = 'superseded')").format(
+                FATE, row
+            )
+        return sql.SQL("NOT EXISTS (SELECT FROM {} m WHERE m.id = {} AND NOT m.newer)").format(MATCHED, row)
+
+    @property
+    def _comes_back(self) -> bool:
+        return True
 
     @property
     def _entering(self) -> sql.Composable:
