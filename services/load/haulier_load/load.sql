@@ -142,10 +142,11 @@ UPDATE haulier.run SET status = %(outcome)s, updated_at = now() WHERE run_id = %
 
 -- name: insert_link
 -- The chain's next link; the target's lock holds its tail still.
-INSERT INTO haulier.chain (target, link, load_id, previous, history_digest, reject_digest, hash)
-SELECT %(target)s, coalesce(tail.link, 0) + 1, %(load_id)s, tail.hash, d.history, d.rejects,
-       haulier.link_hash(%(load_id)s, tail.hash, d.history, d.rejects)
-FROM (SELECT haulier.history_digest(%(load_id)s) AS history, haulier.reject_digest(%(load_id)s) AS rejects) AS d
+INSERT INTO haulier.chain (target, link, load_id, previous, history_digest, reject_digest, tombstone_digest, hash)
+SELECT %(target)s, coalesce(tail.link, 0) + 1, %(load_id)s, tail.hash, d.history, d.rejects, d.tombstones,
+       haulier.link_hash(%(load_id)s, tail.hash, d.history, d.rejects, d.tombstones)
+FROM (SELECT haulier.history_digest(%(load_id)s) AS history, haulier.reject_digest(%(load_id)s) AS rejects,
+             haulier.tombstone_digest(%(load_id)s) AS tombstones) AS d
 LEFT JOIN LATERAL (SELECT link, hash FROM haulier.chain WHERE target = %(target)s ORDER BY link DESC LIMIT 1) AS tail ON true
 
 -- name: insert_schema_change

@@ -25,7 +25,7 @@ INVARIANTS: dict[str, str] = {
     "I4": "one manifest per run, content and step, with every part present and matching",
     "I5": "generation and fence never fall",
     "I7": "every reject is found from its file and row number, and is resolved at most once",
-    "I8": "the hash chain over loads, history and rejects holds",
+    "I8": "the hash chain over loads, history, rejects and deletions holds",
     "I9": "every archived partition is in cold storage, as it was",
 }
 

@@ -168,6 +168,8 @@ SELECT format('link %%s of %%s', c.link, c.target),
        CASE WHEN c.previous IS DISTINCT FROM p.hash THEN 'does not follow from the link before it'
             WHEN c.history_digest <> haulier.history_digest(c.load_id) THEN 'the history of load ' || c.load_id || ' was changed'
             WHEN c.reject_digest <> haulier.reject_digest(c.load_id) THEN 'the rejects of load ' || c.load_id || ' were changed'
+            WHEN c.tombstone_digest <> haulier.tombstone_digest(c.load_id)
+                THEN 'the deletions of load ' || c.load_id || ' were changed'
             ELSE 'load ' || c.load_id || ' was changed' END
 FROM haulier.chain c
 LEFT JOIN haulier.chain p ON p.target = c.target AND p.link = c.link - 1
@@ -176,7 +178,8 @@ WHERE (%(target)s::text IS NULL OR c.target = %(target)s)
   AND (c.previous IS DISTINCT FROM p.hash
        OR c.history_digest <> haulier.history_digest(c.load_id)
        OR c.reject_digest <> haulier.reject_digest(c.load_id)
-       OR c.hash <> haulier.link_hash(c.load_id, c.previous, c.history_digest, c.reject_digest))
+       OR c.tombstone_digest <> haulier.tombstone_digest(c.load_id)
+       OR c.hash <> haulier.link_hash(c.load_id, c.previous, c.history_digest, c.reject_digest, c.tombstone_digest))
 UNION ALL
 SELECT 'load ' || l.load_id, 'has no link in the chain'
 FROM haulier.load l

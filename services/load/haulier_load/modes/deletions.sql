@@ -37,6 +37,14 @@ DROP TABLE {fate_name}
 -- How many rows met which fate.
 SELECT fate, count(*) FROM {fate} GROUP BY fate
 
+-- name: keep_former_tombstones
+-- Deletions that a newer one takes the place of stay what their own load said.
+INSERT INTO haulier.former_tombstone
+SELECT k.* FROM haulier.tombstone k
+WHERE k.target = %(target)s AND k.key IN (
+    SELECT jsonb_build_object({s_key_pairs}) FROM {fate} f JOIN {stage} s ON s.ctid = f.id
+    WHERE f.deletes AND f.after_k AND f.fate IN ('deleted', 'unchanged'))
+
 -- name: bury
 -- The newest deletion of each key, whether or not there was a row to delete.
 INSERT INTO haulier.tombstone AS k (target, key, load_id, delivery_id, row_number, sequence, generation, ordered, ordering)

@@ -40,7 +40,7 @@ class Scd2(Upsert):
     def apply(self, load_id: int) -> None:
         values = {"load_id": load_id}
         self._execute("bound")
-        self._execute("bury", values)
+        self._bury(values)
         if self.account.deleted:
             self._execute("remove_deleted", values)
             self._expect("delete", self.account.deleted)

@@ -32,7 +32,7 @@ class Upsert(Merge):
         values = {"load_id": load_id}
         stays = self.contract.deleted_at is not None
         if self._mortal:
-            self._execute("bury", values)
+            self._bury(values)
         if self.account.deleted and not stays:
             self._execute("remove_deleted", values)
             self._expect("delete", self.account.deleted)
@@ -44,6 +44,10 @@ class Upsert(Merge):
             self._execute("keep_marked", values)
             self._expect("mark", self.account.deleted)
             self._execute("mark")
+
+    def _bury(self, values: Mapping[str, object]) -> None:
+        self._execute("keep_former_tombstones")
+        self._execute("bury", values)
 
     def _update(self, values: Mapping[str, object]) -> None:
         if self.account.updated:
