@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 import yaml
+from support import cells
 from support.databases import fresh_database
 from support.hauling import KEYED, Sender, deleting
 from support.steps import haul
@@ -17,6 +18,7 @@ from haulier.ledger.connection import connect
 from haulier.ledger.reservations import request_replays
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
+from haulier_load.step import load
 
 KEY = [
     {"name": "site", "logicalType": "string", "primaryKey": True, "primaryKeyPosition": 1},
@@ -36,6 +38,17 @@ VERSIONS = {
         {"property": "validTo", "value": "valid_to"},
     ]
 }
+FATES = [
+    "inserted",
+    "updated",
+    "unchanged",
+    "superseded",
+    "duplicate",
+    "deleted",
+    "rejected",
+    "held",
+    "removed",
+]
 #: What one calls it -> mode, more columns, more of the table.
 WAYS = {
     "append": ("append", [], {}),
@@ -95,6 +108,36 @@ class Place:
 def place(tier, tmp_path):
     with fresh_database(tier) as database:
         yield lambda way: Place(database, tmp_path, way)
+
+
+@pytest.mark.parametrize(("case", "way"), cells.CELLS)
+def test_what_a_cell_of_the_table_says_happens(database, tmp_path, case, way):
+    files, fates, table = cells.CELLS[case, way]
+    here = cells.WAYS[way]
+    settings = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    sender = Sender(settings=settings, mode=here.mode, contract=here.contract, reject_threshold=1)
+    has = {column.name for column in here.contract.columns}
+    for number, (on, words) in enumerate(files):
+        rows = [
+            {
+                "thing": key,
+                "colour": colour,
+                "price": Decimal(1),
+                "edited": int(edited),
+                "op": "D" if colour == "D" else "U",
+            }
+            for key, colour, edited in (word.split() for word in words.split(", "))
+        ]
+        rows = [{name: value for name, value in row.items() if name in has} for row in rows]
+        outcome = sender.send(on, {f"{number}.csv": rows})
+
+    assert {name: outcome.counts[name] for name in FATES if outcome.counts[name]} == fates
+    assert database.rows(here.query) == table
+    # The same run once more: nothing.
+    assert load(sender.task(on, generation=outcome.generation)).outcome == "already done"
+    assert database.rows(here.query) == table
+    with connect(settings, "test") as connection:
+        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from support.cells import CELLS, WAYS
+
 from haulier_load.modes import MODES
 
 PAGE = Path("docs/landing.md").read_text()
@@ -33,6 +35,26 @@ def test_every_mode_has_a_column():
     heads = re.search(r"^\| \| (.+) \|$", PAGE, re.MULTILINE)[1]
 
     assert set(re.findall(r"`(\w+)`", heads)) == {*MODES, "deletes", "deletedAt"}
+
+
+#: What a cell says where there is nothing to send.
+NOTHING = ("refused by `check`", "cannot be said", "–")
+
+
+def test_every_cell_has_a_test():
+    """But for what no file can say; a key without a value has one test for all modes."""
+    table = PAGE.partition("## Deletions")[0]
+    heads = re.search(r"^\| \| (.+) \|$", PAGE, re.MULTILINE)[1].split(" | ")
+    columns = [re.findall(r"`(\w+)`", head)[-1] for head in heads]
+    rows = re.findall(r"^\| ([a-z][^|]+) \| (.+) \|$", table, re.MULTILINE)
+    said = {
+        (case, column)
+        for case, cells in rows
+        for column, cell in zip(columns, cells.split(" | "), strict=True)
+        if cell not in NOTHING and case != "no value in the key"
+    }
+
+    assert {(case, WAYS[way].column) for case, way in CELLS} == said
 
 
 def test_every_case_has_a_row():
