@@ -1,4 +1,4 @@
-"""I3: the table equals a pure model, for any order, repetition and crash, in every mode."""
+"""I3: the table equals a pure model, for any order, repetition, crash and replay, in every mode."""
 
 from __future__ import annotations
 
@@ -15,10 +15,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import models
 from support.databases import fresh_database
-from support.hauling import KEYED, START, Sender, deleting, ordered, partitioned, replace_struct, versioned
+from support.hauling import (
+    DAY,
+    KEYED,
+    START,
+    Sender,
+    deleting,
+    ordered,
+    partitioned,
+    replace_struct,
+    versioned,
+)
 
 import haulier_load.step as step
 from haulier.ledger.connection import connect
+from haulier.ledger.reservations import request_replays, reserved_for_replay
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load.merge import Merge
@@ -53,6 +64,7 @@ class Mode:
 DELETED_ON = f"(deleted_at::date - date '{START:%Y-%m-%d}') - 1"
 MODES = {
     "append": Mode("append", lambda _: KEYLESS, models.append),
+    "append by key": Mode("append", lambda contract: contract, models.append_by_key),
     "upsert": Mode("upsert", lambda contract: contract, models.upsert),
     "deletions": Mode("upsert", deleting, models.upsert),
     "marks": Mode(
@@ -70,7 +82,7 @@ MODES = {
     "replace": Mode("replace", lambda contract: contract, models.replace, apart=True),
 }
 #: Modes to which the ordering column means nothing, or everything.
-ONLY = {"append": (False,), "scd2": (True,)}
+ONLY = {"append": (False,), "append by key": (False,), "scd2": (True,)}
 ORDERS = [
     pytest.param(name, by_edit, id=f"{name} by {'ordering column' if by_edit else 'interval'}")
     for name in MODES
@@ -78,9 +90,14 @@ ORDERS = [
     if by_edit in ONLY.get(name, (False, True))
 ]
 
-ROWS = st.lists(
-    st.tuples(st.sampled_from("xyz"), st.sampled_from("rgb"), st.integers(0, 2), st.booleans()), max_size=4
-)
+#: Who appends by key comes first or does not: there the order of the loads is what counts.
+ANY_ORDER = [one for one in ORDERS if one.values[0] != "append by key"]
+
+#: (key, colour, edit, whether it deletes)
+ROW = st.tuples(st.sampled_from("xyz"), st.sampled_from("rgb"), st.integers(0, 2), st.booleans())
+ROWS = st.lists(ROW, max_size=4)
+#: Which rows of a file transform rejects at first.
+FAILING = st.frozensets(st.integers(2, 5), max_size=2)
 SENDINGS = st.lists(
     st.tuples(
         st.integers(0, 2),
@@ -153,6 +170,35 @@ def dying(moment):
         yield
 
 
+def replay(sender, sent, crash):
+    """Haul again whatever is open, of both instances; what the model is told of it."""
+    for instance in ("one", "two"):
+        with connect(sender.settings, "test") as connection:
+            asked = request_replays(
+                connection, sender.settings, "things", instance, reason="fixed", definition_digest="d" * 64
+            )
+        for one in asked:
+            day = (one.interval.start - START) // DAY
+            task = sender.task(day, instance=instance, replay=one.replay_id)
+            with connect(sender.settings, "test") as connection:
+                reservation = reserved_for_replay(connection, task)
+            files = {
+                (d.logical_name, d.sequence): {
+                    n: sent[instance, d.logical_name][d.sequence - 1][n - 2] for n, _ in d.replayed
+                }
+                for d in reservation.deliveries
+            }
+            rows = {
+                name: [
+                    {**row, "_row": n} for n, row in zip(lines, rows_of(sender, lines.values()), strict=True)
+                ]
+                for (name, _), lines in files.items()
+            }
+            sender.seal(day, reservation, rows, instance=instance)
+            load_in_spite_of(crash, task)
+            yield models.Replay(day, instance, one.generation, files)
+
+
 def load_in_spite_of(moment, task):
     try:
         with dying(moment):
@@ -193,6 +239,10 @@ def rows_of(sender, lines):
         yield {name: value for name, value in row.items() if name in has}
 
 
+def numbered(sender, lines):
+    return [{**row, "_row": n} for n, row in enumerate(rows_of(sender, lines), 2)]
+
+
 def is_clean(environment, **how):
     with connect(environment, "test") as connection:
         return verify(connection, environment, **how) == []
@@ -205,28 +255,53 @@ def is_clean(environment, **how):
     sendings=SENDINGS,
     late=st.randoms(use_true_random=False),
     crashes=st.lists(CRASH, min_size=5, max_size=5),
+    failing=st.lists(FAILING, min_size=5, max_size=5),
+    replays=st.lists(st.booleans(), min_size=5, max_size=5),
 )
-def test_the_table_is_the_models_as_files_arrive(place, name, by_edit, levels, sendings, late, crashes):
-    """Sent, corrected, loaded and crashed in the order of arrival; afterwards everything is asked for again."""
+def test_the_table_is_the_models_as_files_arrive(
+    place, name, by_edit, levels, sendings, late, crashes, failing, replays
+):
+    """Sent, corrected, rejected, replayed, loaded and crashed in the order of arrival; afterwards everything is asked
+    for again."""
     mode = MODES[name]
     database, environment = place()
     sender = mode.sender(environment, by_edit, levels)
-    sendings = meant_for(mode, sendings)
-    arrived, loads = {}, []
-    for serial, (day, instance, files) in enumerate(sendings):
+    #: Of each file its lines and which of them fail, by (day, instance) and name; what was sent, by (instance, name).
+    arrived, sent, events, loads = {}, {}, [], []
+    for serial, (day, instance, files) in enumerate(meant_for(mode, sendings)):
         # Contents that repeat would be resends; the serial number in the bytes makes each one news.
         raw = {name: f"h\n{serial}\n-\n-\n-\n".encode() for name in files}
         reservation = sender.reserve(day, raw, instance=instance)
-        arrived.setdefault((day, instance), {}).update(
-            {name: list(rows_of(sender, lines)) for name, lines in files.items()}
+        run = arrived.setdefault((day, instance), {})
+        for name, lines in files.items():
+            run[name] = (lines, failing[serial])
+            sent.setdefault((instance, name), []).append(lines)
+        sender.seal(
+            day,
+            reservation,
+            {
+                name: [row for row in numbered(sender, lines) if row["_row"] not in bad]
+                for name, (lines, bad) in run.items()
+            },
+            instance=instance,
+            rejects=[
+                (name, n, "type") for name, (lines, bad) in run.items() for n in bad if n - 2 < len(lines)
+            ],
         )
-        sender.seal(day, reservation, arrived[day, instance], instance=instance)
-        loads.append((day, instance, reservation.generation))
-        load_in_spite_of(
-            crashes[serial], sender.task(day, instance=instance, generation=reservation.generation)
-        )
+        generation = reservation.generation
+        loads.append((day, instance, generation))
+        load_in_spite_of(crashes[serial], sender.task(day, instance=instance, generation=generation))
+        passed = {
+            name: [None if n in failing[serial] else line for n, line in enumerate(lines, 2)]
+            for name, lines in files.items()
+        }
+        events.append((day, instance, passed))
         assert is_clean(environment)
-        assert database.rows(mode.query) == mode.model(sendings[: serial + 1], by_edit)
+        assert database.rows(mode.query) == mode.model(events, by_edit)
+        if replays[serial]:
+            events.extend(replay(sender, sent, crashes[serial]))
+            assert is_clean(environment)
+            assert database.rows(mode.query) == mode.model(events, by_edit)
     before = database.rows("SELECT * FROM shop.things ORDER BY 1, 2, _haulier_delivery, _haulier_row")
     again = list(loads)
     late.shuffle(again)
@@ -238,7 +313,7 @@ def test_the_table_is_the_models_as_files_arrive(place, name, by_edit, levels, s
     assert is_clean(environment, exchange=sender.exchange)
 
 
-@pytest.mark.parametrize(("name", "by_edit"), ORDERS)
+@pytest.mark.parametrize(("name", "by_edit"), ANY_ORDER)
 @EXAMPLES
 @given(
     levels=LEVELS,

@@ -1,54 +1,72 @@
-"""What a table should hold after any sendings, in pure Python and without a thought for how load does it.
+"""What a table should hold after any events, in pure Python and without a thought for how load does it.
 
-A sending is (day, instance, {logical name: rows}); the same (day, instance) again is a new generation, which
-hauls the last file of each name. A row is (key, colour, edit, whether it deletes).
+An event is a sending (day, instance, {logical name: rows}) or a `Replay`. The same (day, instance) sent again is a new
+generation, which hauls the last file of each name. A row is (key, colour, edit, whether it deletes), or None where it
+did not come as far as load.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+
+Row = tuple[Any, str, int, bool]
+
+
+class Replay(NamedTuple):
+    """Rows of a generation that were rejected and are hauled again: (logical name, sequence) -> row number -> row."""
+
+    day: int
+    instance: str
+    generation: int
+    files: Mapping[tuple[str, int], Mapping[int, Row]]
 
 
 class Word(NamedTuple):
     """One row that counts, with its version."""
 
     version: tuple[Any, ...]
-    key: str
+    key: Any
     colour: str | None
     day: int
 
 
-def contents(sendings, by_edit) -> Iterator[tuple[int, str, list[Word]]]:
-    """(day, instance, its rows) of every generation in the order they were sent; a file that contradicts
-    itself about a key says nothing about it."""
-    sequence, generation, files = Counter(), Counter(), {}
-    for day, instance, sent in sendings:
-        generation[day, instance] += 1
-        for name, rows in sent.items():
-            sequence[instance, name] += 1
-            files.setdefault((day, instance), {})[name] = (sequence[instance, name], rows)
+class Content(NamedTuple):
+    """What one load brings."""
+
+    day: int
+    instance: str
+    generation: int
+    adds: bool
+    words: list[Word]
+
+
+def contents(events, by_edit) -> Iterator[Content]:
+    """The rows of every generation and replay in the order they came; a file that contradicts itself about a key
+    says nothing about it."""
+    sequence, generations, files = Counter(), Counter(), {}
+    for event in events:
+        if isinstance(event, Replay):
+            day, instance, generation, said = event
+        else:
+            day, instance, sent = event
+            generations[day, instance] += 1
+            generation = generations[day, instance]
+            for name, rows in sent.items():
+                sequence[instance, name] += 1
+                kept = {n: row for n, row in enumerate(rows, 2) if row}
+                files.setdefault((day, instance), {})[name] = (sequence[instance, name], kept)
+            said = {(name, number): rows for name, (number, rows) in files[day, instance].items()}
         words = []
-        for name, (number, rows) in files[day, instance].items():
-            for key in {row[0] for row in rows}:
-                own = [
-                    (edit * by_edit, n, None if d else c)
-                    for n, (k, c, edit, d) in enumerate(rows, 2)
-                    if k == key
-                ]
+        for (name, number), rows in said.items():
+            for key in {row[0] for row in rows.values()}:
+                own = [(e * by_edit, n, None if d else c) for n, (k, c, e, d) in rows.items() if k == key]
                 if len({colour for edit, _, colour in own if edit == max(own)[0]}) == 1:
                     for edit, n, colour in own:
-                        version = (
-                            edit if by_edit else day,
-                            number,
-                            generation[day, instance],
-                            n,
-                            instance,
-                            name,
-                        )
+                        version = (edit if by_edit else day, number, generation, n, instance, name)
                         words.append(Word(version, key, colour, day))
-        yield day, instance, words
+        yield Content(day, instance, generation, isinstance(event, Replay), words)
 
 
 def newest(words) -> dict[str, Word]:
@@ -58,24 +76,45 @@ def newest(words) -> dict[str, Word]:
     return table
 
 
-def append(sendings, by_edit):
+def append(events, by_edit):
     """Every row of each run's last generation."""
     last = {}
-    for day, instance, sent in sendings:
-        last.setdefault((day, instance), {}).update(sent)
-    rows = [(k, c) for sent in last.values() for rows in sent.values() for k, c, *_ in rows]
-    return sorted(rows)
+    for event in events:
+        run = event[:2]
+        if isinstance(event, Replay):
+            rows = [row for rows in event.files.values() for row in rows.values()]
+            last[run] = (last[run][0], last[run][1] + rows)
+        else:
+            last[run] = (last.get(run, ({},))[0] | event[2], [])
+    rows = [
+        row
+        for sent, again in last.values()
+        for row in [*again, *(r for rows in sent.values() for r in rows)]
+        if row
+    ]
+    return sorted((key, colour) for key, colour, *_ in rows)
 
 
-def upsert(sendings, by_edit):
+def append_by_key(events, by_edit):
+    """Of each run's last generation the rows whose key nobody had: who comes first keeps it."""
+    table = {}
+    for day, instance, _, adds, words in contents(events, by_edit):
+        if not adds:
+            table = {key: row for key, row in table.items() if row[0] != (day, instance)}
+        for key, word in newest(words).items():
+            table.setdefault(key, ((day, instance), word.colour))
+    return sorted((key, colour) for key, (_, colour) in table.items())
+
+
+def upsert(events, by_edit):
     """The newest word on each key; a deletion is one, too."""
-    table = newest(word for *_, words in contents(sendings, by_edit) for word in words)
+    table = newest(word for one in contents(events, by_edit) for word in one.words)
     return sorted((key, word.colour) for key, word in table.items() if word.colour is not None)
 
 
-def mark(sendings, by_edit):
+def mark(events, by_edit):
     """The newest row of each key, and the day of its newest deletion if that is newer."""
-    words = [word for *_, words in contents(sendings, by_edit) for word in words]
+    words = [word for one in contents(events, by_edit) for word in one.words]
     rows = newest(word for word in words if word.colour is not None)
     gone = newest(word for word in words if word.colour is None)
     return sorted(
@@ -84,24 +123,36 @@ def mark(sendings, by_edit):
     )
 
 
-def replace(sendings, by_edit):
-    """Of each instance the last generation with rows of its last day with rows."""
+def replace(events, by_edit):
+    """Of each instance the last generation with rows of its last day with rows, and what replays add to that."""
     share = {}
-    for day, instance, words in contents(sendings, by_edit):
-        if words and day >= share.get(instance, (day,))[0]:
-            share[instance] = (day, newest(words))
-    return sorted((key, word.colour) for _, table in share.values() for key, word in table.items())
+    for day, instance, generation, adds, words in contents(events, by_edit):
+        at, has = share.get(instance, ((day, 0), []))
+        if words and adds and at == (day, generation):
+            share[instance] = (at, [*has, *words])
+        elif words and day >= at[0]:
+            share[instance] = ((day, generation), words)
+    return sorted((key, word.colour) for _, words in share.values() for key, word in newest(words).items())
 
 
-def scd2(sendings, by_edit):
+def scd2(events, by_edit):
     """Every version of each key, from its edit to the next one's or a deletion's."""
-    apart = [
-        (day, instance, {name: [((k, e), c, 0, d) for k, c, e, d in rows] for name, rows in sent.items()})
-        for day, instance, sent in sendings
-    ]
-    events = newest(word for *_, words in contents(apart, False) for word in words)
+    words = newest(word for one in contents([_apart(event) for event in events], False) for word in one.words)
     return sorted(
-        (key, word.colour, edit, min((e for k, e in events if k == key and e > edit), default=None))
-        for (key, edit), word in events.items()
+        (key, word.colour, edit, min((e for k, e in words if k == key and e > edit), default=None))
+        for (key, edit), word in words.items()
         if word.colour is not None
     )
+
+
+def _apart(event):
+    """The same with versions of a key as keys of their own."""
+
+    def version(row):
+        return row and ((row[0], row[2]), row[1], 0, row[3])
+
+    if isinstance(event, Replay):
+        files = {name: {n: version(row) for n, row in rows.items()} for name, rows in event.files.items()}
+        return event._replace(files=files)
+    day, instance, sent = event
+    return day, instance, {name: [version(row) for row in rows] for name, rows in sent.items()}
