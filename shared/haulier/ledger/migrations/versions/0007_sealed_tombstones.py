@@ -1,9 +1,9 @@
-"""Archived partitions."""
+"""Deletions in the chain."""
 
 from haulier.ledger.migrate import refuse, run
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -1,8 +1,8 @@
-"""Deletions in the chain."""
+"""Archived partitions."""
 
 from haulier.ledger.migrate import refuse, run
 
-revision = "0009"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
