@@ -44,6 +44,7 @@ _SECTIONS = (
     ("Parquet", "source.parquet", "source.parquet"),
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),
+    ("SourceDrift", "transform.drift", "transform.drift"),
     ("Load", "load", "load"),
     ("Drift", "load.drift", "load.drift"),
     ("Split", "split", "split"),

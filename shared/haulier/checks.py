@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from haulier.contracts import Contract
+from haulier.contracts import EXTRA, Contract
 from haulier.definitions import Instance, Pipeline, Transform, Unpivot
-from haulier.definitions.formats import Csv, FixedWidth, Format, JsonLines
+from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines
 from haulier.definitions.sources import Files, Source
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
@@ -31,6 +31,8 @@ _NOT_FOR_FILES = frozenset(
 #: Mode -> why rows that delete have no place in it.
 _WITHOUT_DELETIONS = {"append": "never deletes", "replace": "removes what is not sent"}
 _DATED = ("date", "timestamp", "time")
+#: Formats whose columns have no types of their own.
+_UNTYPED = (Csv, JsonLines, FixedWidth, Excel)
 
 
 def of_pipeline(pipeline: Pipeline, file_stem: str) -> list[Problem]:
@@ -58,6 +60,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
         *_one_format(source),
         *(problem for form in source.formats for problem in _format(form)),
         *_transform(transform),
+        *_typed_drift(source, transform),
     ]
 
 
@@ -66,6 +69,7 @@ def of_target(instance: Instance, contract: Contract, contract_shown: str) -> li
     return [
         *_against_contract(instance.transform, contract, contract_shown),
         *_load_against_contract(instance, contract, contract_shown),
+        *_room_for_extra(instance.transform, contract, contract_shown),
     ]
 
 
@@ -216,6 +220,17 @@ def _transform(transform: Transform) -> Iterator[Problem]:
         yield from _unpivot(transform.unpivot, transform.columns)
 
 
+def _typed_drift(source: Source, transform: Transform) -> Iterator[Problem]:
+    form = source.format
+    for kind in ("widened", "narrowed", "retyped"):
+        if isinstance(form, _UNTYPED) and getattr(transform.drift, kind) == "stop":
+            yield Problem(
+                ("transform", "drift", kind),
+                f'"stop" would never stop: source.{form.section} has no types, and each of its values is judged by the '
+                "contract; remove it",
+            )
+
+
 def _time_zone(name: str) -> Iterator[Problem]:
     if name == "UTC":
         return
@@ -317,6 +332,16 @@ def _unpivot_against_contract(unpivot: Unpivot, contract: Contract, shown: str) 
                 f"{quoted(label)} is not in the enum of {labelled.name} in {shown}"
                 f"{suggestion(label, labelled.enum)}",
             )
+
+
+def _room_for_extra(transform: Transform, contract: Contract, shown: str) -> Iterator[Problem]:
+    names = [column.name for column in contract.columns]
+    names += [name for name in (contract.deleted_at, contract.valid_to, contract.is_current) if name]
+    if transform.drift.new_column == "keep" and EXTRA in (name.casefold() for name in names):
+        yield Problem(
+            ("transform", "drift", "new_column"),
+            f'"keep" fills the column {EXTRA}, which {shown} has for something else; rename that one',
+        )
 
 
 def _load_against_contract(instance: Instance, contract: Contract, shown: str) -> Iterator[Problem]:

@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+#: Where the columns go that a source has beside its contract, if the definition keeps them.
+EXTRA = "_extra"
+
 #: PostgreSQL types a contract may name, after normalisation; `haulier.odcs` does that.
 PgType = str
 LogicalType = Literal[
@@ -65,6 +68,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     classification: str | None = None
     #: Values that say: the row with this key is gone in its source. Such a column is read and not stored.
     deletes: tuple[str, ...] | None = None
+    #: Holds, as one JSON object a row, what the source has beside the contract: no column of the source is it.
+    gathers: bool = False
 
 
 class Partitioning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,6 +140,11 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return next((column for column in self.columns if column.deletes is not None), None)
 
     @property
+    def gathering(self) -> Column | None:
+        """The column for what the source has beside the contract, if the definition keeps that."""
+        return next((column for column in self.columns if column.gathers), None)
+
+    @property
     def stored(self) -> tuple[Column, ...]:
         """The columns the table has: all that are read but the marker of deletions."""
         return tuple(column for column in self.columns if column.deletes is None)
@@ -151,3 +161,15 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if column.name == name:
                 return column
         raise KeyError(name)
+
+
+def with_extra(contract: Contract) -> Contract:
+    """The contract with the column for what its source has beside it."""
+    extra = Column(
+        name=EXTRA,
+        logical_type="object",
+        pg_type="jsonb",
+        description="What the source has beside the contract: the names of its columns, and their values as text.",
+        gathers=True,
+    )
+    return msgspec.structs.replace(contract, columns=(*contract.columns, extra))

@@ -75,8 +75,13 @@ class _Explainer:
             return
         fields = {field.encode_name: field for field in kind.fields}
         here = show_trail(trail, self.document) or self.noun
+        #: Field -> a word that other sections take -> why this one does not.
+        refused: Mapping[str, Mapping[str, str]] = getattr(kind.cls, "refused", {})
         for key, inner in value.items():
-            if key in fields:
+            if isinstance(inner, str) and (reason := refused.get(key, {}).get(inner)):
+                choices = suggestion("", _choices(fields[key].type))
+                yield Problem((*trail, key), f"{quoted(inner)} makes no sense here: {reason}{choices}")
+            elif key in fields:
                 yield from self.problems(inner, fields[key].type, (*trail, key))
             else:
                 hint = suggestion(key, fields, "its settings are", "and")
@@ -168,6 +173,11 @@ class _Explainer:
             "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else quoted(value)
         )
         return Problem(trail, f"{shape} is not {wanted}")
+
+
+def _choices(kind: inspect.Type) -> list[str]:
+    literals = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return [str(value) for one in literals if isinstance(one, inspect.LiteralType) for value in one.values]
 
 
 def _a(trail: Trail) -> str:

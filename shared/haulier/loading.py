@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from haulier import checks, documents
-from haulier.contracts import Contract
+from haulier.contracts import Contract, with_extra
 from haulier.definitions import Instance, Pipeline, Transform
 from haulier.definitions.formats import Csv
 from haulier.definitions.sources import Source
@@ -113,12 +113,14 @@ def instances(pipeline_file: PipelineFile) -> list[str]:
 
 
 def resolve(pipeline_file: PipelineFile, instance_name: str) -> tuple[Instance, Contract]:
-    """One instance, merged, filled in, and checked against its contract. Raises `DefinitionError`."""
+    """One instance, merged, filled in, and checked against its contract, which has a column more where the instance
+    keeps what its source has beside it. Raises `DefinitionError`."""
     instance = resolve_instance(pipeline_file, instance_name)
     contract = pipeline_file.contract
     contract_shown = _shown(pipeline_file.contract_path, pipeline_file.folder)
     _Origin(pipeline_file, instance_name).refuse(checks.of_target(instance, contract, contract_shown))
-    return instance, contract
+    keeps = instance.transform.drift.new_column == "keep"
+    return instance, with_extra(contract) if keeps else contract
 
 
 def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instance:

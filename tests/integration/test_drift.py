@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from support.hauling import KEYED, Sender, deleting, replace_struct
 
-from haulier.contracts import Column
+from haulier.contracts import Column, with_extra
 from haulier.definitions import Drift
 from haulier.errors import DefinitionError, TransientError
 from haulier.ledger.connection import connect
@@ -212,3 +212,38 @@ def test_a_plan_shows_the_statements_and_counts_as_if_they_had_run(sender, setti
     assert (planned.counts["inserted"], planned.counts["updated"]) == (1, 1)
     assert recorded(database) == []
     assert database.rows("SELECT count(*) FROM pg_attribute WHERE attrelid = 'shop.things'::regclass AND attname = 'size'") == [(0,)]  # fmt: skip
+
+
+def test_a_plan_shows_the_column_for_what_the_contract_does_not_know(sender, database, monkeypatch):
+    sender.drift = STOP
+    sender.send(0, {"a.csv": [thing("x"), thing("z")]})
+    sender.contract = with_extra(KEYED)
+    reservation = sender.reserve(1, {"b.csv": b"1"})
+    manifest = sender.seal(1, reservation, {"b.csv": [thing("x", _extra='{"size": "1"}'), thing("z")]})
+    monkeypatch.setattr("haulier_load.step.read_manifest", lambda *_: manifest)
+    planned = plan(dataclasses.replace(sender.task(1, generation=1), verb="plan"))
+
+    assert planned.notes[0].startswith('ALTER TABLE "shop"."things" ADD COLUMN "_extra" jsonb;')
+    assert (planned.counts["updated"], planned.counts["unchanged"]) == (1, 1)
+    assert recorded(database) == []
+
+
+def test_a_plan_counts_the_rows_that_the_table_has_no_place_for(sender, database, monkeypatch):
+    sender.drift = Drift(new_column="reject", widened="reject")
+    sender.contract = typed(colour="varchar(5)", price="numeric(4,1)")
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = replace_struct(KEYED, columns=(*KEYED.columns, replace_struct(SIZE, required=False)))
+    rows = [
+        thing("a"),
+        thing("b", "orange"),
+        thing("c", price="1.25"),
+        thing("d", price="1000"),
+        thing("e", size=1),
+    ]
+    reservation = sender.reserve(1, {"b.csv": b"1"})
+    manifest = sender.seal(1, reservation, {"b.csv": rows})
+    monkeypatch.setattr("haulier_load.step.read_manifest", lambda *_: manifest)
+    planned = plan(dataclasses.replace(sender.task(1, generation=1), verb="plan"))
+
+    assert (planned.counts["inserted"], planned.counts["rejected"]) == (1, 4)
+    assert recorded(database) == []

@@ -8,9 +8,8 @@ from haulier.loading import instances, load_pipeline, load_pipelines, resolve
 from haulier.partitions import live_tree
 from haulier.settings import Settings
 from haulier_load.catalogue import live_columns
-from haulier_load.drift import changes
+from haulier_load.drift import check_live
 from haulier_load.partitions import check_partitioned
-from haulier_load.table import check_live
 
 
 def check(pipeline: str | None, instance: str | None, settings: Settings) -> list[tuple[str, str]]:
@@ -31,9 +30,8 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
                     tree = live_tree(cursor, contract.schema, contract.table)
                 try:
                     if live:
-                        policy = definition.load.drift
                         check_partitioned(tree, contract)
-                        check_live(contract, live, policy, changes(contract, live, policy))
+                        check_live(contract, live, definition.load.drift)
                 except HaulierError as exc:
                     findings.append((contract.target, str(exc)))
     except HaulierError as exc:

@@ -1,169 +1,135 @@
-"""A live table that is not yet what its contract says: which changes are safe, and making them.
-
-Columns are added and types widened. Nothing is dropped, narrowed or renamed, whatever a definition says.
-"""
+"""A live table that is not yet what its contract says: how they differ, and what the definition says to that."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import psycopg2.errors
 from psycopg2 import sql
 
-from haulier.contracts import Contract
+from haulier.contracts import EXTRA, Contract
 from haulier.definitions import Drift
 from haulier.errors import DefinitionError
-from haulier.ledger.connection import Connection, Cursor, transaction
-from haulier.ledger.queries import queries
-from haulier.logs import log
-from haulier.settings import Settings
-from haulier_load.catalogue import live_columns
-from haulier_load.names import ABSENT, SYSTEM_COLUMNS, own_columns, target_columns, target_name
+from haulier.odcs.widths import characters, digits, kind_of_change
+from haulier_load.catalogue import normal
+from haulier_load.names import SYSTEM_COLUMNS, own_columns, target_columns
 
-_SQL = queries("haulier_load", "load.sql")
-
-#: Whole numbers by width, with the digits of their greatest value.
-_INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}
-_NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
-_VARCHAR = re.compile(r"varchar\((\d+)\)")
+_RANGES = {
+    name: (-(2**bits), 2**bits - 1) for name, bits in (("smallint", 15), ("integer", 31), ("bigint", 63))
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """One column that is added or widened."""
+class Difference:
+    """One column in which a table is not what its contract says."""
 
+    #: As the definition's section on drift calls it.
+    kind: str
     column: str
-    #: Its type so far; None: it is new.
-    before: str | None
-    after: str
-    statement: sql.Composable
+    #: Its type in the table; None: it is not there.
+    live: str | None = None
+    #: Its type in the contract; None: it is not there.
+    promised: str | None = None
+    #: The approved synonym under which the table has it.
+    alias: str | None = None
+    #: What the definition says to that.
+    policy: str
 
 
-def changes(contract: Contract, live: dict[str, str], policy: Drift) -> list[Change]:
-    """What the policy allows to bring a live table to its contract."""
+def differences(contract: Contract, live: Mapping[str, str], drift: Drift) -> list[Difference]:
+    """Where a live table (column -> type) is not what its contract says, in the contract's order."""
+    promised = {name: normal(pg_type) for name, pg_type in target_columns(contract).items()}
+    aliases = {c.name: {alias.casefold() for alias in c.aliases} for c in contract.stored}
+    others = {name.casefold(): name for name in live if name not in promised}
+    own = own_columns(contract)
     found = []
-    table, own = target_name(contract), own_columns(contract)
-    promised = {c.name: c for c in contract.stored}
-    for name, pg_type in target_columns(contract).items():
-        column, typed = sql.Identifier(name), sql.SQL(pg_type)
+    for name, pg_type in promised.items():
         if name not in live:
-            # A key says which row is which, and the stamps whence it came: no rows there have one.
-            if policy.new_column == "evolve" and name not in (
-                *contract.key,
-                contract.ordering,
-                *SYSTEM_COLUMNS,
-            ):
-                also = sql.SQL(" UNIQUE DEFERRABLE" if name in promised and promised[name].unique else "")
-                statement: sql.Composable = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}{}").format(
-                    table, column, typed, also
-                )
-                comment = promised[name].description if name in promised else own[name][1]
-                if comment:
-                    statement += sql.SQL("; COMMENT ON COLUMN {}.{} IS {}").format(
-                        table, column, sql.Literal(comment)
-                    )
-                found.append(Change(column=name, before=None, after=pg_type, statement=statement))
-        elif policy.type_change == "evolve" and name not in own and is_wider(pg_type, live[name]):
-            statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(table, column, typed)
-            found.append(Change(column=name, before=live[name], after=pg_type, statement=statement))
+            alias = next((others[one] for one in sorted(aliases.get(name, ())) if one in others), None)
+            kind = "renamed" if alias else "new_column"
+            policy = drift.policy(kind)
+            if name in (*contract.key, contract.ordering, *SYSTEM_COLUMNS):
+                # A key says which row is which, and the stamps whence it came: no rows there have one.
+                policy = "stop"
+            elif name in own and policy == "reject":
+                policy = "stop"
+            elif contract.gathering and name == contract.gathering.name:
+                # Asked for by the definition that keeps what it does not know.
+                policy = "evolve"
+            found.append(Difference(kind=kind, column=name, promised=pg_type, alias=alias, policy=policy))
+        elif change := kind_of_change(live[name], pg_type):
+            ours = name in own or name in SYSTEM_COLUMNS
+            policy = "stop" if ours and change != "narrowed" else drift.policy(change)
+            found.append(
+                Difference(kind=change, column=name, live=live[name], promised=pg_type, policy=policy)
+            )
+    policy = drift.policy("missing_column")
+    renamed = {one.alias for one in found}
+    found += [
+        Difference(kind="missing_column", column=name, live=pg_type, policy=policy)
+        for name, pg_type in live.items()
+        # What another instance of the pipeline keeps is no column of anybody's contract.
+        if name not in promised and name not in renamed and name != EXTRA
+    ]
     return found
 
 
-def is_wider(one: str, other: str) -> bool:
-    """Whether a type holds every value of another, exactly, and more than those."""
-    if one == other:
-        return False
-    if length := _VARCHAR.fullmatch(other):
-        longer = _VARCHAR.fullmatch(one)
-        return one == "text" or (longer is not None and int(longer[1]) > int(length[1]))
-    if other in _INTEGERS and one in _INTEGERS:
-        return _INTEGERS[one] > _INTEGERS[other]
-    whole, fraction = _digits(other)
-    if whole is None or fraction is None:
-        return False
-    if one == "numeric":
-        return True
-    new_whole, new_fraction = _digits(one) if _NUMERIC.fullmatch(one) else (None, None)
-    if new_whole is None or new_fraction is None:
-        return False
-    return new_whole >= whole and new_fraction >= fraction
+def check_live(contract: Contract, live: Mapping[str, str], drift: Drift) -> None:
+    """Raises `DefinitionError` that names every difference at which the definition says to stop."""
+    problems = [_problem(one, contract) for one in differences(contract, live, drift) if one.policy == "stop"]
+    if problems:
+        raise DefinitionError(
+            f"table {contract.target} does not keep contract {contract.id}: " + "; ".join(problems)
+        )
 
 
-def evolve(
-    connection: Connection, settings: Settings, contract: Contract, policy: Drift, run_id: int
-) -> None:
-    """Make the changes and record them, in one transaction, while no load merges into the table.
-
-    Raises `DefinitionError` when a view or a rule stands on a column that would be widened.
-    """
-    with transaction(connection, settings) as cursor:
-        cursor.execute(_SQL["lock_target"], {"target": contract.target})
-        made = changes(contract, live_columns(cursor, contract), policy)
-        for change in made:
-            try:
-                cursor.execute(change.statement)
-            except psycopg2.errors.FeatureNotSupported as exc:
-                raise DefinitionError(
-                    f"column {change.column} of {contract.target} is {change.before}, the contract says {change.after}, and "
-                    "a view or a rule stands on it, which is not dropped for that; change it by hand"
-                ) from exc
-            kind = "add column" if change.before is None else "widen column"
-            cursor.execute(
-                _SQL["insert_schema_change"],
-                {
-                    "target": contract.target,
-                    "kind": kind,
-                    "ddl": shown(cursor, change),
-                    "run_id": run_id,
-                    "actor": settings.actor,
-                    "before": json.dumps({change.column: change.before}),
-                    "after": json.dumps({change.column: change.after}),
-                },
+def _problem(one: Difference, contract: Contract) -> str:
+    """What differs, and the statement or edit to make."""
+    alter = f"ALTER TABLE {contract.target}"
+    match one.kind:
+        case "new_column":
+            return f'it has no column {one.column}; add it: {alter} ADD COLUMN "{one.column}" {one.promised}'
+        case "renamed":
+            return (
+                f"it has column {one.column} under its other name {one.alias}; rename it, and views on it follow: "
+                f'{alter} RENAME COLUMN "{one.alias}" TO "{one.column}"'
             )
-    for change in made:
-        log.info("table changed", extra={"facts": {"target": contract.target, "column": change.column}})
+        case "missing_column":
+            return (
+                f"it has a column {one.column} ({one.live}) more; add it to the contract, or let "
+                "load.drift.missing_column be evolve, which leaves it alone"
+            )
+    differ = f"column {one.column} is {one.live}, the contract says {one.promised}"
+    if one.kind == "widened":
+        return f'{differ}; widen it: {alter} ALTER COLUMN "{one.column}" TYPE {one.promised}'
+    if one.kind == "narrowed":
+        return (
+            f"{differ}; write {one.live} there, or let load.drift.narrowed be evolve, which leaves the table as wide "
+            "as it is"
+        )
+    return f"{differ}; convert the column by hand, or write {one.live} in the contract"
 
 
-def shown(cursor: Cursor, change: Change) -> str:
-    """The statement as a person would write it."""
-    return f"{change.statement.as_string(cursor)};"
-
-
-def stand_in(
-    cursor: Cursor, contract: Contract, live: dict[str, str], pending: Sequence[Change]
-) -> sql.Composable | None:
-    """What a plan judges against while the table is not there (an empty one) or lacks columns (a view that has them)."""
-    added = {change.column: change.after for change in pending if change.before is None}
-    name = sql.Identifier(ABSENT.strings[-1])
+def unfit(contract: Contract, live: Mapping[str, str], drift: Drift) -> dict[str, Difference]:
+    """column -> the difference for which rows are rejected that have a value the table has no place for."""
     if not live:
-        spec = (
-            sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(pg_type))
-            for column, pg_type in target_columns(contract).items()
-        )
-        cursor.execute(
-            sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(name, sql.SQL(", ").join(spec))
-        )
-    elif added:
-        nothing = (
-            sql.SQL("NULL::{} AS {}").format(sql.SQL(pg_type), sql.Identifier(column))
-            for column, pg_type in added.items()
-        )
-        cursor.execute(
-            sql.SQL("CREATE TEMP VIEW {} AS SELECT t.tableoid, t.ctid, t.*, {} FROM {} t").format(
-                name, sql.SQL(", ").join(nothing), target_name(contract)
-            )
-        )
-    else:
-        return None
-    return ABSENT
+        return {}
+    found = differences(contract, live, drift)
+    return {one.column: one for one in found if one.policy == "reject"}
 
 
-def _digits(pg_type: str) -> tuple[int | None, int | None]:
-    """Digits before and behind the decimal point; None: no exact number of limited size."""
-    if pg_type in _INTEGERS:
-        return _INTEGERS[pg_type], 0
-    numeric = _NUMERIC.fullmatch(pg_type)
-    return (int(numeric[1]) - int(numeric[2]), int(numeric[2])) if numeric else (None, None)
+def fits(column: sql.Composable, live: str | None) -> sql.Composable:
+    """Whether a value of a wider type has a place in a column of type ``live``; None: there is no such column."""
+    if live is None:
+        return sql.SQL("false")
+    if (most := characters(live)) is not None:
+        return sql.SQL("length({}) <= {}").format(column, sql.Literal(most))
+    if live in _RANGES:
+        low, high = _RANGES[live]
+        return sql.SQL("({c} = trunc({c}::numeric) AND {c} BETWEEN {low} AND {high})").format(
+            c=column, low=sql.Literal(low), high=sql.Literal(high)
+        )
+    whole, fraction = digits(live)
+    return sql.SQL("({c} = round({c}::numeric, {fraction}) AND abs({c}) < {limit})").format(
+        c=column, fraction=sql.Literal(fraction), limit=sql.Literal(10 ** (whole or 0))
+    )

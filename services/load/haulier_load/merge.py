@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+import msgspec
 from psycopg2 import sql
 
 from haulier.cold.ledger import away
@@ -20,6 +21,7 @@ from haulier.contracts import Contract
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier.partitions import within
+from haulier_load.drift import Difference, fits
 from haulier_load.fragments import fragments, same_key
 from haulier_load.names import target_name
 from haulier_load.partitions import Piece, pieces, places
@@ -32,6 +34,18 @@ _CONFLICT = (
 )
 _ARCHIVED = "its partition {partition} is archived; haulier restore --target {target} --partition {partition}, then replay"
 _NOT_UNIQUE = "another row already has this {column}, which must be unique; correct one of the two"
+#: Kind of drift -> rule and reason of a row whose value the table has no place for.
+_UNFIT = {
+    "new_column": ("new-column", "the table has no column {column} yet; add it and replay, or send no value"),
+    "renamed": (
+        "renamed-column",
+        "the table has {column} under its other name {alias}; rename it and replay, or send no value",
+    ),
+    "widened": (
+        "too-wide",
+        "the value does not fit into {column}, which is {live} in the table; widen it and replay",
+    ),
+}
 
 
 @dataclass(kw_only=True)
@@ -85,6 +99,8 @@ class Merge(ABC):
     stage: sql.Identifier
     #: What stands in for the target in a plan that is made before the table is there or has all its columns.
     stand_in: sql.Composable | None = None
+    #: column -> why the table has no place for some of its values.
+    unfit: Mapping[str, Difference] = field(default_factory=dict)
     account: Account = field(default_factory=Account)
     rejected: list[Rejected] = field(default_factory=list)
     #: What is true of the rows ``t`` of every partition that staged rows belong to.
@@ -104,6 +120,7 @@ class Merge(ABC):
             staged = pieces(self.contract, places(self.cursor, self.contract, self.stage))
             self._judge_archived(staged)
             self._within = within(self.contract, staged, "t")
+        self._judge_unfit()
         if self.contract.key:
             self._judge_repeated()
         self._judge_against_target()
@@ -142,6 +159,16 @@ class Merge(ABC):
             self._execute("leave_out_archived")
             reason = _ARCHIVED.format(partition=one.shown, target=self.contract.target)
             self._reject("archived", one.bounds[-1].column, reason)
+
+    def _judge_unfit(self) -> None:
+        """Reject what the table has no place for; what is left says nothing in columns that it does not have."""
+        for name, difference in self.unfit.items():
+            self._execute("unfit", column=name)
+            rule, reason = _UNFIT[difference.kind]
+            self._reject(rule, name, reason.format(column=name, alias=difference.alias, live=difference.live))
+        absent = {name for name, difference in self.unfit.items() if difference.live is None}
+        stays = tuple(column for column in self.contract.columns if column.name not in absent)
+        self.contract = msgspec.structs.replace(self.contract, columns=stays)
 
     def _judge_repeated(self) -> None:
         self._execute("any_repeated")
@@ -226,6 +253,7 @@ class Merge(ABC):
             **fragments(self.contract, self.stage, self._within),
             "target": self.stand_in or target_name(self.contract),
             "column": sql.Identifier(column or ""),
+            "fits": self._fits(column),
             "staying": self._staying,
             "settled": sql.SQL("true") if column in self._at_once else self._settled,
             "s_applied": self._applied("s"),
@@ -235,6 +263,11 @@ class Merge(ABC):
             "entering": self._entering,
             "archived": self._archived,
         }
+
+    def _fits(self, column: str | None) -> sql.Composable:
+        """Whether the table has a place for what a row ``s`` of the stage says in a column."""
+        difference = self.unfit.get(column or "")
+        return fits(sql.Identifier("s", column or ""), difference.live) if difference else sql.SQL("true")
 
     @property
     def _staying(self) -> sql.Composable:

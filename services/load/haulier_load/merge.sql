@@ -21,6 +21,11 @@ WHERE s._haulier_delivery = gone.delivery_id AND s._haulier_row = gone.row_numbe
 -- Rows whose partition is in the archive: they have no place until it is restored.
 DELETE FROM {stage} s WHERE {archived} RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
 
+-- name: unfit
+-- Rows with a value that the table has no place for.
+DELETE FROM {stage} s WHERE s.{column} IS NOT NULL AND NOT {s_deletes} AND NOT {fits}
+RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
+
 -- name: any_repeated
 -- Whether a key stands in the stage more than once.
 SELECT EXISTS (SELECT FROM {stage} GROUP BY {key} HAVING count(*) > 1)

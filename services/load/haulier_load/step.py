@@ -26,7 +26,8 @@ from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
 from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
 from haulier_load.catalogue import live_columns
-from haulier_load.drift import changes, shown, stand_in
+from haulier_load.drift import check_live, unfit
+from haulier_load.evolving import changes, shown, stand_in
 from haulier_load.indexes import analyze_if_large, make_indexes, missing_indexes
 from haulier_load.merge import Account, Content, Merge
 from haulier_load.modes import MODES
@@ -36,7 +37,7 @@ from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, seale
 from haulier_load.replays import Replayed
 from haulier_load.sharded import drop_settled_stages, stage_shard, staged_whole
 from haulier_load.staging import copy_rows, create_stage
-from haulier_load.table import check_live, ddl, ensure
+from haulier_load.table import ddl, ensure
 
 _SQL = queries("haulier_load", "load.sql")
 
@@ -91,7 +92,7 @@ def plan(task: Task) -> Outcome:
             tree = live_tree(cursor, contract.schema, contract.table)
             if live:
                 check_partitioned(tree, contract)
-                check_live(contract, live, policy, pending)
+                check_live(contract, live, policy)
             attempt = Attempt(
                 run_id=manifest.run_id,
                 generation=manifest.generation,
@@ -252,6 +253,8 @@ class _Load:
             # The rest somebody else resolved since the replay was asked for.
             merge.account.duplicate += sealed - merge.account.rejected
             merge.leave_out_rows(self._replayed.resolved)
+        live = live_columns(cursor, self._contract)
+        merge.unfit = unfit(self._contract, live, manifest.definition.load.drift)
         deliveries = [d.delivery_id for d in manifest.deliveries]
         cursor.execute(_SQL["loaded_by_another_run"], {**values, "deliveries": deliveries})
         merge.judge(leave_out=[delivery_id for (delivery_id,) in cursor.fetchall()])

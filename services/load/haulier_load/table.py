@@ -6,54 +6,25 @@ Binary COPY writes a wrong type of equal width without a word, so the catalogue 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from haulier.contracts import Column, Contract
-from haulier.definitions import Drift
-from haulier.errors import DefinitionError
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
 from haulier.manifest import Manifest
 from haulier.partitions import live_tree
 from haulier.settings import Settings
-from haulier_load.catalogue import live_columns, normal
-from haulier_load.drift import Change, changes, evolve, is_wider
-from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS, own_columns, target_columns
+from haulier_load.catalogue import live_columns
+from haulier_load.drift import check_live
+from haulier_load.evolving import changes, evolve
+from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS, own_columns
 from haulier_load.partitions import check_partitioned
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 _SQL = queries("haulier_load", "load.sql")
-_STOP = Drift()
-
-
-def check_live(
-    contract: Contract, live: dict[str, str], policy: Drift = _STOP, pending: Sequence[Change] = ()
-) -> None:
-    """Raises `DefinitionError` naming every column where the table is not what the contract says.
-
-    ``pending`` changes are about to be made. A table that evolved for a later contract is wider than an
-    earlier one needs, which a policy that lets it evolve allows.
-    """
-    changing = {change.column for change in pending}
-    wanted = {name: normal(pg_type) for name, pg_type in target_columns(contract).items()}
-    problems = []
-    for name, pg_type in wanted.items():
-        if name in changing:
-            continue
-        if name not in live:
-            problems.append(
-                f'it has no column {name}; add it: ALTER TABLE {contract.target} ADD COLUMN "{name}" {pg_type}'
-            )
-        elif live[name] != pg_type and not (policy.type_change == "evolve" and is_wider(live[name], pg_type)):
-            problems.append(f"column {name} is {live[name]}, the contract says {pg_type}")
-    if problems:
-        raise DefinitionError(
-            f"table {contract.target} does not keep contract {contract.id}: " + "; ".join(problems)
-        )
 
 
 def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> None:
@@ -84,9 +55,8 @@ def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> No
         with transaction(connection, settings) as cursor:
             check_partitioned(live_tree(cursor, contract.schema, contract.table), contract)
     policy = manifest.definition.load.drift
-    pending = changes(contract, live, policy)
-    check_live(contract, live, policy, pending)
-    if pending:
+    check_live(contract, live, policy)
+    if changes(contract, live, policy):
         evolve(connection, settings, contract, policy, manifest.run_id)
 
 

@@ -18,6 +18,7 @@ from haulier.errors import DefinitionError
 from haulier.manifest import Delivery
 from haulier_transform import kernels as pc
 from haulier_transform.arrays import Array, Mask, Positions, beside, numbers_of, of_numbers, of_texts
+from haulier_transform.drift import Drifting
 from haulier_transform.header import Header, match
 from haulier_transform.judging import Finding, Judge
 from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
@@ -82,6 +83,8 @@ class Canonical:
         self._unpivot = definition.transform.unpivot
         self._reshapes = self._unpivot is not None or definition.transform.reshape
         self._judges = {column.name: Judge(column, definition.transform) for column in contract.columns}
+        self._drift = Drifting(contract, definition.transform, self._judges)
+        self._gathers = contract.gathering.name if contract.gathering else None
         marker = contract.marker
         self._marks = one_of(marker, marker.deletes or ()) if marker else None
         self._schema = rows.canonical_schema(contract)
@@ -94,7 +97,8 @@ class Canonical:
         }
 
     def batch(self, table: pa.Table) -> Result:
-        """Raises `DefinitionError` for a header that is ambiguous, and what functions raise."""
+        """Raises `DefinitionError` for a header that is ambiguous, `DataError` for one that the definition stops at, and
+        what functions raise."""
         delivery = numbers_of(table.column(rows.DELIVERY).combine_chunks())
         row = numbers_of(table.column(rows.ROW).combine_chunks())
         text = table.drop_columns([rows.DELIVERY, rows.ROW])
@@ -139,8 +143,9 @@ class Canonical:
                 self._headers[key] = match(key, self._contract, self._definition.transform)
             except DefinitionError as exc:
                 raise DefinitionError(f"{', '.join(names)}: {exc}") from exc
-        header = self._headers[key]
-        return header, [note for name in names for note in header.notes(name)]
+        header, policy = self._headers[key], self._definition.transform.drift
+        self._drift.stop(header, text.schema, ", ".join(names))
+        return header, [note for name in names for note in header.notes(name, policy.new_column)]
 
     def _outputs(
         self, text: pa.Table, header: Header, rejects: Rejects, flags: Flags, filtered: Counter[str]
@@ -153,6 +158,9 @@ class Canonical:
         for name, judge in self._judges.items():
             if judge.column.derived or name in self._labels or self._is_unpivoted(name):
                 continue
+            if name == self._gathers:
+                judged[name] = self._drift.kept(text, header)
+                continue
             place = header.columns.get(name)
             judged[name] = judge.missing(count) if place is None else judge.cells(text.column(place))
         marker = self._contract.marker
@@ -163,7 +171,10 @@ class Canonical:
         flags.add(
             self._waived({name: one.flags for name, one in judged.items()}, deletions), everything, whole
         )
-        problems = self._waived({name: one.problems for name, one in judged.items()}, deletions)
+        found = {name: list(one.problems) for name, one in judged.items()}
+        for name, drifted in self._drift.findings(text, header).items():
+            found.setdefault(name, []).extend(drifted)
+        problems = self._waived(found, deletions)
         keep = beside(count, rejects.add(problems, everything, whole))
         if self._unpivot is None:
             source = keep

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from haulier.contracts import Contract
+from haulier.contracts import EXTRA, Contract
 from haulier.definitions import Transform
 from haulier.errors import DefinitionError
 from haulier_transform.arrays import quoted
 
 #: What files called CSV are divided by, the frequent ones first.
 _DELIMITERS = (";", ",", "\t", "|")
+#: Policy for new columns -> what becomes of one.
+_BECOMES = {
+    "note": "not loaded",
+    "keep": f"kept in {EXTRA}",
+    "reject": "rows with a value in it are rejected",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +30,24 @@ class Header:
     unpivoted: Mapping[int, int]
     #: Columns of the contract, and of `unpivot.columns`, that the header does not have.
     missing: tuple[str, ...]
-    #: Columns of the header that nobody asked for.
+    #: Contract column -> position, where only an approved synonym of it stands there.
+    renamed: Mapping[str, int]
+    #: Columns of the header that nobody asked for, and their positions.
     unknown: tuple[str, ...]
+    unknown_at: tuple[int, ...]
     #: Columns of the header that the pipeline computes itself.
     computed: tuple[str, ...]
     #: Of a header that is one unknown cell: what would divide it into columns that are known.
     delimiter: str | None = None
 
-    def notes(self, delivery: str) -> Iterator[str]:
-        """What a person should know about this delivery's header."""
-        if not self.columns and not self.unpivoted:
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it has no column that is asked for: then it may be no header at all."""
+        return not self.columns and not self.unpivoted
+
+    def notes(self, delivery: str, new_column: str = "note") -> Iterator[str]:
+        """What a person should know about this delivery's header; ``new_column``: the policy for unknown ones."""
+        if self.is_unknown:
             # Without a header its names would be the first row's values: they are not repeated here.
             if self.delimiter:
                 found = f"its cells seem to be divided by {self.delimiter!r}: see source.csv.delimiter"
@@ -42,7 +56,7 @@ class Header:
                 yield f"no column in {delivery} is in the contract; has it a header?"
             return
         for name in self.unknown:
-            yield f"new column {_shown(name)} in {delivery}: not in the contract, not loaded"
+            yield f"new column {_shown(name)} in {delivery}: not in the contract, {_BECOMES[new_column]}"
         for name in self.computed:
             yield f"column {_shown(name)} in {delivery}: computed by the pipeline, not loaded"
         for name in self.missing:
@@ -55,7 +69,7 @@ def match(names: Sequence[str], contract: Contract, transform: Transform) -> Hea
     Raises `DefinitionError` when two columns of the header claim one column of the contract.
     """
     matched = _matched(names, contract, transform)
-    if matched.columns or matched.unpivoted or len(names) != 1:
+    if not matched.is_unknown or len(names) != 1:
         return matched
     for delimiter in _DELIMITERS:
         divided = names[0].split(delimiter)
@@ -63,7 +77,7 @@ def match(names: Sequence[str], contract: Contract, transform: Transform) -> Hea
             other = _matched(divided, contract, transform) if len(divided) > 1 else matched
         except DefinitionError:
             continue
-        if other.columns or other.unpivoted:
+        if not other.is_unknown:
             return replace(matched, delimiter=delimiter)
     return matched
 
@@ -95,6 +109,7 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
         else:
             unpivoted[ordinal] = place
     columns: dict[str, int] = {}
+    by_synonym: dict[str, int] = {}
     renamed: dict[str, list[str]] = {}
     for source, target in transform.columns.items():
         renamed.setdefault(target, []).append(source)
@@ -103,20 +118,25 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
             columns[target] = place
     filled = {unpivot.names_to, unpivot.values_to} if unpivot else set()
     for column in contract.columns:
-        if column.name in columns or column.name in filled or column.derived:
+        if column.name in columns or column.name in filled or column.derived or column.gathers:
             continue
         if (place := claim((column.name, *column.aliases), column.name)) is None:
             missing.append(column.name)
         else:
             columns[column.name] = place
+            if _folded(names[place]) != _folded(column.name):
+                by_synonym[column.name] = place
     derived = {_folded(column.name) for column in contract.columns if column.derived}
-    rest = [name for number, name in enumerate(names) if number not in used]
+    rest = {number: name for number, name in enumerate(names) if number not in used}
+    unknown = {number: name for number, name in rest.items() if _folded(name) not in derived}
     return Header(
         columns=columns,
         unpivoted=unpivoted,
         missing=tuple(missing),
-        unknown=tuple(name for name in rest if _folded(name) not in derived),
-        computed=tuple(name for name in rest if _folded(name) in derived),
+        renamed=by_synonym,
+        unknown=tuple(unknown.values()),
+        unknown_at=tuple(unknown),
+        computed=tuple(name for number, name in rest.items() if number not in unknown),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from haulier.definitions.drift import Drift, SourceDrift
 from haulier.definitions.sources import Source
 from haulier.definitions.words import Name, Section, Share
 
@@ -41,16 +42,8 @@ class Transform(Section, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     #: Cells that mean "no value", beside the empty one, in every column.
     null_values: tuple[str, ...] = ()
-
-
-class Drift(Section, frozen=True, kw_only=True):
-    """What to do where the table is not yet what its contract says. Nothing is ever dropped or narrowed."""
-
-    #: A column the table does not have: `stop`, or `evolve`, which adds it, empty in the rows that are there.
-    new_column: Literal["evolve", "stop"] = "stop"
-    #: Another type: `stop`, or `evolve`, which widens the table's (`varchar(10)` to `text`, `integer` to
-    #: `bigint`, `numeric(8,2)` to `numeric(12,3)`) and leaves a wider one. Any other change stops.
-    type_change: Literal["evolve", "stop"] = "stop"
+    #: What to do where a file's columns are not those of the contract.
+    drift: SourceDrift = SourceDrift()
 
 
 class Load(Section, frozen=True, kw_only=True):

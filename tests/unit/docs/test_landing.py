@@ -1,11 +1,14 @@
 """docs/landing.md names tests for what it says, and they are there."""
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
+import pytest
 from support.cells import CELLS, WAYS
 
+from haulier.definitions import Drift, SourceDrift
 from haulier_load.modes import MODES
 
 PAGE = Path("docs/landing.md").read_text()
@@ -64,3 +67,59 @@ def test_every_case_has_a_row():
         "new key", "changed", "identical, in a later file", "repeated", "older", "deleted", "reinserted",
         "no value in the key",
     ]  # fmt: skip
+
+
+def cells(section):
+    """(kind, policy) -> what the matrix of drift says there, and the tests below its columns."""
+    table = PAGE.partition(f"({section})\n")[2].partition("\n\nRefused")[0]
+    head, _, *lines = [
+        [cell.strip() for cell in row.strip().strip("|").split("|")]
+        for row in table.splitlines()
+        if "|" in row
+    ]
+    policies = [policy.strip("`") for policy in head[1:]]
+    *kinds, shown = lines
+    told = {
+        (re.match(r"`(\w+)`", kind)[1], policy): text
+        for kind, *texts in kinds
+        for policy, text in zip(policies, texts, strict=True)
+    }
+    return told, {test.strip("`").rpartition("::")[2] for test in shown[1:] if "::" in test}
+
+
+def parameters(cls):
+    """Test of a class -> the kinds, or kinds and policies, that it runs for."""
+    spec = importlib.util.spec_from_file_location("drift_matrix", TESTS / "test_drift_matrix.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    tests = vars(getattr(module, cls)).items()
+    return {name: set(test.pytestmark[0].args[1]) for name, test in tests if name.startswith("test_")}
+
+
+@pytest.mark.parametrize(
+    ("section", "cls", "struct"),
+    [("`transform.drift`", "TestFile", SourceDrift), ("`load.drift`", "TestTable", Drift)],
+)
+def test_every_cell_of_drift_is_shown_by_its_test(section, cls, struct):
+    told, shown = cells(section)
+    tests = parameters(cls)
+
+    assert len({kind for kind, _ in told}) == 6
+    assert {"evolve", "keep", "reject", "stop"} <= {policy for _, policy in told}
+    for (kind, policy), text in told.items():
+        if text.startswith("refused: "):
+            assert (kind, policy) in tests["test_refused"], (kind, policy)
+            assert policy in struct.refused[kind], (kind, policy)
+        elif text != "–":
+            assert kind in tests[f"test_{policy}"], (kind, policy)
+            assert f"test_{policy}" in shown, policy
+    assert sum(map(len, tests.values())) == sum(text != "–" for text in told.values())
+
+
+@pytest.mark.parametrize(("section", "struct"), [("`transform.drift`", SourceDrift), ("`load.drift`", Drift)])
+def test_what_is_bold_is_the_default(section, struct):
+    told, _ = cells(section)
+
+    bold = {kind: policy for (kind, policy), text in told.items() if text.startswith("**")}
+    policy = getattr(struct(), "policy", lambda kind: getattr(struct(), kind))
+    assert bold == {kind: policy(kind) for kind, _ in told}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haulier_load.drift import is_wider
+from haulier.odcs.widths import is_wider
 
 TYPES = [
     "smallint", "integer", "bigint", "numeric", "numeric(5,0)", "numeric(12,2)", "numeric(14,4)", "numeric(19,0)",
