@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 
@@ -180,22 +181,55 @@ def test_a_view_on_a_column_that_would_be_widened_stops_the_load_and_nothing_is_
     assert recorded(database) == []
 
 
-def test_a_reader_holds_a_change_up_no_longer_than_the_lock_timeout(sender, settings, database):
+@pytest.fixture
+def impatient(monkeypatch):
+    """A change that comes again at once."""
+    monkeypatch.setattr("haulier_load.evolving.PAUSE_SECONDS", 0)
+
+
+def test_nobody_waits_behind_a_change_that_waits_for_a_long_reader(sender, database, impatient):
     sender.send(0, {"a.csv": [thing("x")]})
     sender.contract = WITH_SIZE
-    sender.settings = Settings.from_env(
-        {
-            **database.environment,
-            "HAULIER_EXCHANGE": settings.exchange,
-            "HAULIER_LOCK_TIMEOUT_SECONDS": "1",
-            "HAULIER_IDLE_TIMEOUT_SECONDS": "0.9",
-        }
-    )
-    with closing(database.connect()) as reader, reader, reader.cursor() as cursor:
+    with ThreadPoolExecutor(1) as pool, closing(database.connect()) as long, long, long.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM shop.things")
-        with pytest.raises(TransientError, match="55P03"):
-            sender.send(1, {"b.csv": [thing("y", size=1)]})
+        loading = pool.submit(sender.send, 1, {"b.csv": [thing("y", size=1)]})
+        with closing(database.connect()) as reader, reader.cursor() as short:
+            reader.autocommit = True
+            # Behind a change that waited as long as a load may, the first of these would fail.
+            short.execute("SET lock_timeout = '10s'")
+            while not loading.done():
+                short.execute("SELECT count(*) FROM shop.things")
+        with pytest.raises(
+            TransientError, match=rf"shop.things .* in use by backend {long.info.backend_pid}"
+        ):
+            loading.result()
+    assert recorded(database) == []
     assert sender.send(1, {"b.csv": [thing("y", size=1)]}).outcome == "loaded"
+
+
+def test_a_change_is_made_as_soon_as_a_try_finds_the_table_free(sender, database, monkeypatch):
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = WITH_SIZE
+    with closing(database.connect()) as reader:
+        with reader.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM shop.things")
+        tries = []
+        monkeypatch.setattr("haulier_load.evolving.time.sleep", lambda _: tries.append(reader.rollback()))
+        assert sender.send(1, {"b.csv": [thing("y", size=1)]}).outcome == "loaded"
+    assert len(tries) == 1
+    assert [kind for kind, *_ in recorded(database)] == ["add column"]
+
+
+def test_a_change_that_gave_up_ends_75_and_loses_nothing(sender, database, impatient):
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = WITH_SIZE
+    with closing(database.connect()) as writer, writer, writer.cursor() as cursor:
+        cursor.execute("UPDATE shop.things SET colour = 'blue'")
+        with pytest.raises(TransientError) as ended:
+            sender.send(1, {"b.csv": [thing("y", size=1)]})
+        writer.rollback()
+    assert ended.value.exit_code == 75
+    assert database.rows("SELECT thing, colour FROM shop.things") == [("x", "red")]
 
 
 def test_a_plan_shows_the_statements_and_counts_as_if_they_had_run(sender, settings, database, monkeypatch):

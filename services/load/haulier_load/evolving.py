@@ -6,6 +6,7 @@ Nothing is dropped, narrowed or renamed, whatever a definition says.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from psycopg2 import sql
 
 from haulier.contracts import Contract
 from haulier.definitions import Drift
-from haulier.errors import DefinitionError
+from haulier.errors import DefinitionError, TransientError
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
@@ -24,6 +25,13 @@ from haulier_load.drift import differences
 from haulier_load.names import ABSENT, own_columns, target_columns, target_name
 
 _SQL = queries("haulier_load", "load.sql")
+
+#: Whoever comes to the table while a change waits for its readers waits behind it: so a change waits this long, lets
+#: everybody through and comes again. A little more than PostgreSQL's `deadlock_timeout`, after which an autovacuum that
+#: stands in the way is ended.
+LOCK_SECONDS = 1.2
+TRIES = 5
+PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +75,36 @@ def evolve(
 ) -> None:
     """Make the changes and record them, in one transaction, while no load merges into the table.
 
-    Raises `DefinitionError` when a view or a rule stands on a column that would be widened.
+    Raises `DefinitionError` when a view or a rule stands on a column that would be widened, `TransientError` when the
+    table is in use at every try.
     """
+    for left in reversed(range(TRIES)):
+        try:
+            _evolve(connection, settings, contract, policy, run_id)
+        except _InUse:
+            if not left:
+                raise TransientError(_who_uses(connection, settings, contract)) from None
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+class _InUse(Exception):
+    """A reader or a writer had the table for as long as a change may wait."""
+
+
+def _evolve(
+    connection: Connection, settings: Settings, contract: Contract, policy: Drift, run_id: int
+) -> None:
     with transaction(connection, settings) as cursor:
         cursor.execute(_SQL["lock_target"], {"target": contract.target})
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{int(LOCK_SECONDS * 1000)}ms"])
         made = changes(contract, live_columns(cursor, contract), policy)
         for change in made:
             try:
                 cursor.execute(change.statement)
+            except psycopg2.errors.LockNotAvailable:
+                raise _InUse from None
             except psycopg2.errors.FeatureNotSupported as exc:
                 raise DefinitionError(
                     f"column {change.column} of {contract.target} is {change.before}, the contract says {change.after}, and "
@@ -95,6 +125,17 @@ def evolve(
             )
     for change in made:
         log.info("table changed", extra={"facts": {"target": contract.target, "column": change.column}})
+
+
+def _who_uses(connection: Connection, settings: Settings, contract: Contract) -> str:
+    with transaction(connection, settings) as cursor:
+        cursor.execute(_SQL["users_of_table"], {"schema": contract.schema, "table": contract.table})
+        users = [f"backend {pid} ({name})" if name else f"backend {pid}" for pid, name in cursor.fetchall()]
+    by = f" by {', '.join(users)}" if users else ""
+    return (
+        f"{contract.target} needs a change and was in use{by} at each of {TRIES} tries; nobody was to wait behind this for "
+        f"more than {LOCK_SECONDS:g} s, so try again once it is free"
+    )
 
 
 def shown(cursor: Cursor, change: Change) -> str:

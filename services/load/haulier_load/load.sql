@@ -26,6 +26,15 @@ WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
 -- The partitions that staged rows belong to.
 SELECT DISTINCT {values} FROM {stage} s WHERE {stays}
 
+-- name: users_of_table
+-- Backends that read or write a table now, or hold it from a transaction that is still open.
+SELECT DISTINCT l.pid, a.application_name
+FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.relation = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text)) AND l.granted
+  AND l.pid <> pg_backend_pid()
+ORDER BY l.pid
+
 -- name: lock_target
 -- One merge into a target at a time; the lock goes with the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('haulier.target/' || %(target)s, 0))
