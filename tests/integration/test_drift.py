@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 
+import psycopg2.errors
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from psycopg2 import sql
 from support.hauling import KEYED, Sender, deleting, replace_struct
 
 from haulier.contracts import Column, with_extra
@@ -16,6 +21,7 @@ from haulier.errors import DefinitionError, TransientError
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
+from haulier_load.drift import fits
 from haulier_load.step import plan
 
 EVOLVE, STOP = Drift(new_column="evolve", type_change="evolve"), Drift()
@@ -281,3 +287,28 @@ def test_a_plan_counts_the_rows_that_the_table_has_no_place_for(sender, database
 
     assert (planned.counts["inserted"], planned.counts["rejected"]) == (1, 4)
     assert recorded(database) == []
+
+
+TEXTS = st.tuples(st.text("aé ", max_size=5), st.sampled_from(["varchar(1)", "varchar(3)"]), st.just("text"))
+NUMBERS = st.tuples(
+    st.decimals(-(2**64), 2**64, places=0) | st.decimals(-99999, 99999, places=3),
+    st.sampled_from(["smallint", "integer", "bigint", "numeric(4,0)", "numeric(4,1)", "numeric(6,3)"]),
+    st.just("numeric"),
+)
+
+
+@given(TEXTS | NUMBERS)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_value_fits_where_postgresql_keeps_it_as_it_is(database, wide):
+    value, live, promised = wide
+    relation = sql.SQL("(SELECT {}::{} AS x) v").format(sql.Literal(value), sql.SQL(promised))
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT {} FROM {}").format(fits(sql.Identifier("v", "x"), live), relation))
+        (said,) = cursor.fetchone()
+        try:
+            cursor.execute(sql.SQL("SELECT v.x::{} = v.x FROM {}").format(sql.SQL(live), relation))
+            (is_kept,) = cursor.fetchone()
+        except psycopg2.errors.NumericValueOutOfRange:
+            is_kept = False
+
+    assert said == is_kept
