@@ -67,6 +67,8 @@ class Hauled:
     counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Files that extract saw and did not take yet, each with the reason.
     waits: tuple[str, ...] = ()
+    #: What else a person should know of a run that ended well: a column that was not loaded, for one.
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         run = asdict(self.run)
@@ -111,10 +113,12 @@ class Hauling:
         attempts = 0
         counts: dict[str, Mapping[str, Any]] = {}
         waits: tuple[str, ...] = ()
+        notes: dict[str, None] = {}
         for step in STEPS:
             answer, attempts = self._step(run, step, generation)
             counts[step] = answer.counts
             waits = answer.waits or waits
+            notes |= dict.fromkeys(answer.notes)
             found = answer.result.get("generation")
             generation = found if isinstance(found, int) and found else generation
             if answer.code != 0:
@@ -137,6 +141,7 @@ class Hauling:
             seconds=time.monotonic() - began,
             counts=counts,
             waits=waits,
+            notes=() if answer.error else tuple(note for note in notes if note not in waits),
         )
         self.watch.end(hauled)
         return hauled

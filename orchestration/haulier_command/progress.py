@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from haulier_command.output import Screen
 
+#: Above this many notes of a run the rest is only counted; its result line, in the log, has them all.
+NOTES_AT_MOST = 5
 #: Above this many instances a finished one loses its bar, so that the screen holds those at work.
 BARS_AT_MOST = 12
 
@@ -85,10 +87,11 @@ class Bars:
         self.progress.update(self._task(run.lane), now=f"{interval_name(run.interval)} {step}{again}")
 
     def end(self, hauled: Hauled) -> None:
-        if hauled.error and hauled.outcome != "not run":
+        if (hauled.error or hauled.notes) and hauled.outcome != "not run":
             from rich.text import Text
 
-            self._console.print(Text(clean(ending(hauled), keep="\n"), style="red"))
+            style = "red" if hauled.error else ""
+            self._console.print(Text(clean(ending(hauled), keep="\n"), style=style))
         task = self._task(hauled.run.lane)
         self.progress.update(task, advance=1)
         self.progress.update(self._all, advance=1)
@@ -104,7 +107,7 @@ class Bars:
 
 
 def ending(hauled: Hauled) -> str:
-    """One line on how a run ended."""
+    """One line on how a run ended, and one for each thing a person should know of it."""
     line = f"{hauled.run}: {hauled.outcome}"
     if hauled.outcome in ("failed", "cancelled"):
         line += f" in {hauled.step}"
@@ -113,4 +116,8 @@ def ending(hauled: Hauled) -> str:
         line += f"{tries} (exit {hauled.code}, {meaning(hauled.code)}): {hauled.error}"
     else:
         line += f" ({hauled.seconds:.1f} s)"
+    for note in hauled.notes[:NOTES_AT_MOST]:
+        line += f"\n    {note}"
+    if (more := len(hauled.notes) - NOTES_AT_MOST) > 0:
+        line += f"\n    and {counted(more, 'note')} more"
     return f"{line}\n    log: {near(hauled.log)}" if hauled.log else line

@@ -84,12 +84,14 @@ class Answer:
     @property
     def waits(self) -> tuple[str, ...]:
         """The files extract saw and did not take yet, each with the reason."""
-        notes, count = self.result.get("notes", ()), self.counts.get("waiting", 0)
-        return (
-            tuple(map(str, notes[:count]))
-            if isinstance(count, int) and isinstance(notes, list | tuple)
-            else ()
-        )
+        count = self.counts.get("waiting", 0)
+        return self.notes[:count] if isinstance(count, int) else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know, those files first."""
+        notes = self.result.get("notes", ())
+        return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
 
 
 class Start(Protocol):

@@ -12,6 +12,7 @@ import pytest
 
 from haulier.interval import Interval
 from haulier_command.hauling import Hauled, Hauling, Run, outcome_of
+from haulier_command.progress import ending
 from haulier_command.steps import Answer, Order
 from haulier_command.summary import outcome_words, summary, tables
 
@@ -73,6 +74,32 @@ def test_a_replay_is_handed_to_every_step_and_no_generation_is() -> None:
     haul, start = hauling(fine)
     haul.haul(run(replay=17))
     assert [(order.replay, order.generation) for order in start.asked] == [(17, None)] * 3
+
+
+def test_what_a_person_should_know_of_a_run_is_said_once_and_without_what_waits() -> None:
+    def says(order: Order) -> Answer:
+        said = {
+            "extract": ["a.csv waits", "b.csv is a copy"],
+            "transform": ["b.csv is a copy", "new column c"],
+        }
+        counts = {"waiting": 1} if order.step == "extract" else {}
+        return Answer(
+            code=0, result={"outcome": "loaded", "counts": counts, "notes": said.get(order.step, [])}
+        )
+
+    hauled = hauling(says)[0].haul(run())
+
+    assert (hauled.waits, hauled.notes) == (("a.csv waits",), ("b.csv is a copy", "new column c"))
+    assert ending(hauled).splitlines()[1:] == ["    b.csv is a copy", "    new column c"]
+    assert hauled.as_json()["notes"] == hauled.notes
+
+
+def test_many_notes_of_a_run_are_counted() -> None:
+    hauled = hauling(lambda order: Answer(code=0, result={"notes": [f"note {n}" for n in range(7)]}))[0].haul(
+        run()
+    )
+
+    assert ending(hauled).splitlines()[-2:] == ["    note 4", "    and 2 notes more"]
 
 
 def test_nothing_new_ends_the_run_as_empty() -> None:
