@@ -40,6 +40,8 @@ class Program(NamedTuple):
     verify: (
         Callable[[bool, RunName | None, Settings], tuple[list[tuple[str, str, str]], dict[str, Any]]] | None
     ) = None
+    #: A contract proposed from a sample of what the options name. Extract alone knows the sources.
+    discover: Callable[[Mapping[str, Any], Settings], dict[str, Any]] | None = None
 
 
 def main(program: Program, argv: Sequence[str] | None = None) -> int:
@@ -52,6 +54,8 @@ def main(program: Program, argv: Sequence[str] | None = None) -> int:
             return 0
         if arguments.verb == "check":
             return _check(program, arguments, os.environ)
+        if arguments.verb == "discover":
+            return _discover(program, arguments, os.environ)
         if arguments.verb == "verify":
             return _verify(program, arguments, os.environ)
         return _task(program, arguments, os.environ)
@@ -154,6 +158,31 @@ def _verify(program: Program, arguments: argparse.Namespace, environ: Mapping[st
     return DataError.exit_code if findings else 0
 
 
+def _discover(program: Program, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from haulier import logs
+    from haulier.errors import DefinitionError
+    from haulier.interval import Interval
+    from haulier.settings import Settings
+
+    assert program.discover
+    settings = Settings.from_env(environ)
+    logs.configure({"step": program.name}, settings.log_level)
+    if (arguments.pipeline is None) == (arguments.place is None):
+        raise DefinitionError("say what to look at: --pipeline, or --from with a path or an address")
+    interval = None
+    if arguments.interval_start or arguments.interval_end:
+        interval = Interval.parse(arguments.interval_start or "", arguments.interval_end or "")
+    wanted = {
+        name: getattr(arguments, name)
+        for name in ("pipeline", "instance", "place", "table", "rows")
+        if getattr(arguments, name) is not None
+    }
+    proposed = program.discover({**wanted, "interval": interval}, settings)
+    logs.log.info("discovered", extra={"facts": {"rows": proposed["sample"]["rows"]}})
+    _answer(json.dumps({"step": program.name, **proposed}, default=str), settings)
+    return 0
+
+
 def _run_named(named: Mapping[str, str]) -> RunName | None:
     """The run that all four options name. Raises `DefinitionError` when some of them are missing."""
     from haulier.errors import DefinitionError
@@ -199,6 +228,17 @@ def _parser(program: Program) -> argparse.ArgumentParser:
         verify.add_argument("--pipeline", help="with the next three: one run only, and its report")
         for name in ("--instance", "--interval-start", "--interval-end"):
             verify.add_argument(name)
+    if program.discover:
+        discover = verbs.add_parser("discover", help="propose a contract from a sample", allow_abbrev=False)
+        discover.add_argument("--pipeline", help="the source of this definition; its contract may be missing")
+        discover.add_argument("--instance")
+        discover.add_argument(
+            "--from", dest="place", help="or a path as source.files.path has it, or an address"
+        )
+        discover.add_argument("--table", help="what the contract is to be about; default: landing.sample")
+        discover.add_argument("--rows", type=_positive, help="rows from the beginning; default: 1000")
+        discover.add_argument("--interval-start", help="what an API is asked about; default: the last day")
+        discover.add_argument("--interval-end", help="its end, not included")
     for verb, text in (
         ("plan", "say what a run would do; write nothing outside a folder"),
         ("run", "do the work"),

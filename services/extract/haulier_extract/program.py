@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from haulier.run import Program
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from haulier.settings import Settings
     from haulier.task import Outcome, Task
 
@@ -29,6 +31,12 @@ def _check(pipeline: str | None, instance: str | None, settings: Settings) -> li
     return check(pipeline, instance, settings)
 
 
+def _discover(wanted: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    from haulier_extract.discovery import Wanted, discover
+
+    return discover(Wanted(**wanted), settings)
+
+
 def _spec() -> dict[str, Any]:
     from haulier.schemas import spec
 
@@ -42,4 +50,5 @@ EXTRACT = Program(
     plan=_plan,
     check=_check,
     spec=_spec,
+    discover=_discover,
 )

@@ -45,10 +45,20 @@ class Found:
     waiting: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Newest:
+    """What a sample is taken of: the newest delivery, or the beginning of one."""
+
+    uri: str
+    name: str
+    modified_at: datetime
+    open: Opener = field(repr=False, compare=False)
+
+
 #: Finds the deliveries of an interval.
 Find = Callable[[Instance, Interval, Settings], Found]
 
-#: Section of a definition's source -> the module whose ``find`` reads it; imported when it is needed.
+#: Section of a definition's source -> the module whose ``find`` and ``newest`` read it; imported when it is needed.
 SOURCES: dict[str, str] = {
     "files": "haulier_extract.sources.files",
     "http": "haulier_extract.sources.http",
@@ -59,3 +69,9 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     """What arrived in an interval, where the instance's definition says. Raises what the source raises."""
     look: Find = import_module(SOURCES[instance.source.kind]).find
     return look(instance, interval, settings)
+
+
+def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest | None:
+    """What a look at the source would show first; ``None``: there is nothing. Raises what the source raises."""
+    found: Newest | None = import_module(SOURCES[instance.source.kind]).newest(instance, interval, settings)
+    return found

@@ -15,7 +15,7 @@ from haulier.interval import Interval
 from haulier.placeholders import fill
 from haulier.settings import Settings
 from haulier_extract.formats import module_of
-from haulier_extract.sources import Found, SourceFile, Vanished
+from haulier_extract.sources import Found, Newest, SourceFile, Vanished
 from haulier_extract.sources.stores import Entry, Store, open_store
 
 
@@ -39,6 +39,28 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     )
 
 
+def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest | None:
+    """The file with the latest date in its name, or modified last, whatever interval it belongs to.
+
+    Raises as `find` does.
+    """
+    source = instance.source.files
+    assert source is not None
+    store = open_store(source, settings, interval)
+    looking = _Looking(source, instance.source.format, interval, store, datetime.now(UTC))
+    found = [
+        (date or entry.modified_at, entry)
+        for entry, date in store.entries()
+        if isinstance(entry, Entry) and not looking.is_marker(entry.name)
+    ]
+    if not found:
+        return None
+    _, entry = max(found, key=lambda one: (one[0], one[1].uri))
+    return Newest(
+        uri=entry.uri, name=entry.name, modified_at=entry.modified_at, open=partial(store.chunks, entry)
+    )
+
+
 @dataclass(frozen=True)
 class _Looking:
     source: Files
@@ -51,7 +73,7 @@ class _Looking:
         """The file, why it waits, or ``None`` when it is not this run's."""
         if isinstance(entry, str):
             return entry
-        if self._is_marker(entry.name):
+        if self.is_marker(entry.name):
             return None
         try:
             instant = date if self.source.select == "name" else self._arrival(entry)
@@ -65,7 +87,7 @@ class _Looking:
         marker = self.source.ready.marker
         return fill(marker, {"name": entry.name}) if marker else None
 
-    def _is_marker(self, name: str) -> bool:
+    def is_marker(self, name: str) -> bool:
         """Whether the path's wildcards also reached a marker, be its file there or not."""
         before, placeholder, after = (self.source.ready.marker or "").partition("{name}")
         if not placeholder:

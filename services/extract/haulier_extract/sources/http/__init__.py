@@ -23,11 +23,13 @@ from haulier.errors import TransientError
 from haulier.interval import Interval
 from haulier.placeholders import fill_instants
 from haulier.settings import Settings
-from haulier_extract.sources import Found, SourceFile
+from haulier_extract.sources import Found, Newest, SourceFile
 from haulier_extract.sources.http.client import Client
 from haulier_extract.sources.http.pages import pages_of, records_in
 
 _CHUNK_BYTES = 1024 * 1024
+#: A sample asks for no further page when it has so much.
+_SAMPLE_BYTES = 256 * 1024
 
 
 def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
@@ -39,21 +41,14 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     http = instance.source.http
     assert http is not None
     asked = _asked(http, interval)
-    written = _Written()
-    with Client(http, settings.secrets) as client:
-        if instance.source.csv is not None:
-            written.add(client.get(http.url, asked).body)
-        else:
-            for body in pages_of(client, http, asked):
-                written.add(b"".join(record + b"\n" for record in records_in(body, http)))
+    written = _answered(instance, http, asked, settings)
     if not written.size:
         return Found(files=())
-    name = f"{urlsplit(http.url).path.strip('/') or urlsplit(http.url).hostname} {interval.key}"
     return Found(
         files=(
             SourceFile(
                 uri=uri_of(http, asked),
-                logical_name=name,
+                logical_name=_name(http, interval),
                 sha256=written.sha256,
                 bytes=written.size,
                 # What an API says of an interval has no time of its own.
@@ -62,6 +57,44 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
             ),
         )
     )
+
+
+def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest | None:
+    """The first pages of what `find` would ask for. Raises as it does."""
+    http = instance.source.http
+    assert http is not None
+    # Somebody waits for the answer.
+    http = msgspec.structs.replace(http, tries=min(http.tries, 2))
+    asked = _asked(http, interval)
+    written = _answered(instance, http, asked, settings, enough=_SAMPLE_BYTES)
+    if not written.size:
+        return None
+    return Newest(
+        uri=uri_of(http, asked),
+        name=_name(http, interval),
+        modified_at=datetime.now(UTC),
+        open=written.chunks,
+    )
+
+
+def _answered(
+    instance: Instance, http: Http, asked: dict[str, str], settings: Settings, *, enough: int | None = None
+) -> _Written:
+    """Page after page, to the end or until there are so many bytes."""
+    written = _Written()
+    with Client(http, settings.secrets) as client:
+        if instance.source.csv is not None:
+            written.add(client.get(http.url, asked).body)
+            return written
+        for body in pages_of(client, http, asked):
+            written.add(b"".join(record + b"\n" for record in records_in(body, http)))
+            if enough is not None and written.size >= enough:
+                break
+    return written
+
+
+def _name(http: Http, interval: Interval) -> str:
+    return f"{urlsplit(http.url).path.strip('/') or urlsplit(http.url).hostname} {interval.key}"
 
 
 def reach(http: Http, settings: Settings, interval: Interval) -> None:
