@@ -39,6 +39,8 @@ VERBS: Mapping[str, Verb] = {
         bare=True,
     ),
     "migrate": Verb(module="migrate", summary="bring the ledger's schema to the newest version"),
+    "discover": Verb(module="discover", summary="propose a contract from a sample of a source"),
+    "new": Verb(module="new", summary="write a pipeline and a contract from a sample, ready to edit"),
     "check": Verb(module="check", summary="check definitions, connections and permissions"),
     "plan": Verb(module="plan", summary="say what a run would do, and do nothing"),
     "run": Verb(module="run", summary="haul: one run, a range, or all that is due"),
