@@ -41,6 +41,7 @@ VERBS: Mapping[str, Verb] = {
     "migrate": Verb(module="migrate", summary="bring the ledger's schema to the newest version"),
     "discover": Verb(module="discover", summary="propose a contract from a sample of a source"),
     "new": Verb(module="new", summary="write a pipeline and a contract from a sample, ready to edit"),
+    "doctor": Verb(module="doctor", summary="look at everything a run needs, and say what to do"),
     "check": Verb(module="check", summary="check definitions, connections and permissions"),
     "plan": Verb(module="plan", summary="say what a run would do, and do nothing"),
     "run": Verb(module="run", summary="haul: one run, a range, or all that is due"),

@@ -39,6 +39,8 @@ STYLES: Mapping[str, str] = {
     "quarantined": "bold red",
     "failed": "bold red",
     "wrong": "bold red",
+    "warn": "yellow",
+    "fail": "bold red",
     "cancelled": "bold red",
 }
 

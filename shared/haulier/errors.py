@@ -55,6 +55,19 @@ class Cancelled(HaulierError):
     exit_code = 143
 
 
+class Told(str):
+    """What an error said, where it is a finding among others; it still knows its exit code."""
+
+    __slots__ = ("exit_code",)
+    exit_code: int
+
+    @classmethod
+    def of(cls, exc: HaulierError) -> Told:
+        told = cls(exc)
+        told.exit_code = exc.exit_code
+        return told
+
+
 #: code -> (name, what it means, what Airflow does). ``docs/exit-codes.md`` is generated from it.
 EXIT_CODES: dict[int, tuple[str, str, str]] = {
     0: ("done", "The step did its work, or found it already done.", "success"),

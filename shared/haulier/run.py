@@ -131,8 +131,11 @@ def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str
     findings = program.check(arguments.pipeline, arguments.instance, settings)
     for subject, problem in findings:
         logs.log.error(problem, extra={"facts": {"checked": subject}})
-    answer = {"step": program.name, "ok": not findings, "findings": [list(f) for f in findings]}
-    _answer(json.dumps(answer), settings)
+    told = [
+        [subject, problem, getattr(problem, "exit_code", DefinitionError.exit_code)]
+        for subject, problem in findings
+    ]
+    _answer(json.dumps({"step": program.name, "ok": not findings, "findings": told}), settings)
     return DefinitionError.exit_code if findings else 0
 
 

@@ -34,14 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def check(asked: Namespace, around: Surroundings, screen: Screen) -> int:
-    with ThreadPoolExecutor() as pool:
-        answers = [pool.submit(_step, step, asked, around) for step in STEPS]
-        found = [*_own(asked, around), *(one for answer in answers for one in answer.result())]
-    # A definition that is wrong is wrong for every step; that is said once.
-    told: dict[object, Found] = {}
-    for one in found:
-        told.setdefault(one.text if one.code else one, one)
-    found = list(told.values())
+    found = checked(asked, around)
     code = worst(one.code for one in found)
     screen.show(
         {
@@ -58,6 +51,18 @@ def check(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         ),
     )
     return code
+
+
+def checked(asked: Namespace, around: Surroundings) -> list[Found]:
+    """What this command and each step's own program find."""
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(_step, step, asked, around) for step in STEPS]
+        found = [*_own(asked, around), *(one for answer in answers for one in answer.result())]
+    # A definition that is wrong is wrong for every step; that is said once.
+    told: dict[object, Found] = {}
+    for one in found:
+        told.setdefault(one.text if one.code else one, one)
+    return list(told.values())
 
 
 def _own(asked: Namespace, around: Surroundings) -> Iterator[Found]:
@@ -122,6 +127,6 @@ def _step(step: StepName, asked: Namespace, around: Surroundings) -> list[Found]
     if not findings:
         return [Found(by=step, subject="all it needs", text="")]
     return [
-        Found(by=step, subject=str(subject), code=DefinitionError.exit_code, text=str(text))
-        for subject, text in findings
+        Found(by=step, subject=str(subject), code=int(code), text=str(text))
+        for subject, text, code in findings
     ]

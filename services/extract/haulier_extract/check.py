@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from haulier.definitions.sources import Source
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, Told
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
@@ -59,7 +59,7 @@ def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> 
                 elif source.files:
                     next(iter(open_store(source.files, settings, today).entries()), None)
             except HaulierError as exc:
-                yield label, str(exc)
+                yield label, Told.of(exc)
 
 
 def _of_instances(
