@@ -35,6 +35,7 @@ _SECTIONS = (
     ("ApiKey", "source.http.auth.api_key", "source.http.auth.api_key"),
     ("OAuth2", "source.http.auth.oauth2", "source.http.auth.oauth2"),
     ("Pages", "source.http.pages", "source.http.pages"),
+    ("Custom", "source.custom", "source.custom"),
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
     ("JsonLines", "source.jsonl", "source.jsonl"),
@@ -102,6 +103,7 @@ A definitions folder (`HAULIER_DEFINITIONS`) has three folders:
 | `pipelines/` | one file a pipeline, `NAME.yaml`: which data, from where, to which table, when |
 | `contracts/` | one file a table, `NAME.odcs.yaml`: what the table promises |
 | `functions/` | Python modules whose functions pipelines name |
+| `sources/` | Python modules with [sources of your own](sources.md#a-source-of-your-own) |
 
 `haulier_extract check` judges all of them and opens no data. What is wrong is said with the file, the field, its
 value and the nearest valid spelling, all of it at once, and ends with exit code 2:

@@ -9,18 +9,18 @@ from itertools import pairwise
 from haulier.contracts import EXTRA, Contract
 from haulier.definitions import Instance, Pipeline, Transform, Unpivot
 from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines
-from haulier.definitions.sources import Files, Source
+from haulier.definitions.sources import Custom, Files, Source
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.http_checks import of_http
 from haulier.keys import check_name
+from haulier.modules import FUNCTION
 from haulier.patterns import problems_of_regex
 from haulier.placeholders import is_remote, problems_of_path, problems_of_template
 from haulier.problems import Problem, Trail, listed, nearest, quoted, suggestion
 from haulier.schedules import problems_of_schedule
 
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FUNCTION = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", re.ASCII)
 #: Placeholders with a meaning of their own.
 _RESERVED = ("instance", "pipeline", "date", "name", "path")
 #: Text encodings of Python's that are no encoding of files.
@@ -57,6 +57,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
         *_one_source(source),
         *(_files(source.files, filled) if source.files else ()),
         *(of_http(source.http, source.csv, filled) if source.http else ()),
+        *(_custom(source.custom, filled) if source.custom else ()),
         *_one_format(source),
         *(problem for form in source.formats for problem in _format(form)),
         *_transform(transform),
@@ -99,12 +100,24 @@ def _parameters(parameters: Mapping[str, str], trail: Trail) -> Iterator[Problem
 
 
 def _one_source(source: Source) -> Iterator[Problem]:
-    if source.files and source.http:
+    first, *others = [name for name in ("files", "http", "custom") if getattr(source, name)] or [""]
+    for other in others:
         yield Problem(
-            ("source", "http"), "stands beside source.files; a pipeline has one source: remove one", " "
+            ("source", other), f"stands beside source.{first}; a pipeline has one source: remove one", " "
         )
-    elif not (source.files or source.http):
-        yield Problem(("source",), "names no source; write files or http below it", " ")
+    if not first:
+        yield Problem(("source",), "names no source; write files, http or custom below it", " ")
+
+
+def _custom(custom: Custom, filled: set[str]) -> Iterator[Problem]:
+    if not FUNCTION.fullmatch(custom.use):
+        yield Problem(
+            ("source", "custom", "use"),
+            f'{quoted(custom.use)} is not module.function, such as "shop.orders" for orders() in sources/shop.py',
+        )
+    for name, value in custom.options.items():
+        if isinstance(value, str):
+            yield from problems_of_template(value, ("source", "custom", "options", name), filled)
 
 
 def _files(files: Files, filled: set[str]) -> Iterator[Problem]:
@@ -201,7 +214,7 @@ def _encoding(encoding: str, section: str) -> Iterator[Problem]:
 
 def _transform(transform: Transform) -> Iterator[Problem]:
     for position, name in enumerate(transform.functions):
-        if not _FUNCTION.fullmatch(name):
+        if not FUNCTION.fullmatch(name):
             yield Problem(
                 ("transform", "functions", position),
                 f'{quoted(name)} is not module.function, such as "clinical.labs" '

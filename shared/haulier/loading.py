@@ -279,6 +279,10 @@ def _filled(source: Source, values: Mapping[str, str]) -> Source:
             http, url=fill(http.url, values), parameters=parameters, headers=headers
         )
         return msgspec.structs.replace(source, http=http)
+    if source.custom:
+        given = source.custom.options.items()
+        options = {name: fill(one, values) if isinstance(one, str) else one for name, one in given}
+        return msgspec.structs.replace(source, custom=msgspec.structs.replace(source.custom, options=options))
     files = source.files
     if files is None:
         return source

@@ -23,7 +23,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="HAULIER_DEFINITIONS",
         default=".",
-        meaning="Folder with `pipelines/`, `contracts/` and `functions/`.",
+        meaning="Folder with `pipelines/`, `contracts/`, `functions/` and `sources/`.",
     ),
     Variable(
         name="HAULIER_SOURCE_ROOT",

@@ -31,6 +31,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--instance", metavar="I", help="with --pipeline; default: main")
     parser.add_argument("--from", dest="place", metavar="WHERE", help="a file, a pattern or an address")
     add_sample_options(parser)
+    parser.add_argument(
+        "--interval-start", metavar="TIME", help="what an API is asked about; default: the last day"
+    )
+    parser.add_argument("--interval-end", metavar="TIME", help="its end, not included")
 
 
 def add_sample_options(parser: ArgumentParser) -> None:
@@ -50,6 +54,8 @@ def discover(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         "instance": asked.instance,
         "table": asked.table,
         "rows": asked.rows,
+        "interval-start": asked.interval_start,
+        "interval-end": asked.interval_end,
     }
     if asked.place is not None:
         options["from"] = pointed_at(asked.place, around.settings.source_root).place

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from haulier.definitions.sources import Source
+from haulier.definitions import Instance
 from haulier.errors import HaulierError, Told
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
@@ -47,8 +47,16 @@ def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> 
     asked: set[str] = set()
     now = datetime.now(UTC)
     today = Interval(start=now - timedelta(days=1), end=now)
-    for label, source in _of_instances(pipeline, instance, settings):
-        if is_remote(source.place) and source.place not in asked:
+    for label, chosen in _of_instances(pipeline, instance, settings):
+        source = chosen.source
+        if source.custom:
+            try:
+                from haulier_extract.sources import custom
+
+                custom.reach(chosen, today, settings)
+            except HaulierError as exc:
+                yield label, Told.of(exc)
+        elif is_remote(source.place) and source.place not in asked:
             asked.add(source.place)
             try:
                 if source.http:
@@ -64,15 +72,15 @@ def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> 
 
 def _of_instances(
     pipeline: str | None, instance: str | None, settings: Settings
-) -> Iterator[tuple[str, Source]]:
-    """The source of each instance; what is wrong with a definition is said elsewhere."""
+) -> Iterator[tuple[str, Instance]]:
+    """Each instance; what is wrong with a definition is said elsewhere."""
     with suppress(HaulierError):
         for name in [pipeline] if pipeline else pipeline_names(settings.definitions):
             with suppress(HaulierError):
                 file = load_pipeline(settings.definitions, name)
                 for chosen in [instance] if instance else instances(file):
                     with suppress(HaulierError):
-                        yield f"{name}/{chosen}", resolve_instance(file, chosen).source
+                        yield f"{name}/{chosen}", resolve_instance(file, chosen)
 
 
 def _exchange(exchange: Exchange) -> list[tuple[str, str]]:

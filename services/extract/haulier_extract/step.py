@@ -28,6 +28,7 @@ from haulier_extract.ahead import ahead
 from haulier_extract.cutting import Cut
 from haulier_extract.formats import module_of
 from haulier_extract.reserving import reserved
+from haulier_extract.sources import source_versions
 
 
 def extract(task: Task) -> Outcome:
@@ -149,7 +150,11 @@ def _read(
             [(d.logical_name, d.sequence, d.sha256, d.replayed) for d in reservation.deliveries],
             digest,
         ),
-        versions={"haulier": haulier.__version__, "pyarrow": pa.__version__},
+        versions={
+            "haulier": haulier.__version__,
+            "pyarrow": pa.__version__,
+            **source_versions(instance, settings),
+        },
         definition=instance,
         contract=contract,
         deliveries=reservation.deliveries,

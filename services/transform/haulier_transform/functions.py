@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import sys
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from haulier import modules
 from haulier.contracts import Contract
 from haulier.definitions import Instance
 from haulier.errors import DefinitionError, HaulierError
@@ -56,9 +52,8 @@ class Functions:
 
         Raises `DefinitionError` for one that is not there or whose module fails.
         """
-        package = _private_package(folder)
-        named = [(name, _find(name, folder, package)) for name in names]
-        return cls(named, _digest(names, package))
+        loaded = modules.load(names, folder, "transform.functions")
+        return cls(list(zip(names, loaded.functions, strict=True)), loaded.digest)
 
     def apply(
         self,
@@ -112,25 +107,12 @@ def _call(name: str, function: Function, batch: Batch) -> Batch:
         after.check_rows()
         return after
     except DefinitionError as exc:
-        raise DefinitionError(f"function {name}{_place(function, exc)}: {exc}") from exc
+        raise DefinitionError(f"function {name}{modules.place(function, exc)}: {exc}") from exc
     except (HaulierError, MemoryError):
         raise
     except Exception as exc:  # its text may hold cell values
         what = type(exc).__name__
-        raise DefinitionError(f"function {name}{_place(function, exc)} raised {what}") from exc
-
-
-def _place(function: Function, exc: BaseException) -> str:
-    """The file and line of the user's code that was running."""
-    home = sys.modules.get(getattr(function, "__module__", ""))
-    folder = str(Path(getattr(home, "__file__", None) or "/nowhere").parent)
-    trace, found = exc.__traceback__, ""
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if str(Path(file).parent) == folder:
-            found = f" ({file}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return found
+        raise DefinitionError(f"function {name}{modules.place(function, exc)} raised {what}") from exc
 
 
 def _typed(
@@ -173,57 +155,3 @@ def _typed(
 def _frame(columns: Mapping[str, Array], source: Positions) -> pd.DataFrame:
     arrays = [uuid_text(a) if isinstance(a, pa.ExtensionArray) else a for a in columns.values()]
     return frame_of(pa.table(arrays, names=list(columns)), source)
-
-
-def _private_package(folder: Path) -> str:
-    """A package of its own for the folder, so that its modules may import one another relatively."""
-    name = f"_haulier_functions_{hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]}"
-    for known in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
-        del sys.modules[known]
-    package = types.ModuleType(name)
-    package.__path__ = [str(folder.absolute())]
-    sys.modules[name] = package
-    importlib.invalidate_caches()
-    return name
-
-
-def _find(name: str, folder: Path, package: str) -> Function:
-    module_name, _, function_name = name.rpartition(".")
-    where = f"transform.functions: {name!r}"
-    local = "." not in module_name and (folder / f"{module_name}.py").is_file()
-    try:
-        module = importlib.import_module(f"{package}.{module_name}" if local else module_name)
-    except ModuleNotFoundError as exc:
-        if not local and exc.name is not None and f"{module_name}.".startswith(f"{exc.name}."):
-            modules = [path.stem for path in sorted(folder.glob("*.py"))]
-            hint = suggestion(module_name, modules, "there are")
-            raise DefinitionError(
-                f"{where}: there is no {folder / module_name}.py and no installed module {module_name}{hint}"
-            ) from exc
-        raise DefinitionError(
-            f"{where}: {module_name} needs the module {exc.name}, which is not installed"
-        ) from exc
-    except HaulierError:
-        raise
-    except Exception as exc:
-        at = f", line {exc.lineno}" if isinstance(exc, SyntaxError) else ""
-        problem = f"importing {module_name}{at} raised {type(exc).__name__}: {exc}"
-        raise DefinitionError(f"{where}: {problem}") from exc
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        hint = suggestion(function_name, known)
-        raise DefinitionError(f"{where}: {module_name} has no function {function_name}{hint}")
-    return function  # type: ignore[no-any-return]
-
-
-def _digest(names: Sequence[str], package: str) -> str:
-    modules: dict[str, Any] = {key: sys.modules[key] for key in sys.modules if key.startswith(f"{package}.")}
-    installed = {name.rpartition(".")[0] for name in names} & set(sys.modules)
-    modules |= {key: sys.modules[key] for key in installed if f"{package}.{key}" not in modules}
-    digest = hashlib.sha256()
-    for key in sorted(modules):
-        path = getattr(modules[key], "__file__", None)
-        if path is not None:
-            digest.update(key.removeprefix(f"{package}.").encode() + b"\0" + Path(path).read_bytes() + b"\0")
-    return digest.hexdigest()

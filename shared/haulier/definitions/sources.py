@@ -133,13 +133,24 @@ class Http(Section, frozen=True, kw_only=True):
     page_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024 * 1024)] = 64 * 1024 * 1024
 
 
+class Custom(Section, frozen=True, kw_only=True):
+    """A source of your own: a Python function of the folder `sources` that yields rows or files."""
+
+    #: The function: `shop.orders` is `orders(asked)` in `sources/shop.py`, or in an installed module.
+    use: Name
+    #: What it is told, with placeholders: `{instance}`, `{pipeline}`, any parameter. Never a secret.
+    options: dict[str, str | int | bool] = {}
+
+
 class Source(Section, frozen=True, kw_only=True):
-    """Where the data comes from: files or an API."""
+    """Where the data comes from: files, an API, or a source of your own."""
 
     #: Files that someone sends.
     files: Files | None = None
     #: An API.
     http: Http | None = None
+    #: A source of your own.
+    custom: Custom | None = None
     #: Delimited text; what files are unless another format is named.
     csv: Csv | None = None
     #: JSON Lines.
@@ -154,17 +165,19 @@ class Source(Section, frozen=True, kw_only=True):
     @property
     def kind(self) -> str:
         """The section that says where the data comes from."""
-        return "http" if self.http else "files"
+        return "custom" if self.custom else "http" if self.http else "files"
 
     @property
     def place(self) -> str:
         """Where that is, for people."""
+        if self.custom:
+            return f"custom://{self.custom.use}"
         return self.http.url if self.http else self.files.path if self.files else ""
 
     @property
     def format(self) -> Format:
         """How a delivery's bytes become columns: what the definition names, or what the source itself makes."""
-        return next(iter(self.formats), JsonLines() if self.http else Csv())
+        return next(iter(self.formats), JsonLines() if self.http or self.custom else Csv())
 
     @property
     def formats(self) -> tuple[Format, ...]:

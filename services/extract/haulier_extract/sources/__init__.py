@@ -62,6 +62,7 @@ Find = Callable[[Instance, Interval, Settings], Found]
 SOURCES: dict[str, str] = {
     "files": "haulier_extract.sources.files",
     "http": "haulier_extract.sources.http",
+    "custom": "haulier_extract.sources.custom",
 }
 
 
@@ -75,3 +76,12 @@ def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest
     """What a look at the source would show first; ``None``: there is nothing. Raises what the source raises."""
     found: Newest | None = import_module(SOURCES[instance.source.kind]).newest(instance, interval, settings)
     return found
+
+
+def source_versions(instance: Instance, settings: Settings) -> dict[str, str]:
+    """What a manifest says of code that is not Haulier's."""
+    if instance.source.custom is None:
+        return {}
+    from haulier_extract.sources.custom import digest
+
+    return {"source": digest(instance, settings)}

@@ -7,27 +7,21 @@ a replay or an audit never asks the API again.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-import weakref
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import IO
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from haulier.definitions import Instance
 from haulier.definitions.sources import Http
-from haulier.errors import TransientError
 from haulier.interval import Interval
 from haulier.placeholders import fill_instants
 from haulier.settings import Settings
 from haulier_extract.sources import Found, Newest, SourceFile
 from haulier_extract.sources.http.client import Client
 from haulier_extract.sources.http.pages import pages_of, records_in
+from haulier_extract.sources.written import Written
 
-_CHUNK_BYTES = 1024 * 1024
 #: A sample asks for no further page when it has so much.
 _SAMPLE_BYTES = 256 * 1024
 
@@ -79,9 +73,9 @@ def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest
 
 def _answered(
     instance: Instance, http: Http, asked: dict[str, str], settings: Settings, *, enough: int | None = None
-) -> _Written:
+) -> Written:
     """Page after page, to the end or until there are so many bytes."""
-    written = _Written()
+    written = Written()
     with Client(http, settings.secrets) as client:
         if instance.source.csv is not None:
             written.add(client.get(http.url, asked).body)
@@ -110,34 +104,3 @@ def _asked(http: Http, interval: Interval) -> dict[str, str]:
 def uri_of(http: Http, asked: dict[str, str]) -> str:
     """What was asked, without who asked."""
     return f"{http.url}?{urlencode(asked)}" if asked else http.url
-
-
-class _Written:
-    """An increment on its way: a temporary file without a name, and its digest."""
-
-    def __init__(self) -> None:
-        # It lives as long as somebody may open it, which no block here knows.
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def add(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-        except OSError as exc:
-            raise TransientError(
-                f"{tempfile.gettempdir()} cannot hold what the API answers ({exc.strerror}, after {self.size} bytes); "
-                "give TMPDIR more room, or ask for a shorter interval"
-            ) from exc
-        self._digest.update(data)
-        self.size += len(data)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def chunks(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        while chunk := self._file.read(_CHUNK_BYTES):
-            yield chunk
