@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from haulier.ledger.reports import SOURCE, TARGET
+from haulier.accounts import SOURCE
+from haulier.ledger.reports import FIGURES
 from haulier_command.output import Block, Facts, Table, columns
 from haulier_command.words import counted
 
@@ -14,7 +15,7 @@ def figures(report: Mapping[str, Any]) -> list[Block]:
     """What arrived, what became of it, and what to look at."""
     deliveries, more = report["deliveries"], report["source"]["deliveries"] - len(report["deliveries"])
     source = columns("file", "sequence#", *(f"{name}#" for name in SOURCE))
-    target = columns("target", "load#", "replay#?", "outcome!", "produced#", *(f"{n}#?" for n in TARGET[1:]))
+    target = columns("target", "load#", "replay#?", "outcome!", "produced#", *(f"{n}#?" for n in FIGURES[1:]))
     return [
         Facts(title="", facts=[(name, report[name]) for name in ("run", "generation", "outcome")]),
         Table(
@@ -27,7 +28,7 @@ def figures(report: Mapping[str, Any]) -> list[Block]:
             title="What became of it",
             columns=target,
             rows=[
-                tuple(one[name] for name in ("target", "load", "replay", "outcome", *TARGET))
+                tuple(one[name] for name in ("target", "load", "replay", "outcome", *FIGURES))
                 for one in report["loads"]
             ],
             nothing="not loaded",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2.extras import register_default_jsonb
 
+from haulier.accounts import SOURCE
 from haulier.errors import HaulierError
 from haulier.interval import Interval
 from haulier.ledger.connection import Cursor, connect, driver_errors, transaction
@@ -24,19 +25,8 @@ _SQL = queries("haulier_command", "ledger.sql")
 
 Row = dict[str, Any]
 
-#: The accounts' columns, in the order of their equations.
-SOURCE_ACCOUNT = ("read", "accepted", "filtered", "source_rejected", "stripped")
-TARGET_ACCOUNT = (
-    "produced",
-    "inserted",
-    "updated",
-    "unchanged",
-    "superseded",
-    "duplicate",
-    "deleted",
-    "rejected",
-    "held",
-)
+#: The source's account, as a row has it that holds the target's, too.
+SOURCE_ACCOUNT = tuple("source_rejected" if name == "rejected" else name for name in SOURCE)
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from haulier.accounts import TARGET
 from haulier_command.hauling import Hauled, by_lane
-from haulier_command.ledger import SOURCE_ACCOUNT, TARGET_ACCOUNT, Row
+from haulier_command.ledger import SOURCE_ACCOUNT, Row
 from haulier_command.output import Block, Table, columns
 
 #: The worst first, so that it is read first.
@@ -29,7 +30,7 @@ def summary(hauled: Sequence[Hauled], accounts: Sequence[Row]) -> list[Line]:
                 "outcomes": dict(Counter(one.outcome for one in mine)),
                 "deliveries": sum(row["deliveries"] for row in held),
                 "source": _sums(held, SOURCE_ACCOUNT),
-                "target": _sums(held, TARGET_ACCOUNT),
+                "target": _sums(held, TARGET),
                 "seconds": round(sum(one.seconds for one in mine), 1),
             }
         )
@@ -69,15 +70,15 @@ def tables(lines: Sequence[Line], *, instance_word: str = "instance") -> list[Bl
                 "pipeline",
                 instance_word,
                 "produced#",
-                *(f"{name}#?" for name in TARGET_ACCOUNT[1:]),
+                *(f"{name}#?" for name in TARGET[1:]),
                 "seconds#",
             )
         ),
         rows=[
-            (line["pipeline"], line["instance"], *_values(line, "target", TARGET_ACCOUNT), line["seconds"])
+            (line["pipeline"], line["instance"], *_values(line, "target", TARGET), line["seconds"])
             for line in lines
         ],
-        note=f"rows: produced = {' + '.join(TARGET_ACCOUNT[1:])}",
+        note=f"rows: produced = {' + '.join(TARGET[1:])}",
     )
     return [source, target]
 

@@ -11,9 +11,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from haulier.accounts import TARGET
 from haulier_command.choice import add_instance_options, add_interval_options, one_interval
 from haulier_command.codes import worst
-from haulier_command.ledger import TARGET_ACCOUNT
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.steps import STEPS, Answer, Order, Processes, StepName
 from haulier_command.surroundings import Surroundings
@@ -164,8 +164,6 @@ def _target(loaded: Answer) -> Table:
         if held
         else f"It would do this to {target}",
         columns=columns("rows", "number#"),
-        rows=[
-            (name, counts.get(name, 0)) for name in TARGET_ACCOUNT if counts.get(name) or name == "produced"
-        ],
+        rows=[(name, counts.get(name, 0)) for name in TARGET if counts.get(name) or name == "produced"],
         note="as they would be without the quarantine" if held else "",
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2.errors
 
+from haulier.accounts import TARGET
 from haulier.contracts import Contract
 from haulier.errors import DataError, FencedError, TransientError
 from haulier.ledger.connection import Connection, Cursor, driver_errors, transaction
@@ -116,18 +117,7 @@ def recorded(cursor: Cursor, attempt: Attempt, manifest: Manifest) -> Outcome | 
             f"load {load_id} already holds other content for generation {attempt.generation} of run {attempt.run_id}; "
             "open a new generation with --reprocess"
         )
-    names = (
-        "produced",
-        "inserted",
-        "updated",
-        "unchanged",
-        "superseded",
-        "duplicate",
-        "deleted",
-        "rejected",
-        "held",
-        "removed",
-    )
+    names = (*TARGET, "removed")
     return Outcome(
         outcome="already done" if outcome == "loaded" else outcome,
         exit_code=exit_code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from haulier.accounts import SOURCE, TARGET
 from haulier.interval import Interval
 from haulier.ledger.connection import Connection, transaction
 from haulier.ledger.queries import queries
@@ -11,21 +12,8 @@ from haulier.settings import Settings
 
 _SQL = queries("haulier.ledger", "reports.sql")
 
-SOURCE = ("read", "accepted", "filtered", "rejected", "stripped")
-TARGET = (
-    *(
-        "produced",
-        "inserted",
-        "updated",
-        "unchanged",
-        "superseded",
-        "duplicate",
-        "deleted",
-        "rejected",
-        "held",
-    ),
-    *("removed", "vanished"),
-)
+#: The account of the target, and beside it the rows that went without one being read.
+FIGURES = (*TARGET, "removed", "vanished")
 #: A report passes through an orchestrator's database; the account of a run of more files is in the ledger.
 _DELIVERIES_AT_MOST = 100
 
@@ -64,7 +52,7 @@ def report(
                 "replay": replay_id,
                 "target": target,
                 "outcome": outcome,
-                **dict(zip(TARGET, account, strict=True)),
+                **dict(zip(FIGURES, account, strict=True)),
             }
             for load_id, replay_id, target, outcome, *account in cursor.fetchall()
         ]
