@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from support import servers, unrun
 from support.databases import Database, fresh_database
+from support.sftp import SftpServer, sftp_server
 
 from haulier_command import embedded
 from haulier_command.embedded import Tier
@@ -61,6 +62,13 @@ def durable_tier() -> Iterator[Tier]:
         yield embedded.up(home)
     finally:
         servers.remove_home(home)
+
+
+@pytest.fixture(scope="session")
+def sftp() -> Iterator[SftpServer]:
+    """A server of files, shared by the whole session."""
+    with sftp_server() as made:
+        yield made
 
 
 @pytest.fixture

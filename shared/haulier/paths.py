@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
 
 _TOKEN = re.compile(r"\{date:([^{}]*)\}|(\*+)|(\?)|\[(!?)([^]]+)\]")
 _DIRECTIVE = re.compile(r"%(.)")
@@ -13,6 +13,22 @@ _NUMBERS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "I": 2, "j":
 _WORDS = {"z": r"(?:[+-]\d\d:?\d\d|Z)", "%": "%"}
 #: Between the pieces of a date that stands in several places; in no file's name.
 _JOINT = "\0"
+
+
+class Walked(Protocol):
+    """A path that can be walked from: `pathlib.Path`, or one on a server."""
+
+    @property
+    def name(self) -> str: ...
+    def __truediv__(self, name: str, /) -> Self: ...
+    def __lt__(self, other: Any, /) -> bool: ...
+    def iterdir(self) -> Iterable[Self]: ...
+    def exists(self) -> bool: ...
+    def is_dir(self) -> bool: ...
+    def is_symlink(self) -> bool: ...
+
+
+Place = TypeVar("Place", bound=Walked)
 
 
 class PathPattern:
@@ -27,7 +43,7 @@ class PathPattern:
         self._formats = [found for found, *_ in _TOKEN.findall(pattern) if found]
         self._patterns = {segment: re.compile(_expression(segment)) for segment in self._segments}
 
-    def paths(self, base: Path) -> Iterator[tuple[Path, str]]:
+    def paths(self, base: Place) -> Iterator[tuple[Place, str]]:
         """Every path below ``base`` that matches, with the text of its date. Raises `OSError` for a folder
         that is there and cannot be read."""
         return self._below(base, 0, ())
@@ -66,7 +82,7 @@ class PathPattern:
             return None
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
-    def _below(self, folder: Path, depth: int, dates: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    def _below(self, folder: Place, depth: int, dates: tuple[str, ...]) -> Iterator[tuple[Place, str]]:
         if depth == len(self._segments):
             yield folder, _JOINT.join(dates)
             return
@@ -86,7 +102,7 @@ class PathPattern:
                 yield from self._below(child, depth + 1, dates + found.groups())
 
 
-def _children(folder: Path) -> list[Path]:
+def _children(folder: Place) -> list[Place]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 

@@ -17,7 +17,14 @@ INSTANTS = ("start", "end")
 EPOCH = "epoch"
 _INSTANT = re.compile(r"\{(start|end)(?::([^{}]*))?\}")
 #: Where files may lie, beside a folder; `haulier_extract.sources.stores` has a module for each.
-SCHEMES = ("https", "s3")
+SCHEMES = ("https", "s3", "sftp")
+_EXAMPLES = {
+    "https": "host/labs_{date:%Y-%m-%d}.csv",
+    "s3": "bucket/prefix/*.csv",
+    "sftp": "host/exports/*.csv, or with a port sftp://host:2222/exports/*.csv",
+}
+#: host, port and what lies there.
+_SERVER = re.compile(r"[^/:]+(?::[1-9]\d{0,4})?/+[^/].*", re.DOTALL)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -91,10 +98,11 @@ def problems_of_path(path: str, select: str) -> Iterator[Problem]:
         known = [f"{one}://" for one in SCHEMES]
         yield Problem(trail, f"{quoted(path)} is nowhere Haulier reads{suggestion(f'{scheme}://', known)}")
     elif separator and (not place.partition("/")[0] or re.search(r"[*?\[{]", place.partition("/")[0])):
-        example = "bucket/prefix/*.csv" if scheme == "s3" else "host/labs_{date:%Y-%m-%d}.csv"
-        yield Problem(trail, f"{quoted(path)} names no place; write {scheme}://{example}")
-    elif scheme == "https" and "@" in place.partition("/")[0]:
+        yield Problem(trail, f"{quoted(path)} names no place; write {scheme}://{_EXAMPLES[scheme]}")
+    elif scheme in ("https", "sftp") and "@" in place.partition("/")[0]:
         yield Problem(trail, "holds a user or a password, which a definition may not; remove it", " ")
+    elif scheme == "sftp" and not _SERVER.fullmatch(place):
+        yield Problem(trail, f"{quoted(path)} names no files of a server; write sftp://{_EXAMPLES['sftp']}")
     elif scheme == "https" and re.search(r"[*?\[#]", place):
         text = "* ? [ # have no part in an address: a web server lists nothing, and what follows ? may be a secret"
         yield Problem(trail, f"{quoted(path)}: {text}")

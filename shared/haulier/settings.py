@@ -114,6 +114,39 @@ VARIABLES: tuple[Variable, ...] = (
         secret=True,
     ),
     Variable(
+        name="HAULIER_SOURCE_SFTP_USER",
+        default="",
+        meaning="Whom the servers of `sftp://` paths of definitions let in.",
+    ),
+    Variable(name="HAULIER_SOURCE_SFTP_PASSWORD", default="", meaning="The user's password.", secret=True),
+    Variable(
+        name="HAULIER_SOURCE_SFTP_PRIVATE_KEY",
+        default="",
+        meaning="The user's private key, as `ssh-keygen` writes it; in the password's place, or beside it.",
+        secret=True,
+    ),
+    Variable(
+        name="HAULIER_SOURCE_SFTP_PASSPHRASE",
+        default="",
+        meaning="What unlocks the private key.",
+        secret=True,
+    ),
+    Variable(
+        name="HAULIER_SOURCE_SFTP_KNOWN_HOSTS",
+        default="",
+        meaning="File with the servers' public keys, as OpenSSH's known_hosts. A server that is not known is not asked.",
+    ),
+    Variable(
+        name="HAULIER_SOURCE_SFTP_HOST_KEY",
+        default="",
+        meaning="The server's public key itself, `ssh-ed25519 AAAA…`, where there is one server.",
+    ),
+    Variable(
+        name="HAULIER_SOURCE_SFTP_TIMEOUT_SECONDS",
+        default="60",
+        meaning="Longest time such a server may be silent.",
+    ),
+    Variable(
         name="PGHOST",
         default="",
         meaning="PostgreSQL, as libpq reads it; so PGPORT, PGUSER, PGDATABASE, PGSSLMODE and the rest.",
@@ -176,6 +209,13 @@ class Settings:
     source_s3_access_key_id: str | None = field(default=None, repr=False)
     source_s3_secret_access_key: str | None = field(default=None, repr=False)
     source_s3_session_token: str | None = field(default=None, repr=False)
+    source_sftp_user: str | None = None
+    source_sftp_password: str | None = field(default=None, repr=False)
+    source_sftp_private_key: str | None = field(default=None, repr=False)
+    source_sftp_passphrase: str | None = field(default=None, repr=False)
+    source_sftp_known_hosts: str | None = None
+    source_sftp_host_key: str | None = None
+    source_sftp_timeout_seconds: float = 60
     #: libpq's own variables, secrets resolved; handed to the driver as they are.
     postgres: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -213,6 +253,13 @@ class Settings:
             source_s3_access_key_id=get.secret("HAULIER_SOURCE_S3_ACCESS_KEY_ID"),
             source_s3_secret_access_key=get.secret("HAULIER_SOURCE_S3_SECRET_ACCESS_KEY"),
             source_s3_session_token=get.secret("HAULIER_SOURCE_S3_SESSION_TOKEN"),
+            source_sftp_user=get.text("HAULIER_SOURCE_SFTP_USER") or None,
+            source_sftp_password=get.secret("HAULIER_SOURCE_SFTP_PASSWORD"),
+            source_sftp_private_key=get.secret("HAULIER_SOURCE_SFTP_PRIVATE_KEY"),
+            source_sftp_passphrase=get.secret("HAULIER_SOURCE_SFTP_PASSPHRASE"),
+            source_sftp_known_hosts=get.text("HAULIER_SOURCE_SFTP_KNOWN_HOSTS") or None,
+            source_sftp_host_key=get.text("HAULIER_SOURCE_SFTP_HOST_KEY") or None,
+            source_sftp_timeout_seconds=get.seconds("HAULIER_SOURCE_SFTP_TIMEOUT_SECONDS"),
             postgres=get.postgres(),
         )
         if settings.idle_timeout_seconds >= settings.lock_timeout_seconds:

@@ -1,4 +1,4 @@
-"""Files that lie in somebody's own bucket, on a real S3 (SeaweedFS), with credentials of their own."""
+"""Files that lie in somebody else's store, on a real S3 and a real SFTP server (SeaweedFS): one suite for both."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 from support.databases import Database
+from support.sftp import SftpServer
 from support.steps import haul
 
 from haulier.definitions import Instance
@@ -33,6 +34,13 @@ TODAY = Interval(start=NOW - timedelta(hours=12), end=NOW + timedelta(hours=12))
 
 class Bucket:
     """A prefix of one's own in a real bucket."""
+
+    #: So many objects are listed in several answers.
+    many, threads = 1100, 8
+    secret = "HAULIER_SOURCE_S3_SECRET_ACCESS_KEY"
+    unreachable = {"source_s3_endpoint": "http://127.0.0.1:1", "s3_timeout_seconds": 0.2}  # noqa: RUF012
+    refused = {"source_s3_secret_access_key": "wrong"}  # noqa: RUF012
+    unset = {"source_s3_secret_access_key": None}  # noqa: RUF012
 
     def __init__(self, tier: Tier) -> None:
         aws = {name: value for name, value in tier.environment.items() if name.startswith("AWS_")}
@@ -59,117 +67,139 @@ class Bucket:
             obstore.delete(self._store, [found["path"] for found in page])
 
 
-@pytest.fixture
-def bucket(tier: Tier) -> Iterator[Bucket]:
-    made = Bucket(tier)
+class Folder:
+    """A folder of one's own on a real SFTP server."""
+
+    #: One answer of the server lists a hundred; its client is no friend of threads.
+    many, threads = 250, 1
+    secret = "HAULIER_SOURCE_SFTP_PASSWORD"
+    unreachable = {"source_sftp_timeout_seconds": 0.0001}  # noqa: RUF012
+    refused = {"source_sftp_password": "wrong"}  # noqa: RUF012
+    unset = {"source_sftp_password": None}  # noqa: RUF012
+
+    def __init__(self, server: SftpServer) -> None:
+        self.environment = server.environment
+        self.folder = f"/source-{uuid4().hex}"
+        self.path = f"sftp://{server.address}{self.folder}"
+        self._server = server
+
+    def put(self, name: str, data: bytes = ROWS) -> None:
+        self._server.put(f"{self.folder}/{name}", data)
+
+    def delete(self, *names: str) -> None:
+        for name in names:
+            self._server.delete(f"{self.folder}/{name}")
+
+    def empty(self) -> None:
+        """The server goes with all it has."""
+
+
+Place = Bucket | Folder
+
+
+@pytest.fixture(params=["s3", "sftp"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    fixture, kind = {"s3": ("tier", Bucket), "sftp": ("sftp", Folder)}[request.param]
+    made: Place = kind(request.getfixturevalue(fixture))
     yield made
     made.empty()
 
 
 @pytest.fixture
-def settings(bucket: Bucket, tmp_path: Path) -> Settings:
+def settings(place: Place, tmp_path: Path) -> Settings:
     """An exchange in a folder, so that every credential here is the source's."""
-    return Settings.from_env({**bucket.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return Settings.from_env({**place.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
 
 
-def look(bucket: Bucket, settings: Settings, path: str = "*.csv", **options: Any) -> Found:
-    files = Files(path=f"{bucket.path}/{path}", **options)
+def look(place: Place, settings: Settings, path: str = "*.csv", **options: Any) -> Found:
+    files = Files(path=f"{place.path}/{path}", **options)
     return find(Instance(pipeline="things", instance="main", source=Source(files=files)), TODAY, settings)
 
 
-def names(found: Found, bucket: Bucket) -> list[str]:
-    return [file.uri.removeprefix(f"{bucket.path}/") for file in found.files]
+def names(found: Found, place: Place) -> list[str]:
+    return [file.uri.removeprefix(f"{place.path}/") for file in found.files]
 
 
-def test_objects_that_match_are_found_with_their_bytes(bucket: Bucket, settings: Settings) -> None:
+def test_objects_that_match_are_found_with_their_bytes(place: Place, settings: Settings) -> None:
     for name in ("a.csv", "b.txt", "deep/c.csv", ".hidden.csv"):
-        bucket.put(name)
-    bucket.put("big.csv", ROWS * 1_000_000)
+        place.put(name)
+    place.put("big.csv", ROWS * 1_000_000)
 
-    found = look(bucket, settings)
+    found = look(place, settings)
 
-    assert names(found, bucket) == ["a.csv", "big.csv"]  # the oldest first
-    assert names(look(bucket, settings, "bi*.csv"), bucket) == ["big.csv"]
-    assert names(look(bucket, settings, "deep/c.csv"), bucket) == ["deep/c.csv"]
+    assert names(found, place) == ["a.csv", "big.csv"]  # the oldest first
+    assert names(look(place, settings, "bi*.csv"), place) == ["big.csv"]
+    assert names(look(place, settings, "deep/c.csv"), place) == ["deep/c.csv"]
     assert b"".join(found.files[1].open()) == ROWS * 1_000_000
     assert (found.files[0].logical_name, found.files[0].bytes) == ("a.csv", len(ROWS))
-    assert sorted(names(look(bucket, settings, "**/*.csv"), bucket)) == ["a.csv", "big.csv", "deep/c.csv"]
+    assert sorted(names(look(place, settings, "**/*.csv"), place)) == ["a.csv", "big.csv", "deep/c.csv"]
 
 
-def test_a_listing_of_many_pages_is_whole(bucket: Bucket, settings: Settings) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: bucket.put(f"{number:04}.csv", b""), range(1100)))
+def test_a_listing_of_many_pages_is_whole(place: Place, settings: Settings) -> None:
+    with ThreadPoolExecutor(place.threads) as pool:
+        list(pool.map(lambda number: place.put(f"{number:04}.csv", b""), range(place.many)))
 
-    assert len(look(bucket, settings).files) == 1100
+    assert len(look(place, settings).files) == place.many
 
 
-def test_a_date_in_the_name_decides(bucket: Bucket, settings: Settings) -> None:
+def test_a_date_in_the_name_decides(place: Place, settings: Settings) -> None:
     today, other = NOW.date().isoformat(), "2001-01-05"
     for day in (today, other, "2001-02-31"):
-        bucket.put(f"in/{day}/labs.csv")
+        place.put(f"in/{day}/labs.csv")
 
-    found = look(bucket, settings, "in/{date:%Y-%m-%d}/labs.csv", select="name", look_back_days=1)
+    found = look(place, settings, "in/{date:%Y-%m-%d}/labs.csv", select="name", look_back_days=1)
 
-    assert names(found, bucket) == [f"in/{today}/labs.csv"]
+    assert names(found, place) == [f"in/{today}/labs.csv"]
     assert found.waiting == (
-        f"{bucket.path}/in/2001-02-31/labs.csv waits: the date in its name is no day of the calendar",
+        f"{place.path}/in/2001-02-31/labs.csv waits: the date in its name is no day of the calendar",
     )
 
 
-def test_what_may_be_half_there_waits_as_in_a_folder(bucket: Bucket, settings: Settings) -> None:
-    bucket.put("a.csv", b"thing,price\none")
-    bucket.put("b.csv")
-    bucket.put("c.csv")
-    bucket.put("c.csv.done", b"")
+def test_what_may_be_half_there_waits_as_in_a_folder(place: Place, settings: Settings) -> None:
+    place.put("a.csv", b"thing,price\none")
+    place.put("b.csv")
+    place.put("c.csv")
+    place.put("c.csv.done", b"")
 
-    assert "a.csv waits: its last line has no end" in look(bucket, settings).waiting[0]
-    marked = look(bucket, settings, "*", ready=Ready(marker="{name}.done"))
-    assert names(marked, bucket) == ["c.csv"]
-    assert len(look(bucket, settings, ready=Ready(quiet_seconds=3600)).waiting) == 3
+    assert "a.csv waits: its last line has no end" in look(place, settings).waiting[0]
+    marked = look(place, settings, "*", ready=Ready(marker="{name}.done"))
+    assert names(marked, place) == ["c.csv"]
+    assert len(look(place, settings, ready=Ready(quiet_seconds=3600)).waiting) == 3
 
 
-def test_an_object_that_is_gone_when_it_is_kept_has_vanished(bucket: Bucket, settings: Settings) -> None:
-    bucket.put("a.csv")
-    (file,) = look(bucket, settings).files
-    bucket.delete("a.csv")
+def test_an_object_that_is_gone_when_it_is_kept_has_vanished(place: Place, settings: Settings) -> None:
+    place.put("a.csv")
+    (file,) = look(place, settings).files
+    place.delete("a.csv")
 
     with pytest.raises(Vanished):
         list(file.open())
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "said"),
+    ("what", "error", "said"),
     [
-        ({"source_s3_secret_access_key": "wrong"}, DefinitionError, "HAULIER_SOURCE_S3_"),
-        (
-            {"source_s3_secret_access_key": None},
-            DefinitionError,
-            "HAULIER_SOURCE_S3_SECRET_ACCESS_KEY: not set",
-        ),
-        (
-            {"source_s3_endpoint": "http://127.0.0.1:1", "s3_timeout_seconds": 0.2},
-            TransientError,
-            "try again later",
-        ),
+        ("refused", DefinitionError, "HAULIER_SOURCE_S"),
+        ("unset", DefinitionError, ": not set"),
+        ("unreachable", TransientError, "try again later"),
     ],
 )
 def test_a_refusal_names_the_sources_own_settings_and_no_secret(
-    bucket: Bucket, settings: Settings, changes: dict[str, Any], error: type[HaulierError], said: str
+    place: Place, settings: Settings, what: str, error: type[HaulierError], said: str
 ) -> None:
     with pytest.raises(error) as refused:
-        look(bucket, replace(settings, **changes))
+        look(place, replace(settings, **getattr(place, what)))
 
     assert said in str(refused.value)
+    if what == "unset":
+        assert str(refused.value).startswith(f"{place.secret}: not set")
     assert "AWS_" not in str(refused.value).replace("HAULIER_SOURCE_S3_", "")
-    assert settings.source_s3_secret_access_key not in (
-        str(refused.value),
-        repr(settings),
-        repr(refused.value.context),
-    )
+    for shown in (str(refused.value), repr(settings), repr(refused.value.context)):
+        assert place.environment[place.secret] not in shown
 
 
-def test_a_bucket_is_hauled_as_a_folder_is_and_checked_before(
-    bucket: Bucket, settings: Settings, database: Database, tmp_path: Path
+def test_a_store_is_hauled_as_a_folder_is_and_checked_before(
+    place: Place, settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     for folder, name, document in (
         (
@@ -178,7 +208,7 @@ def test_a_bucket_is_hauled_as_a_folder_is_and_checked_before(
             {
                 "pipeline": "things",
                 "contract": "../contracts/things.yaml",
-                "source": {"files": {"path": f"{bucket.path}/*.csv"}},
+                "source": {"files": {"path": f"{place.path}/*.csv"}},
             },
         ),
         (
@@ -208,7 +238,7 @@ def test_a_bucket_is_hauled_as_a_folder_is_and_checked_before(
         postgres=Settings.from_env(database.environment).postgres,
         actor="tester",
     )
-    bucket.put("a.csv")
+    place.put("a.csv")
 
     assert check(None, None, ours) == []
     haul(ours, "things", "main", TODAY)
@@ -216,8 +246,8 @@ def test_a_bucket_is_hauled_as_a_folder_is_and_checked_before(
 
     assert database.rows("SELECT thing, price::int FROM shop.things") == [("one", 1)]
     assert database.rows("SELECT uri, logical_name FROM haulier.delivery") == [
-        (f"{bucket.path}/a.csv", "a.csv")
+        (f"{place.path}/a.csv", "a.csv")
     ]
-    (finding,) = check(None, None, replace(ours, source_s3_secret_access_key="wrong"))
+    (finding,) = check(None, None, replace(ours, **place.refused))
     assert finding[0] == "things/main"
-    assert "HAULIER_SOURCE_S3_" in finding[1]
+    assert "HAULIER_SOURCE_S" in finding[1]

@@ -27,7 +27,8 @@ class Files(Section, frozen=True, kw_only=True):
     """Files that someone sends."""
 
     #: Where, as a glob with placeholders: `{instance}`, `{pipeline}`, any parameter, and
-    #: `{date:%Y-%m-%d}` for a date in the name. In a folder, or in a bucket: `s3://bucket/labs/*.csv`.
+    #: `{date:%Y-%m-%d}` for a date in the name. In a folder, in a bucket (`s3://bucket/labs/*.csv`), on an SSH server
+    #: (`sftp://host/labs/*.csv`), or an address (`https://host/labs_{date:%Y-%m-%d}.csv`).
     path: Annotated[str, Meta(min_length=1)]
     #: What makes two files the same thing sent again: `{name}` (the file's name) or `{path}` (its whole
     #: path); the placeholders of `path` but the date may stand beside them.

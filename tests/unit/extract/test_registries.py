@@ -50,7 +50,7 @@ def test_csv_in_a_folder_imports_nothing_of_the_others() -> None:
         "import haulier_extract.sources.files\n"
         "module_of(Csv()); open_store(Files(path='*'), Settings(), None)\n"
         "print(*sorted(name for name in sys.modules if name.startswith(('haulier.xlsx', 'haulier.parquet', 'haulier.texts',"
-        " 'haulier_extract.formats', 'haulier_extract.sources.stores', 'obstore', 'xml', 'urllib.request', 'pyarrow.compute'))))"
+        " 'haulier_extract.formats', 'haulier_extract.sources.stores', 'obstore', 'xml', 'urllib.request', 'pyarrow.compute', 'paramiko', 'xlrd'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

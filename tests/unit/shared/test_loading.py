@@ -763,6 +763,10 @@ def test_a_path_elsewhere_names_a_store_that_is_known(write):
     assert "names no place" in said("s3://b*/x")
     assert "holds a user or a password" in said("https://me:secret@host/x.csv")
     assert "have no part in an address: a web server lists nothing" in said("https://host/*.csv")
+    assert "names no place; write sftp://host/exports/*.csv" in said("sftp:///x")
+    assert "holds a user or a password" in said("sftp://me@host/x.csv")
+    for path in ("sftp://host", "sftp://host/", "sftp://host:port/x.csv", "sftp://host:0/x.csv"):
+        assert "names no files of a server; write sftp://host/exports/*.csv" in said(path)
     waiting = {"source.files.path": "s3://b/x", "source.files.ready.wait_minutes": 5}
     assert "source.files.ready.wait_minutes is for files in a folder" in refusal(write(waiting))
 

@@ -56,6 +56,7 @@ STORES: dict[str, str] = {
     "": "haulier_extract.sources.stores.folder",
     "https": "haulier_extract.sources.stores.https",
     "s3": "haulier_extract.sources.stores.s3",
+    "sftp": "haulier_extract.sources.stores.sftp",
 }
 
 
