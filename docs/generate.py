@@ -38,6 +38,7 @@ _SECTIONS = (
     ("Custom", "source.custom", "source.custom"),
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
+    ("Packed", "source.csv.packed", "source.csv.packed"),
     ("JsonLines", "source.jsonl", "source.jsonl"),
     ("FixedWidth", "source.fixed", "source.fixed"),
     ("FixedColumn", "source.fixed.columns", "source.fixed.columns[…]"),

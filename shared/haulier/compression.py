@@ -5,16 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
+from haulier.definitions.formats import Excel, Text
 from haulier.errors import DataError
 
 #: How much is unpacked at once.
 PIECE_BYTES = 1024 * 1024
-
-#: Past a gigabyte of text no more than this many times the compressed bytes: exports shrink 5 to 30
-#: times, deflate cannot do more than 1032.
-MOST_RATIO = 200
-RATIO_FROM_BYTES = 1024**3
-MOST_TEXT_BYTES = 1024**4
 
 _STORED, _DEFLATED = 0, 8
 _MEMBER, _DIRECTORY, _END, _DESCRIPTOR = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\7\x08"
@@ -34,7 +29,7 @@ def compression(name: str) -> str | None:
     return next((kind for kind in _UNPACKED if lowered.endswith(f".{kind}")), None)
 
 
-def decompressed(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+def decompressed(chunks: Iterable[bytes], name: str, form: Text) -> Iterator[bytes]:
     """The text of a file, unpacked when its name says so.
 
     Every chunk is read, also what follows the compressed data. Raises `BrokenStream`, and
@@ -45,19 +40,39 @@ def decompressed(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     if kind is None:
         yield from chunks
         return
-    packed = _Bytes(chunks, name)
+    packed = _Bytes(chunks, name, form)
     size = 0
     try:
         for piece in _UNPACKED[kind](packed):
             size += len(piece)
-            if size > MOST_TEXT_BYTES or (size > RATIO_FROM_BYTES and size > MOST_RATIO * packed.count):
-                raise DataError(
-                    f"{name} grows to more than {size - len(piece)} bytes from {packed.count} compressed ones; "
-                    "send it uncompressed if that is right"
-                )
+            check_growth(size, packed.count, form, name)
             yield piece
     except zlib.error as exc:
         raise BrokenStream(f"{name} is damaged: its compressed data cannot be unpacked") from exc
+
+
+def check_growth(size: int, packed: int, form: Text | Excel, name: str) -> None:
+    """Raises `DataError` once ``packed`` bytes have become more than the definition allows."""
+    allowed = form.packed
+    if size > allowed.bytes:
+        cap = f"bytes ({allowed.bytes})"
+    elif size > allowed.ratio_from_bytes and size > allowed.ratio * packed:
+        cap = f"ratio ({allowed.ratio})"
+    else:
+        return
+    raise DataError(
+        f"{name} grows to more bytes than source.{form.section}.packed.{cap} allows: {size} and more from {packed} "
+        "packed ones; if that is right allow it, or have it sent unpacked"
+    )
+
+
+def check_entries(entries: int, form: Text | Excel, name: str) -> None:
+    """Raises `DataError` for an archive of more files than the definition allows."""
+    if entries > form.packed.entries:
+        raise DataError(
+            f"{name} has more files in it than source.{form.section}.packed.entries ({form.packed.entries}) allows; "
+            "if that is right allow more"
+        )
 
 
 class _Bytes:
@@ -66,10 +81,10 @@ class _Bytes:
     #: As Arrow asks of a file.
     closed = False
 
-    def __init__(self, chunks: Iterable[bytes], name: str) -> None:
+    def __init__(self, chunks: Iterable[bytes], name: str, form: Text) -> None:
         self._chunks = iter(chunks)
         self._held = b""
-        self.name = name
+        self.name, self.form = name, form
         self.count = 0
 
     def any(self) -> bytes:
@@ -154,7 +169,10 @@ def _unzstandard(packed: _Bytes) -> Iterator[bytes]:
 def _unzipped(packed: _Bytes) -> Iterator[bytes]:
     """The one file in a zip archive, read from the front: nothing has to be held or put on a disk."""
     found: str | None = None
+    entries = 0
     while (signature := packed.exactly(4)) == _MEMBER:
+        entries += 1
+        check_entries(entries, packed.form, packed.name)
         header = packed.exactly(26)
         flags, method, crc, size = (
             int.from_bytes(header[a:b], "little") for a, b in ((2, 4), (4, 6), (10, 14), (14, 18))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from haulier import framing
 from haulier.compression import decompressed
-from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines, Parquet
+from haulier.definitions.formats import Csv, Excel, Format, Parquet, Text
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery
@@ -70,19 +70,19 @@ def open_original(exchange: Exchange, delivery: Delivery) -> Iterator[bytes]:
         )
 
 
-def text_chunks(exchange: Exchange, delivery: Delivery) -> Iterator[bytes]:
+def text_chunks(exchange: Exchange, delivery: Delivery, form: Text) -> Iterator[bytes]:
     """The kept file's text, unpacked. Raises `DataError` like `open_original` and `decompressed`."""
-    return decompressed(open_original(exchange, delivery), delivery.uri)
+    return decompressed(open_original(exchange, delivery), delivery.uri, form)
 
 
-def records_of(exchange: Exchange, delivery: Delivery, form: Csv | JsonLines | FixedWidth) -> Iterator[Block]:
+def records_of(exchange: Exchange, delivery: Delivery, form: Text) -> Iterator[Block]:
     """The kept file's records, as `haulier.records.frame` cuts them."""
     from haulier.records import frame
 
-    return frame(text_chunks(exchange, delivery), lines_of(form), delivery.uri)
+    return frame(text_chunks(exchange, delivery, form), lines_of(form), delivery.uri)
 
 
-def lines_of(form: Csv | JsonLines | FixedWidth) -> Csv:
+def lines_of(form: Text) -> Csv:
     """How the text of a format is cut: where a line is a record, no quote means anything."""
     if isinstance(form, Csv):
         return form
@@ -149,4 +149,4 @@ def _blocks(exchange: Exchange, delivery: Delivery, form: Format) -> Iterator[Ve
     # Text is cut with NumPy where it is installed; load's image has none.
     if find_spec("numpy"):
         return records_of(exchange, delivery, form)
-    return framing.frame(text_chunks(exchange, delivery), lines_of(form), delivery.uri)
+    return framing.frame(text_chunks(exchange, delivery, form), lines_of(form), delivery.uri)

@@ -9,6 +9,19 @@ from msgspec import Meta
 from haulier.definitions.words import Name, Natural, Section
 
 
+class Packed(Section, frozen=True, kw_only=True):
+    """What a compressed file (.gz, .zip, .zst, .xlsx) may become; one that becomes more is refused."""
+
+    #: Most times its packed bytes: exports shrink 5 to 30 times, a bomb is more than a thousand.
+    ratio: Annotated[int, Meta(ge=1)] = 200
+    #: Up to so many unpacked bytes any ratio is taken.
+    ratio_from_bytes: Natural = 1024**3
+    #: Most bytes, unpacked.
+    bytes: Annotated[int, Meta(ge=1)] = 1024**4
+    #: Most files in an archive, folders and what else is no data among them.
+    entries: Annotated[int, Meta(ge=1)] = 10_000
+
+
 class Footer(Section, frozen=True, kw_only=True):
     """Lines after the data that are not data."""
 
@@ -39,6 +52,8 @@ class Csv(Section, frozen=True, kw_only=True):
     footer: Footer = Footer()
     #: Longest record in bytes; a longer one (a quote never closed) is rejected.
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+    #: What a compressed file may become.
+    packed: Packed = Packed()
 
 
 class JsonLines(Section, frozen=True, kw_only=True):
@@ -50,6 +65,8 @@ class JsonLines(Section, frozen=True, kw_only=True):
     encoding: str = "utf-8"
     #: Longest line in bytes; a longer one is rejected.
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+    #: What a compressed file may become.
+    packed: Packed = Packed()
 
 
 class Parquet(Section, frozen=True, kw_only=True):
@@ -76,6 +93,8 @@ class Excel(Section, frozen=True, kw_only=True):
     header_rows: Annotated[int, Meta(ge=1, le=9)] = 1
     #: Most bytes of texts that the workbook keeps once for all its cells; they are held in memory.
     shared_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024**3)] = 128 * 1024**2
+    #: What a compressed file may become.
+    packed: Packed = Packed()
 
 
 class FixedColumn(Section, frozen=True, kw_only=True):
@@ -104,6 +123,8 @@ class FixedWidth(Section, frozen=True, kw_only=True):
     short_lines: Literal["reject", "pad"] = "reject"
     #: Longest line in bytes; a longer one is rejected.
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+    #: What a compressed file may become.
+    packed: Packed = Packed()
 
     @property
     def places(self) -> list[tuple[int, int]]:
@@ -115,6 +136,8 @@ class FixedWidth(Section, frozen=True, kw_only=True):
         return found
 
 
+#: Formats whose files are text, which may be compressed.
+Text = Csv | JsonLines | FixedWidth
 #: How a delivery's bytes become columns. Each has a `section`, its key in a definition and in the registries,
 #: and an `encoding`, that of its rows' verbatim bytes.
 Format = Csv | JsonLines | Excel | Parquet | FixedWidth

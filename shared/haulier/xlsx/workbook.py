@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 from xml.parsers import expat
 
-from haulier.compression import MOST_RATIO, RATIO_FROM_BYTES
+from haulier.compression import check_entries, check_growth
 from haulier.definitions.formats import Excel
 from haulier.errors import DataError
 from haulier.problems import listed, quoted
 from haulier.xlsx.cells import Style, style_of, unescaped
 
-#: A workbook has some tens of files in it.
-MOST_ENTRIES = 10_000
 #: Read and parsed at once.
 _PIECE_BYTES = 64 * 1024
 #: A tag longer than this is held by the parser as a whole; Excel's have some hundred bytes.
@@ -37,8 +35,7 @@ class Workbook:
         self._name, self._form = name, form
         with self._door():
             self._zip = zipfile.ZipFile(io.BufferedReader(file, 256 * 1024))
-        if len(self._zip.infolist()) > MOST_ENTRIES:
-            raise DataError(f"{name} has more than {MOST_ENTRIES} files in it; is it a workbook?")
+        check_entries(len(self._zip.infolist()), form, name)
         self.from_1904 = False
         self._sheets: list[tuple[str, str]] = []
         main = next(iter(self._related("", "officeDocument").values()), "xl/workbook.xml")
@@ -68,11 +65,7 @@ class Workbook:
             with self._zip.open(entry) as file:
                 while piece := file.read(_PIECE_BYTES):
                     size += len(piece)
-                    if size > RATIO_FROM_BYTES and size > MOST_RATIO * packed:
-                        raise DataError(
-                            f"{self._name} grows to more than {size} bytes from {packed} packed ones; "
-                            "it is no honest workbook"
-                        )
+                    check_growth(size, packed, self._form, self._name)
                     yield piece
 
     def parsing(self, entry: str, parser: Any) -> Iterator[None]:

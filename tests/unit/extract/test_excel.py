@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.reading import kept, read, unfinished
 from support.workbooks import inline, row, value, workbook
 
-from haulier.definitions.formats import Excel
+from haulier.definitions.formats import Excel, Packed
 from haulier.errors import DataError
 from haulier.originals import VerbatimRows
 from haulier.xlsx.cells import number_text, style_of
@@ -248,6 +248,13 @@ def test_what_is_half_there_waits_and_what_is_of_the_old_kind_is_refused() -> No
     assert unfinished(data[:-30], EXCEL) == "it does not begin and end as a workbook (.xlsx) does"
     with pytest.raises(DataError, match=r"of Excel's old kind \(.xls\), or has a password"):
         unfinished(b"\xd0\xcf\x11\xe0" + data, EXCEL)
+
+
+def test_more_files_than_the_definition_allows_are_refused_by_its_setting() -> None:
+    with pytest.raises(DataError, match=r"than source.excel.packed.entries \(3\) allows"):
+        read(workbook(HEAD), Excel(packed=Packed(entries=3)))
+    with pytest.raises(DataError, match=r"than source.excel.packed.bytes \(100\) allows"):
+        read(workbook(HEAD), Excel(packed=Packed(bytes=100)))
 
 
 cell = (

@@ -15,13 +15,17 @@ from hypothesis import strategies as st
 
 from haulier import compression
 from haulier.compression import BrokenStream, decompressed
+from haulier.definitions.formats import Csv, JsonLines, Packed, Text
 from haulier.errors import DataError, TransientError
 
 TEXT = b"id,name\n" + b"".join(b"%d,somebody\n" % n for n in range(5000))
 
 
-def unpacked(data: bytes, name: str, size: int = 1000) -> bytes:
-    return b"".join(decompressed((data[i : i + size] for i in range(0, len(data), size)), name))
+CSV = Csv()
+
+
+def unpacked(data: bytes, name: str, size: int = 1000, form: Text = CSV) -> bytes:
+    return b"".join(decompressed((data[i : i + size] for i in range(0, len(data), size)), name, form))
 
 
 def zipped(
@@ -145,21 +149,33 @@ def test_something_else_under_the_name_of_an_archive_is_damaged() -> None:
 
 
 @pytest.mark.parametrize("name", ["bomb.gz", "bomb.zst"])
-def test_a_bomb_is_stopped_before_it_fills_the_disk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "RATIO_FROM_BYTES", 1 << 22)
+@pytest.mark.parametrize(
+    ("packed", "most", "said"),
+    [
+        (Packed(ratio_from_bytes=1 << 22), 1 << 22, r"packed.ratio \(200\)"),
+        (Packed(bytes=1 << 21), 1 << 21, r"packed.bytes \(2097152\)"),
+    ],
+)
+def test_a_bomb_is_stopped_where_the_definition_says(name: str, packed: Packed, most: int, said: str) -> None:
     bomb = (gzip.compress if name.endswith("gz") else zstandard)(bytes(1 << 26))
     given: list[int] = []
 
-    with pytest.raises(DataError, match=f"{name} grows to more than"):
-        given.extend(len(piece) for piece in decompressed([bomb], name))
+    with pytest.raises(DataError, match=f"{name} grows to more bytes than source.csv.{said}"):
+        given.extend(len(piece) for piece in decompressed([bomb], name, Csv(packed=packed)))
 
-    assert sum(given) <= max(compression.RATIO_FROM_BYTES, len(bomb) * compression.MOST_RATIO)
+    assert sum(given) <= max(most, len(bomb) * packed.ratio)
 
 
-def test_ordinary_growth_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "RATIO_FROM_BYTES", 1 << 10)
+def test_ordinary_growth_is_no_bomb() -> None:
+    assert unpacked(PACKED["one.csv.gz"], "one.csv.gz", form=Csv(packed=Packed(ratio_from_bytes=0))) == TEXT
 
-    assert unpacked(PACKED["one.csv.gz"], "one.csv.gz") == TEXT
+
+def test_an_archive_may_not_have_more_entries_than_the_definition_says() -> None:
+    archive = zipped(*((f"folder {at}/", b"") for at in range(5)), ("a.csv", TEXT))
+
+    assert unpacked(archive, "a.zip", form=Csv(packed=Packed(entries=6))) == TEXT
+    with pytest.raises(DataError, match=r"more files in it than source.jsonl.packed.entries \(5\)"):
+        unpacked(archive, "a.zip", form=JsonLines(packed=Packed(entries=5)))
 
 
 def test_pieces_stay_small_however_much_comes_out_of_a_chunk() -> None:
@@ -167,7 +183,7 @@ def test_pieces_stay_small_however_much_comes_out_of_a_chunk() -> None:
         ("zeros.gz", gzip.compress(bytes(1 << 25))),
         ("zeros.zst", zstandard(bytes(1 << 25))),
     ):
-        pieces = [len(piece) for piece in decompressed([packed], name)]
+        pieces = [len(piece) for piece in decompressed([packed], name, Csv())]
 
         assert sum(pieces) == 1 << 25
         assert max(pieces) <= compression.PIECE_BYTES
@@ -179,7 +195,7 @@ def test_what_the_source_raises_is_raised_as_it_is() -> None:
         raise TransientError("the store went away")
 
     with pytest.raises(TransientError, match="the store went away"):
-        b"".join(decompressed(broken(), "labs.csv.zst"))
+        b"".join(decompressed(broken(), "labs.csv.zst", Csv()))
 
 
 @pytest.mark.parametrize("piece", [1, 7, 100])

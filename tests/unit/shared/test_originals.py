@@ -105,12 +105,12 @@ def test_an_original_that_was_changed_in_the_exchange_is_not_believed() -> None:
 def test_text_is_unpacked_and_its_digest_checked_to_the_last_byte() -> None:
     packed = gzip.compress(b"id\n1\n")
     exchange, arrived = kept(packed, "file://labs.csv.gz")
-    assert b"".join(text_chunks(exchange, arrived)) == b"id\n1\n"
+    assert b"".join(text_chunks(exchange, arrived, Csv())) == b"id\n1\n"
 
     exchange.objects[arrived.original] = packed + bytes(3)  # padding that gzip would not mind
 
     with pytest.raises(DataError, match="is not the file that arrived"):
-        list(text_chunks(exchange, arrived))
+        list(text_chunks(exchange, arrived, Csv()))
 
 
 def test_rows_are_given_as_they_arrived() -> None:

@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from haulier.definitions.formats import FixedWidth
-from haulier.definitions.sources import Ready
-from haulier.encodings import cell_encoding
-from haulier.exchange import Exchange
-from haulier.manifest import Delivery
 from haulier.records import Block
-from haulier.rows import SYSTEM_FIELDS
 from haulier_extract import arrays
-from haulier_extract.columns import column_names
 from haulier_extract.formats.lines import LineReader, too_long, undecodable
-from haulier_extract.formats.text import ending
+from haulier_extract.formats.lines import unfinished as unfinished
 from haulier_extract.gathering import Rejects
 
 
-def read(
-    exchange: Exchange, delivery: Delivery, form: FixedWidth, *, position: int, wanted: Sequence[int] | None
-) -> Reader:
-    return Reader(exchange, delivery, form, position=position, wanted=wanted)
-
-
-def unfinished(chunks: Iterator[bytes], form: FixedWidth, ready: Ready, name: str) -> str | None:
-    return ending(chunks, form.encoding, ready, name)[0]
-
-
-class Reader(LineReader):
+class Reader(LineReader[FixedWidth]):
     """Reads one delivery."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        delivery: Delivery,
-        form: FixedWidth,
-        *,
-        position: int,
-        wanted: Sequence[int] | None,
-    ) -> None:
-        super().__init__(exchange, delivery, form, position=position, wanted=wanted)
-        self._fixed = form
-        self._encoding = cell_encoding(form.encoding)
-        self._places = form.places
+    def prepare(self) -> Sequence[str]:
+        self._places = self._form.places
         self._width = max(stop for _, stop in self._places)
-        names, self.notes = column_names([column.name for column in form.columns], delivery.uri)
-        self.schema = pa.schema([*SYSTEM_FIELDS, *(pa.field(name, pa.string()) for name in names)])
+        return [column.name for column in self._form.columns]
 
     def columns_of(
         self, block: Block, chosen: Sequence[int], rejects: Rejects
@@ -56,7 +28,7 @@ class Reader(LineReader):
         lines: list[str] = []
         at: list[int] = []
         for index in chosen:
-            if block.first + index <= self._fixed.header_rows:
+            if block.first + index <= self._form.header_rows:
                 if self._wanted is not None:
                     self.strip()
                 continue
@@ -77,17 +49,20 @@ class Reader(LineReader):
     def _line(self, block: Block, index: int) -> str | tuple[str, str]:
         """A line's text, or (rule, message)."""
         if block.rule:
-            return too_long(block, self._fixed)
+            return too_long(block, self._form)
         record = block.record(index)
-        if (wrong := undecodable(record, self._encoding, self._fixed.encoding)) is not None:
+        if (wrong := undecodable(record, self._encoding, self._form.encoding)) is not None:
             return wrong
         line = record.decode(self._encoding)
         if "\0" in line:
             return "nul-byte", "the line holds a NUL byte; send it without"
         if not line.strip(" "):
             return line
-        if len(line) < self._width and self._fixed.short_lines == "reject":
+        if len(line) < self._width and self._form.short_lines == "reject":
             return "short-line", f"the line has {len(line)} characters, its columns need {self._width}"
         if line[self._width :].strip(" "):
             return "long-line", f"the line goes on after character {self._width}, where its last column ends"
         return line
+
+
+read = Reader

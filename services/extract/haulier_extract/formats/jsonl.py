@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from haulier.definitions.formats import JsonLines
-from haulier.definitions.sources import Ready
 from haulier.encodings import cell_encoding
-from haulier.exchange import Exchange
-from haulier.manifest import Delivery
 from haulier.records import Block
-from haulier.rows import SYSTEM_FIELDS
 from haulier_extract import arrays
-from haulier_extract.columns import check_count, column_names
+from haulier_extract.columns import check_count
 from haulier_extract.formats.lines import LineReader, too_long, undecodable
-from haulier_extract.formats.text import ending
+from haulier_extract.formats.lines import unfinished as unfinished
 from haulier_extract.gathering import Rejects
 
 #: Bytes of a key; a longer one is a value in the wrong place.
@@ -37,34 +33,13 @@ _AFTER_KEY = re.compile(rb'"[ \t\r\n]*:')
 _AT_BYTE = re.compile(r"\(byte (\d+)\)")
 
 
-def read(
-    exchange: Exchange, delivery: Delivery, form: JsonLines, *, position: int, wanted: Sequence[int] | None
-) -> Reader:
-    return Reader(exchange, delivery, form, position=position, wanted=wanted)
-
-
-def unfinished(chunks: Iterator[bytes], form: JsonLines, ready: Ready, name: str) -> str | None:
-    return ending(chunks, form.encoding, ready, name)[0]
-
-
-class Reader(LineReader):
+class Reader(LineReader[JsonLines]):
     """Reads a delivery twice: the columns are known when every line was seen."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        delivery: Delivery,
-        form: JsonLines,
-        *,
-        position: int,
-        wanted: Sequence[int] | None,
-    ) -> None:
-        """Raises `DataError` for more columns than a part can hold."""
-        super().__init__(exchange, delivery, form, position=position, wanted=wanted)
-        self._lines = Lines(form)
+    def prepare(self) -> Sequence[str]:
+        self._lines = Lines(self._form)
         self._keys = self._all_keys()
-        names, self.notes = column_names(self._keys, delivery.uri)
-        self.schema = pa.schema([*SYSTEM_FIELDS, *(pa.field(name, pa.string()) for name in names)])
+        return self._keys
 
     def columns_of(
         self, block: Block, chosen: Sequence[int], rejects: Rejects
@@ -94,6 +69,9 @@ class Reader(LineReader):
                     keys |= dict.fromkeys(found)
                     check_count(len(keys), self._name)
         return list(keys)
+
+
+read = Reader
 
 
 class Lines:

@@ -4,43 +4,52 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from haulier.definitions.formats import FixedWidth, JsonLines
+from haulier.definitions.sources import Ready
+from haulier.encodings import cell_encoding
 from haulier.errors import DataError
 from haulier.exchange import Exchange
 from haulier.manifest import Delivery, SourceAccount
 from haulier.originals import records_of
 from haulier.records import Block
 from haulier.rows import SYSTEM_FIELDS
+from haulier_extract.columns import column_names
+from haulier_extract.formats.text import ending
 from haulier_extract.gathering import Batch, Reject, Rejects, Rows, account, with_place
 
 #: An Arrow array takes so many bytes for a text that is not there.
 _OFFSET_BYTES = 4
 
 
-class LineReader:
-    """Reads one delivery line by line; a subclass makes texts of lines."""
+Form = TypeVar("Form", JsonLines, FixedWidth)
 
-    schema: pa.Schema
-    notes: list[str]
+
+class LineReader(Generic[Form]):
+    """Reads one delivery line by line; a subclass says its columns and makes texts of lines."""
 
     def __init__(
         self,
         exchange: Exchange,
         delivery: Delivery,
-        form: JsonLines | FixedWidth,
+        form: Form,
         *,
         position: int,
         wanted: Sequence[int] | None,
     ) -> None:
+        """Raises `DataError` for more columns than a part can hold."""
         self._exchange, self._delivery, self._form = exchange, delivery, form
         self._name, self._position = delivery.uri, position
         self._wanted = None if wanted is None else np.unique(np.array(wanted, dtype=np.int64))
+        self._encoding = cell_encoding(form.encoding)
         self.rules: Counter[str] = Counter()
         self._accepted = self._stripped = 0
+        names, self.notes = column_names(self.prepare(), delivery.uri)
+        self.schema = pa.schema([*SYSTEM_FIELDS, *(pa.field(name, pa.string()) for name in names)])
 
     def batches(self, most_rows: int, most_bytes: int) -> Iterator[Batch]:
         rows, rejects = Rows(most_rows, most_bytes), Rejects(self._position)
@@ -68,6 +77,10 @@ class LineReader:
                 "definition now cuts the file into other rows; extract it whole, with --reprocess"
             )
         yield Batch(rows=rows.rest(), rejects=rejects.table())
+
+    def prepare(self) -> Sequence[str]:
+        """Before the first line is read: what the source calls its columns. Raises `DataError`."""
+        raise NotImplementedError
 
     def columns_of(
         self, block: Block, chosen: Sequence[int], rejects: Rejects
@@ -98,6 +111,11 @@ class LineReader:
         low, high = np.searchsorted(self._wanted, [block.first, block.first + len(block)])
         chosen: list[int] = (self._wanted[low:high] - block.first).tolist()
         return chosen
+
+
+def unfinished(chunks: Iterator[bytes], form: JsonLines | FixedWidth, ready: Ready, name: str) -> str | None:
+    """As `haulier_extract.formats.Module` has it."""
+    return ending(chunks, form, ready, name)[0]
 
 
 def undecodable(line: bytes, encoding: str, declared: str) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haulier.compression import BrokenStream, decompressed
+from haulier.definitions.formats import Text
 from haulier.definitions.sources import Ready
 from haulier.encodings import framable
 
@@ -12,14 +13,14 @@ from haulier.encodings import framable
 TAIL_BYTES = 64 * 1024
 
 
-def ending(chunks: Iterator[bytes], encoding: str, ready: Ready, name: str) -> tuple[str | None, bytes]:
+def ending(chunks: Iterator[bytes], form: Text, ready: Ready, name: str) -> tuple[str | None, bytes]:
     """Why a text that is read to its end may be half there, and its last bytes.
 
     Raises `DataError` for one that no waiting would help.
     """
     tail = b""
     try:
-        for piece in framable(decompressed(chunks, name), encoding, name):
+        for piece in framable(decompressed(chunks, name, form), form.encoding, name):
             tail = piece[-TAIL_BYTES:] if len(piece) >= TAIL_BYTES else (tail + piece)[-TAIL_BYTES:]
     except BrokenStream as exc:
         return str(exc), tail

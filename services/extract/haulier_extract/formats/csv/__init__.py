@@ -23,7 +23,7 @@ def read(
 
 
 def unfinished(chunks: Iterator[bytes], form: Csv, ready: Ready, name: str) -> str | None:
-    why, tail = ending(chunks, form.encoding, ready, name)
+    why, tail = ending(chunks, form, ready, name)
     footer = Footer(form)
     lines = tail.decode(cell_encoding(form.encoding), "replace").splitlines()
     # A file that must say how many rows it has, and does not yet, is half a file.
