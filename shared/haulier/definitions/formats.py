@@ -80,7 +80,7 @@ class Parquet(Section, frozen=True, kw_only=True):
 
 
 class Excel(Section, frozen=True, kw_only=True):
-    """One sheet of an Excel workbook (.xlsx); docs/adr/0008 says what the text of a cell is."""
+    """One sheet of an Excel workbook (.xlsx, .xls); docs/adr/0008 says what the text of a cell is."""
 
     section: ClassVar[str] = "excel"
     encoding: ClassVar[str] = "utf-8"
@@ -93,6 +93,8 @@ class Excel(Section, frozen=True, kw_only=True):
     header_rows: Annotated[int, Meta(ge=1, le=9)] = 1
     #: Most bytes of texts that the workbook keeps once for all its cells; they are held in memory.
     shared_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024**3)] = 128 * 1024**2
+    #: Most bytes of an old workbook (.xls), which is read as a whole and takes several times as much memory.
+    xls_bytes: Annotated[int, Meta(ge=1024, le=1024**3)] = 32 * 1024**2
     #: What a compressed file may become.
     packed: Packed = Packed()
 

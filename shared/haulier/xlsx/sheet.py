@@ -14,6 +14,8 @@ from haulier.pieces import Pieces
 from haulier.xlsx.cells import number_text, unescaped
 from haulier.xlsx.workbook import Workbook, new_parser
 
+#: What a workbook of the old kind begins with.
+_OLD = b"\xd0\xcf\x11\xe0"
 MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384
 #: Excel itself keeps 32,767 characters of a cell.
 CELL_CHARACTERS = 1024 * 1024
@@ -50,6 +52,12 @@ class SheetRow:
 
 def sheet_rows(exchange: Exchange, delivery: Delivery, form: Excel) -> Iterator[SheetRow]:
     """Every row of the sheet that the definition names. Raises `DataError` for what is no workbook."""
+    if exchange.piece(delivery.original, 0, min(4, delivery.bytes)) == _OLD:
+        from haulier.xlsx.biff import check_size, old_rows
+
+        check_size(delivery.bytes, form, delivery.uri)
+        yield from old_rows(exchange.get(delivery.original), form, delivery.uri)
+        return
     workbook = Workbook(Pieces(exchange, delivery.original, delivery.bytes), form, delivery.uri)
     reading = _Reading(workbook, delivery.uri)
     parser = new_parser(reading.start, reading.end, reading.text)

@@ -241,13 +241,11 @@ def test_what_is_no_honest_workbook_is_an_error_with_a_name(data: bytes, message
         read(data, Excel(shared_bytes=100_000))
 
 
-def test_what_is_half_there_waits_and_what_is_of_the_old_kind_is_refused() -> None:
+def test_what_is_half_there_waits() -> None:
     data = workbook(HEAD)
 
     assert unfinished(data, EXCEL) is None
     assert unfinished(data[:-30], EXCEL) == "it does not begin and end as a workbook (.xlsx) does"
-    with pytest.raises(DataError, match=r"of Excel's old kind \(.xls\), or has a password"):
-        unfinished(b"\xd0\xcf\x11\xe0" + data, EXCEL)
 
 
 def test_more_files_than_the_definition_allows_are_refused_by_its_setting() -> None:

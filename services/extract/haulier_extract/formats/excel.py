@@ -16,6 +16,7 @@ from haulier.exchange import Exchange
 from haulier.manifest import Delivery, SourceAccount
 from haulier.originals import open_original
 from haulier.rows import SYSTEM_FIELDS, VERBATIM_BYTES
+from haulier.xlsx import biff
 from haulier.xlsx.sheet import SheetRow, column_name, sheet_rows
 from haulier_extract import arrays
 from haulier_extract.columns import column_names
@@ -41,13 +42,16 @@ def unfinished(chunks: Iterator[bytes], form: Excel, ready: Ready, name: str) ->
     if compression(name):
         raise DataError(f"{name} is packed, and a workbook is already; send it as it was saved")
     head = tail = b""
+    old: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        head = head or chunk[:4]
+        head, size = head or chunk[:4], size + len(chunk)
+        if head == _OLD:
+            biff.check_size(size, form, name)
+            old.append(chunk)
         tail = (tail + chunk)[-_END_BYTES:]
-    if head == _OLD:
-        raise DataError(
-            f"{name} is a workbook of Excel's old kind (.xls), or has a password; save it as .xlsx, without one"
-        )
+    if old:
+        return biff.unfinished(b"".join(old), name)
     if not head.startswith(_ZIP) or _END not in tail:
         return "it does not begin and end as a workbook (.xlsx) does"
     return None
