@@ -109,7 +109,7 @@ def test_a_server_that_gives_smaller_pages_than_asked_for_loses_no_row(here, api
     assert table(made) == EXPECTED
 
 
-@pytest.mark.parametrize("beyond", ["nothing", "404", "the last page"])
+@pytest.mark.parametrize("beyond", ["nothing", "204", "404", "the last page"])
 def test_one_page_that_is_not_full_is_all_however_the_server_says_so(here, api, beyond):
     api.rows, api.size, api.beyond = ROWS[:2], 3, beyond
     path, asked = WAYS["pages of a size"]
@@ -160,6 +160,20 @@ def test_an_answer_without_rows_is_an_empty_run_and_harms_nothing(here, api):
     assert list(outcomes) == ["extract"]
     assert outcomes["extract"].exit_code == 99
     assert table(made) == EXPECTED
+
+
+@pytest.mark.parametrize("way", ["one answer", "pages", "cursors", "links", "csv"])
+def test_an_answer_of_no_content_is_an_empty_run_and_harms_nothing(here, api, way):
+    path, asked = WAYS.get(way, ("/whole", {"source": {"csv": {}}}))
+    made = here(path, **asked)
+    if way != "csv":
+        run(made)
+    before = table(made) if way != "csv" else []
+    api.first = [(204, {}, b"")] * 2
+
+    assert check(None, None, made.settings) == []
+    assert run(made, 1)["extract"].exit_code == 99
+    assert before == (table(made) if way != "csv" else [])
 
 
 def test_numbers_arrive_as_they_were_written_and_bad_rows_wait_with_their_text(here, api):
@@ -225,6 +239,15 @@ class TestWhoAsks:
 
         assert table(made) == EXPECTED
         assert api.counts["/token"] == 2
+
+    def test_client_credentials_are_form_encoded_before_they_are_put_together(self, here, api):
+        """RFC 6749, 2.3.1: or a colon in an id would move the border between id and secret."""
+        api.token_life, api.client = 9, "l%3Aab+1:s3cret"
+        oauth2 = {"token_url": f"{api.url}/token", "client_id": "l:ab 1", "client_secret": "LAB"}
+        made = here("/whole", auth={"oauth2": oauth2})
+        run(made)
+
+        assert table(made) == EXPECTED
 
     def test_a_token_that_is_refused_at_once_ends_the_run(self, here, api):
         api.token_life = 0

@@ -24,7 +24,7 @@ class Api:
     size: int = 3
     #: Rows of a page at the most, whatever is asked for.
     most: int = 1000
-    #: What ``/pages`` answers behind the last one: ``nothing``, ``404`` or ``the last page``.
+    #: What ``/pages`` answers behind the last one: ``nothing``, ``204``, ``404`` or ``the last page``.
     beyond: str = "nothing"
     #: Answers given before any real one: (status, headers, body).
     first: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
@@ -33,6 +33,8 @@ class Api:
     #: What a request must bring; ``None``: nothing.
     authorization: str | None = None
     key: str | None = None
+    #: Who may have a token: id and secret, each form-encoded.
+    client: str = "lab:s3cret"
     #: Requests a token is good for.
     token_life: int | None = None
     #: What was asked: path with its query.
@@ -81,7 +83,7 @@ class Api:
         return getattr(self, path.strip("/"))(query)
 
     def _token(self, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        wanted = "Basic " + base64.b64encode(b"lab:s3cret").decode()
+        wanted = "Basic " + base64.b64encode(self.client.encode()).decode()
         if headers.get("authorization") != wanted or b"grant_type=client_credentials" not in body:
             return 401, {}, b"{}"
         self._tokens, self._used = self._tokens + 1, 0
@@ -105,6 +107,8 @@ class Api:
         start = (int(query["page"]) - 1) * self.size
         if start >= len(self.rows) and self.beyond == "404":
             return 404, {}, b'{"detail": "Invalid page."}'
+        if start >= len(self.rows) and self.beyond == "204":
+            return 204, {}, b""
         if start >= len(self.rows) and self.beyond == "the last page":
             start -= self.size
         return self._of(self.rows[start : start + self.size])

@@ -78,7 +78,7 @@ def _answered(
     written = Written()
     with Client(http, settings.secrets) as client:
         if instance.source.csv is not None:
-            written.add(client.get(http.url, asked).body)
+            written.add(client.get(http.url, asked).body or b"")
             return written
         for body in pages_of(client, http, asked):
             written.add(b"".join(record + b"\n" for record in records_in(body, http)))
@@ -94,7 +94,7 @@ def _name(http: Http, interval: Interval) -> str:
 def reach(http: Http, settings: Settings, interval: Interval) -> None:
     """Ask once for the first page. Raises as `find` does."""
     with Client(msgspec.structs.replace(http, tries=1), settings.secrets) as client:
-        next(iter(pages_of(client, http, _asked(http, interval))))
+        next(iter(pages_of(client, http, _asked(http, interval))), None)
 
 
 def _asked(http: Http, interval: Interval) -> dict[str, str]:

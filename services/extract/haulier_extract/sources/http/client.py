@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Annotated, Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
 import urllib3
@@ -34,7 +34,8 @@ _SENDABLE = re.compile(r"[\t -~\x80-\xff]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    body: bytes
+    #: ``None``: the server says that there is nothing (status 204).
+    body: bytes | None
     headers: Mapping[str, str]
 
 
@@ -72,7 +73,7 @@ class Client:
         self._pool.clear()
 
     def get(self, url: str, query: Mapping[str, str] | None = None) -> Answer:
-        """A whole answer of status 200.
+        """A whole answer of status 200, or that there is nothing.
 
         Raises `DefinitionError` when the server refuses for good, `TransientError` when it does for now or
         cannot be reached, and `DataError` for an answer larger than `source.http.page_bytes`.
@@ -91,6 +92,8 @@ class Client:
                 continue
             if status == 200:
                 return Answer(body=body, headers=headers)
+            if status == 204:
+                return Answer(body=None, headers=headers)
             if status == 401 and self._token is not None and not renewed:
                 # Tokens run out in the middle of a run, which is none of its tries.
                 renewed = True
@@ -200,10 +203,12 @@ class Client:
 
     def _credentials(self, oauth2: OAuth2) -> dict[str, Any]:
         form = {"grant_type": "client_credentials", **({"scope": oauth2.scope} if oauth2.scope else {})}
+        # Each is form-encoded before it goes into the pair: RFC 6749, 2.3.1.
+        pair = f"{quote_plus(oauth2.client_id)}:{quote_plus(self._secret(oauth2.client_secret))}"
         return {
             "body": urlencode(form),
             "headers": {
-                "Authorization": _basic(f"{oauth2.client_id}:{self._secret(oauth2.client_secret)}"),
+                "Authorization": _basic(pair),
                 "Content-Type": "application/x-www-form-urlencoded",
                 "Accept": "application/json",
             },

@@ -20,10 +20,14 @@ _PARAMETER = re.compile(r';\s*([^\s",;=]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s
 
 
 def pages_of(client: Client, http: Http, asked: Mapping[str, str]) -> Iterator[bytes]:
-    """The bodies, one after another. Raises what `Client.get` raises, and `DataError` for pages without an end."""
+    """The bodies that say something, one after another.
+
+    Raises what `Client.get` raises, and `DataError` for pages without an end.
+    """
     pages = http.pages
     if pages is None:
-        yield client.get(http.url, asked).body
+        if (body := client.get(http.url, asked).body) is not None:
+            yield body
     elif pages.by == "link":
         yield from _by_link(client, http, asked)
     elif pages.by == "cursor":
@@ -52,7 +56,8 @@ def _by_link(client: Client, http: Http, asked: Mapping[str, str]) -> Iterator[b
     answer = client.get(http.url, _sized(http, asked))
     url, seen = http.url, {http.url}
     while True:
-        yield answer.body
+        if answer.body is not None:
+            yield answer.body
         following = _next_link(answer)
         if following is None:
             return
@@ -72,6 +77,8 @@ def _by_cursor(client: Client, http: Http, pages: Pages, asked: Mapping[str, str
     query, seen = dict(_sized(http, asked)), set[str]()
     while True:
         body = client.get(http.url, query).body
+        if body is None:
+            return
         yield body
         cursor = _cursor(body, pages, http)
         if cursor is None:
@@ -96,6 +103,8 @@ def _by_count(client: Client, http: Http, pages: Pages, asked: Mapping[str, str]
             if maybe_last:
                 return
             raise
+        if body is None:
+            return
         rows = records_in(body, http)
         # Not the bodies: they may say when they were made.
         if rows and rows == before:
