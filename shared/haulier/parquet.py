@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyarrow._parquet import ParquetReader
@@ -26,8 +26,14 @@ _MAGIC, _FOOTER_BYTES = b"PAR1", 8
 class ParquetFile:
     """A delivery's columns, in their own types. Nothing checks the digest: whoever reads all of it does."""
 
-    def __init__(self, exchange: Exchange, delivery: Delivery, form: Parquet) -> None:
-        """Raises `DataError` for what is no Parquet, and for a row group too large to be read."""
+    def __init__(
+        self, exchange: Exchange, delivery: Delivery, form: Parquet, *, int96: Literal["us", "ns"] = "us"
+    ) -> None:
+        """Raises `DataError` for what is no Parquet, and for a row group too large to be read.
+
+        INT96 holds nanoseconds of any year and Arrow's 64 bits do not: ``us`` loses digits below the microsecond,
+        ``ns`` the years before 1678 and after 2261, whose values come as others.
+        """
         self._name = delivery.uri
         if compression(self._name):
             raise DataError(f"{self._name} is packed, and Parquet is already; send it as it was written")
@@ -38,8 +44,7 @@ class ParquetFile:
             # Pages as they are needed, instead of whole column chunks.
             buffer_size=PIECE_BYTES,
             pre_buffer=False,
-            # As nanoseconds the years before 1678 and after 2261 would silently be others.
-            coerce_int96_timestamp_unit="us",
+            coerce_int96_timestamp_unit=int96,
             arrow_extensions_enabled=True,
         )
         self._metadata = self._reader.metadata
@@ -57,24 +62,41 @@ class ParquetFile:
         return schema
 
     @property
+    def int96(self) -> list[int]:
+        """The columns, counted as Parquet does (each leaf of a nested one is one), that hold INT96."""
+        schema = self._metadata.schema
+        return [at for at in range(len(schema)) if schema.column(at).physical_type == "INT96"]
+
+    @property
     def groups(self) -> int:
         return int(self._metadata.num_row_groups)
 
     def batches(
-        self, most_rows: int, most_bytes: int, wanted: Sequence[int] | None = None
+        self,
+        most_rows: int,
+        most_bytes: int,
+        wanted: Sequence[int] | None = None,
+        columns: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The rows in order, each batch with the number of its first; only row groups with ``wanted`` rows."""
+        """The rows in order, each batch with the number of its first; only row groups with ``wanted`` rows.
+
+        How they are batched depends on the file and the limits, never on ``columns``, numbered as in `int96`.
+        """
         first = 1
         for number in range(self.groups):
             group = self._metadata.row_group(number)
             rows = int(group.num_rows)
             if wanted is None or any(first <= row < first + rows for row in wanted):
                 size = max(1, min(most_rows, rows * most_bytes // max(1, int(group.total_byte_size))))
-                yield from self._group(number, first, size)
+                yield from self._group(number, first, size, columns)
             first += rows
 
-    def _group(self, number: int, first: int, size: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-        batches = self._do(lambda: self._reader.iter_batches(size, [number], use_threads=False))
+    def _group(
+        self, number: int, first: int, size: int, columns: Sequence[int] | None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        batches = self._do(
+            lambda: self._reader.iter_batches(size, [number], column_indices=columns, use_threads=False)
+        )
         while (batch := self._do(lambda: next(batches, None))) is not None:
             yield first, batch
             first += batch.num_rows

@@ -97,6 +97,38 @@ def test_int96_keeps_years_that_nanoseconds_cannot_hold() -> None:
     assert [row[1] for row in read(data, PARQUET).rows] == moments
 
 
+def test_int96_with_digits_below_the_microsecond_is_a_reject_and_not_cut() -> None:
+    noon = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp()) * 10**9
+    before = int(datetime(1969, 7, 20, 20, 17, 40, tzinfo=UTC).timestamp()) * 10**9
+    at = pa.array([noon, noon + 1, None, noon + 123_456_000, before + 999, before + 1000], pa.timestamp("ns"))
+    table = pa.table({"when": at, "n": range(6), "at": at.take(pa.array([0, 0, 0, 1, 0, 0]))})
+    data = file_of(table, use_deprecated_int96_timestamps=True)
+
+    for rows in (1, 2, 1000):
+        told = read(data, PARQUET, rows=rows)
+
+        assert [row[0] for row in told.rows] == [1, 3, 6]
+        assert [row[1] for row in told.rows][2] == datetime(1969, 7, 20, 20, 17, 40, 1)
+        assert told.rejects == [(2, "precision"), (4, "precision"), (5, "precision")]
+        assert "INT96" in told.messages[0]
+    assert read(data, PARQUET, wanted=[3, 5]).rejects == [(5, "precision")]
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_nested_int96_is_read_or_refused_by_its_column_never_cut(beyond: int) -> None:
+    noon = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp()) * 10**9
+    times = pa.array([noon, noon + beyond, noon], pa.timestamp("ns"))
+    lists = pa.ListArray.from_arrays([0, 2, 3], times)
+    structs = pa.StructArray.from_arrays([pa.array([1, 2]), lists], ["n", "when"])
+    data = file_of(pa.table({"a": [1, 2], "in": structs}), use_deprecated_int96_timestamps=True)
+
+    if beyond:
+        with pytest.raises(DataError, match="in has nested times with digits below the microsecond"):
+            read(data, PARQUET)
+    else:
+        assert len(read(data, PARQUET).rows) == 2
+
+
 def test_text_that_is_no_utf8_is_a_reject_with_its_row() -> None:
     broken = pa.array([b"good", b"\xff", b"good"]).view(pa.string())
     nested = pa.ListArray.from_arrays([0, 1, 1, 2], pa.array([b"x", b"\xfe"]).view(pa.string()))

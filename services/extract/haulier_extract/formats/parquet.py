@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ def read(
 ) -> Reader:
     for _ in open_original(exchange, delivery):
         pass  # to its end, where its digest is judged
-    return Reader(ParquetFile(exchange, delivery, form), delivery.uri, position, wanted)
+    file = ParquetFile(exchange, delivery, form)
+    finer = ParquetFile(exchange, delivery, form, int96="ns") if file.int96 else None
+    return Reader(file, finer, delivery.uri, position, wanted)
 
 
 def unfinished(chunks: Iterator[bytes], form: Parquet, ready: Ready, name: str) -> str | None:
@@ -43,8 +46,16 @@ def unfinished(chunks: Iterator[bytes], form: Parquet, ready: Ready, name: str) 
 class Reader:
     """Reads one delivery. Rows are numbered from 1, as a file without a header has them."""
 
-    def __init__(self, file: ParquetFile, name: str, position: int, wanted: Sequence[int] | None) -> None:
-        self._file, self._name, self._position = file, name, position
+    def __init__(
+        self,
+        file: ParquetFile,
+        finer: ParquetFile | None,
+        name: str,
+        position: int,
+        wanted: Sequence[int] | None,
+    ) -> None:
+        """``finer``: the same file with INT96 as nanoseconds, where it has some."""
+        self._file, self._finer, self._name, self._position = file, finer, name, position
         self._wanted = None if wanted is None else np.unique(np.array(wanted, dtype=np.int64))
         names, self.notes = column_names(file.schema.names, name)
         kinds = [_kept(field.type) for field in file.schema]
@@ -57,14 +68,20 @@ class Reader:
         rows, rejects = Rows(most_rows, most_bytes), Rejects(self._position)
         last = 0
         wanted = None if self._wanted is None else self._wanted.tolist()
-        for first, batch in self._file.batches(most_rows, most_bytes, wanted):
+        batches = self._file.batches(most_rows, most_bytes, wanted)
+        finer: Iterator[Any] = repeat((0, None))
+        if self._finer:
+            finer = self._finer.batches(most_rows, most_bytes, wanted, self._finer.int96)
+        for (first, batch), (_, fine) in zip(batches, finer, strict=False):
             last = first + batch.num_rows - 1
             numbers = np.arange(first, last + 1, dtype=np.int64)
             chosen = np.ones(len(numbers), dtype=bool) if wanted is None else np.isin(numbers, wanted)
             columns, broken = self._converted(batch)
-            for at in np.flatnonzero(chosen & broken.any(axis=0)).tolist():
-                rejects.add(self._reject(RenderedRows(first, batch), at, broken[:, at]))
-            keep = chosen & ~broken.any(axis=0)
+            cut = self._cut(batch, fine)
+            wrong = broken.any(axis=0) | cut.any(axis=0)
+            for at in np.flatnonzero(chosen & wrong).tolist():
+                rejects.add(self._reject(RenderedRows(first, batch), at, broken[:, at], cut[:, at]))
+            keep = chosen & ~wrong
             table = pa.Table.from_arrays(columns, schema=self._columns)
             if not keep.all():
                 table = table.filter(pa.array(keep))
@@ -93,18 +110,85 @@ class Reader:
             columns.append(plain if plain.type == field.type else _as(plain, field.type))
         return columns, broken
 
-    def _reject(self, rows: RenderedRows, at: int, broken: np.ndarray) -> Reject:
-        name = self._columns.names[int(broken.argmax())]
-        self.rules["encoding"] += 1
+    def _cut(self, batch: pa.RecordBatch, finer: pa.RecordBatch | None) -> np.ndarray:
+        """Which values have digits below the microsecond, by column and row. Raises `DataError` for nested ones."""
+        cut = np.zeros((max(1, batch.num_columns), batch.num_rows), dtype=bool)
+        if self._finer is None or finer is None:
+            return cut
+        for at, fine in zip(_holding(batch.schema, self._finer.int96), finer.columns, strict=True):
+            if pa.types.is_timestamp(fine.type):
+                cut[at] = _beyond(batch[at], fine)
+            elif any(_beyond(*leaf).any() for leaf in _leaves(batch[at], fine)):
+                raise DataError(
+                    f"{self._name}: {self._columns.names[at]} has nested times with digits below the microsecond "
+                    "(INT96); write them as TIMESTAMP(MICROS)"
+                )
+        return cut
+
+    def _reject(self, rows: RenderedRows, at: int, broken: np.ndarray, cut: np.ndarray) -> Reject:
+        rule, column, message = (
+            (
+                "encoding",
+                int(broken.argmax()),
+                "the text is not UTF-8, as Parquet promises; write it as text, or as binary",
+            )
+            if broken.any()
+            else (
+                "precision",
+                int(cut.argmax()),
+                "the time has digits below the microsecond (INT96); write it as TIMESTAMP(MICROS)",
+            )
+        )
+        self.rules[rule] += 1
         verbatim = rows.record(at)
         return Reject(
             row=rows.first + at,
-            rule="encoding",
-            column=name,
-            message="the text is not UTF-8, as Parquet promises; write it as text, or as binary",
+            rule=rule,
+            column=self._columns.names[column],
+            message=message,
             verbatim=verbatim[:VERBATIM_BYTES],
             verbatim_bytes=len(verbatim),
         )
+
+
+def _holding(schema: pa.Schema, leaves: Sequence[int]) -> list[int]:
+    """The columns that some of Parquet's own columns, counted by leaves, belong to."""
+    found, first = [], 0
+    for at, field in enumerate(schema):
+        last = first + _width(field.type)
+        if any(first <= leaf < last for leaf in leaves):
+            found.append(at)
+        first = last
+    return found
+
+
+def _width(kind: pa.DataType) -> int:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _width(kind.storage_type)
+    if not pa.types.is_nested(kind):
+        return 1
+    return sum(_width(kind.field(at).type) for at in range(kind.num_fields))
+
+
+def _beyond(coarse: Any, fine: Any) -> np.ndarray:
+    """Where nanoseconds say more than microseconds. Both count modulo 2**64, so that no year is wrong here."""
+    counted = pc.multiply(coarse.cast(pa.int64()), 1000)
+    return pc.fill_null(pc.not_equal(fine.cast(pa.int64()), counted), False).to_numpy(zero_copy_only=False)
+
+
+def _leaves(coarse: Any, fine: Any) -> Iterator[tuple[Any, Any]]:
+    """The times inside nested values, as they are in both."""
+    if pa.types.is_timestamp(coarse.type):
+        yield coarse, fine
+    elif pa.types.is_map(coarse.type):
+        yield from _leaves(coarse.keys, fine.keys)
+        yield from _leaves(coarse.items, fine.items)
+    elif pa.types.is_struct(coarse.type):
+        for at in range(fine.type.num_fields):
+            name = fine.type.field(at).name
+            yield from _leaves(coarse.field(name), fine.field(name))
+    elif pa.types.is_nested(coarse.type):
+        yield from _leaves(coarse.flatten(), fine.flatten())
 
 
 def _kept(kind: pa.DataType) -> pa.DataType:
