@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from haulier.definitions import Instance
+from haulier.definitions.sources import Files
 from haulier.errors import HaulierError, Told
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
@@ -16,7 +17,8 @@ from haulier.ledger.connection import connect
 from haulier.loading import findings, instances, load_pipeline, pipeline_names, resolve_instance
 from haulier.placeholders import is_remote
 from haulier.settings import Settings
-from haulier_extract.sources.stores import open_store
+from haulier_extract.sources import Vanished
+from haulier_extract.sources.stores import Entry, open_store
 
 _PROBE = b"haulier"
 
@@ -43,31 +45,40 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
 
 
 def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Whether the remote stores of the definitions can be listed, and their APIs let us in."""
+    """Whether the definitions' stores can be listed and a file there be read, and their APIs let us in."""
     asked: set[str] = set()
     now = datetime.now(UTC)
     today = Interval(start=now - timedelta(days=1), end=now)
     for label, chosen in _of_instances(pipeline, instance, settings):
         source = chosen.source
-        if source.custom:
-            try:
+        # What a user's own source reads may depend on more than its place.
+        if not source.custom and source.place in asked:
+            continue
+        asked.add(source.place)
+        try:
+            if source.custom:
                 from haulier_extract.sources import custom
 
                 custom.reach(chosen, today, settings)
-            except HaulierError as exc:
-                yield label, Told.of(exc)
-        elif is_remote(source.place) and source.place not in asked:
-            asked.add(source.place)
-            try:
-                if source.http:
-                    # Its client takes longer to import than all the rest of a check.
-                    from haulier_extract.sources.http import reach
+            elif source.http:
+                # Its client takes longer to import than all the rest of a check.
+                from haulier_extract.sources.http import reach
 
-                    reach(source.http, settings, today)
-                elif source.files:
-                    next(iter(open_store(source.files, settings, today).entries()), None)
-            except HaulierError as exc:
-                yield label, Told.of(exc)
+                reach(source.http, settings, today)
+            elif source.files and (is_remote(source.place) or settings.source_root.is_dir()):
+                _read_one(source.files, settings, today)
+        except HaulierError as exc:
+            yield label, Told.of(exc)
+
+
+def _read_one(files: Files, settings: Settings, today: Interval) -> None:
+    """List until there is a file, and read its beginning: who may list need not be allowed to read."""
+    store = open_store(files, settings, today)
+    for entry, _ in store.entries():
+        if isinstance(entry, Entry):
+            with suppress(Vanished):
+                next(store.chunks(entry), None)
+            return
 
 
 def _of_instances(
