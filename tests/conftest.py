@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from support import servers, unrun
 from support.databases import Database, fresh_database
-from support.sftp import SftpServer, sftp_server
 
 from haulier_command import embedded
 from haulier_command.embedded import Tier
+
+if TYPE_CHECKING:
+    from support.sftp import SftpServer
 
 _HOME = pytest.StashKey[Path]()
 # Where a person's own servers are: no business of a test.
@@ -67,6 +70,8 @@ def durable_tier() -> Iterator[Tier]:
 @pytest.fixture(scope="session")
 def sftp() -> Iterator[SftpServer]:
     """A server of files, shared by the whole session."""
+    from support.sftp import sftp_server
+
     with sftp_server() as made:
         yield made
 

@@ -12,11 +12,14 @@ nothing: load's image shows single rows and does without NumPy's 45 MB.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from bisect import bisect_left
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import compress
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, compress
 from typing import Any, Generic, Literal, TypeVar
 
 from haulier.definitions.formats import Csv
@@ -36,6 +39,24 @@ Rule = Literal["quote-not-closed", "record-too-long"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whole:
+    """A record's digest, and the bytes of the text that it is."""
+
+    sha256: str
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+    def beside(self, problems: str) -> str:
+        """A reject's problems, which are JSON, with this in the first of them."""
+        first, *others = json.loads(problems)
+        return json.dumps([{**first, **asdict(self)}, *others])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Block(Generic[Positions]):
     """Whole records in order: record ``i`` is ``data[starts[i]:ends[i]]``, its line end follows."""
 
@@ -49,6 +70,10 @@ class Block(Generic[Positions]):
     #: Why this block's only record cannot be read, and its whole length: ``data`` may hold its beginning.
     rule: Rule | None = None
     length: int | None = None
+    #: The digest of that whole record, line end aside.
+    sha256: str | None = None
+    #: Where ``data`` begins in the text as it was cut: unpacked, a UTF-8 mark counted, UTF-16 and its like as UTF-8.
+    offset: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -62,6 +87,15 @@ class Block(Generic[Positions]):
         record = self.record(index)
         return record[:VERBATIM_BYTES], len(record) if self.length is None else self.length
 
+    def whole(self, index: int) -> Whole | None:
+        """Where a record is found of which only the beginning is kept."""
+        length = self.verbatim(index)[1]
+        if length <= VERBATIM_BYTES:
+            return None
+        start = self.offset + int(self.starts[index])
+        digest = self.sha256 or hashlib.sha256(self.record(index)).hexdigest()
+        return Whole(sha256=digest, start=start, stop=start + length)
+
     def slice(self, start: int, stop: int) -> Block[Positions]:
         """The records ``start`` up to ``stop``."""
         stop = min(stop, len(self))
@@ -73,6 +107,8 @@ class Block(Generic[Positions]):
             first=self.first + start,
             rule=self.rule,
             length=self.length,
+            sha256=self.sha256,
+            offset=self.offset,
         )
 
 
@@ -86,14 +122,16 @@ def frame(
     the open quote, so that the rest of the file is still read. Raises `DataError` as
     `haulier.encodings.framable` does.
     """
-    return ListFramer(framable(chunks, csv.encoding, name), csv, block_bytes).blocks()
+    return ListFramer(chunks, csv, name, block_bytes).blocks()
 
 
 class Framer(Generic[Positions]):
     """What both ways of cutting share; a subclass looks at a block's bytes."""
 
-    def __init__(self, chunks: Iterator[bytes], csv: Csv, block_bytes: int) -> None:
-        self._chunks = chunks
+    def __init__(self, chunks: Iterable[bytes], csv: Csv, name: str, block_bytes: int) -> None:
+        self._chunks = self._text(chunks, csv, name)
+        #: Where the next record begins.
+        self._offset = 0
         self._delimiter = ord(csv.delimiter)
         self._quote = csv.quote.encode()
         self._limit = csv.record_bytes
@@ -113,19 +151,31 @@ class Framer(Generic[Positions]):
                     block = block.slice(0, self._preamble)
                 block = block.slice(0, self._whole(block))
             if block is not None and len(block):
-                yield self._counted(block)
+                yield self._counted(block, block.stop)
                 data, want = data[block.stop :], self._block_bytes
             elif self._final or len(data) > self._limit + 1:
-                block, data = self._cut_long(data, quote)
-                yield self._counted(block)
+                block, size, data = self._cut_long(data, quote)
+                yield self._counted(block, size)
                 want = self._block_bytes
             else:
                 want = 2 * len(data)
 
-    def _counted(self, block: Block[Positions]) -> Block[Positions]:
+    def _text(self, chunks: Iterable[bytes], csv: Csv, name: str) -> Iterator[bytes]:
+        text = iter(chunks)
+        head = b""
+        while len(head) < len(BOM_UTF8) and (chunk := next(text, None)) is not None:
+            head += chunk
+        # Other marks are those of text that is carried over.
+        self._offset = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
+        yield from framable(chain([head], text), csv.encoding, name)
+
+    def _counted(self, block: Block[Positions], size: int) -> Block[Positions]:
+        """``block`` in its place; ``size``: how much of the text it takes with its last line end."""
+        placed = replace(block, offset=self._offset)
+        self._offset += size
         self._number += len(block)
         self._preamble = max(self._preamble - len(block), 0)
-        return block
+        return placed
 
     def _fill(self, data: bytes, want: int) -> bytes:
         """``data`` with more behind it, until there are ``want`` bytes or no more to be had."""
@@ -173,12 +223,13 @@ class Framer(Generic[Positions]):
         outside[line:] = b"\1" * (len(ends) - line)
         return outside, -1
 
-    def _cut_long(self, data: bytes, quote: bytes) -> tuple[Block[Positions], bytes]:
-        """The record at the beginning of ``data`` that has no end where it should; and what follows it."""
+    def _cut_long(self, data: bytes, quote: bytes) -> tuple[Block[Positions], int, bytes]:
+        """The record at the beginning of ``data`` that has no end where it should, its size; and what follows it."""
         head = data[: self._limit + 1]
         opened = self._open_quote(head) if quote else -1
         rule: Rule = "record-too-long" if opened < 0 else "quote-not-closed"
         kept, dropped, look = b"", 0, self._limit if opened < 0 else opened
+        digest = hashlib.sha256()
         while True:
             end, following = self._line_end(data, look)
             if end >= 0 or self._final:
@@ -186,11 +237,13 @@ class Framer(Generic[Positions]):
             # Nothing but the beginning is kept of a line without an end.
             gone = len(data) - data.endswith(b"\r")
             kept += data[: min(gone, VERBATIM_BYTES - len(kept))]
+            digest.update(memoryview(data)[:gone])
             dropped, look = dropped + gone, 0
             data = self._fill(data[gone:], self._block_bytes + 1)
         if end < 0:
             end = following = len(data)
         kept += data[: min(end, VERBATIM_BYTES - len(kept))]
+        digest.update(memoryview(data)[:end])
         block = Block(
             data=kept,
             starts=self._positions([0]),
@@ -199,8 +252,9 @@ class Framer(Generic[Positions]):
             first=self._number,
             rule=rule,
             length=dropped + end,
+            sha256=digest.hexdigest(),
         )
-        return block, data[following:]
+        return block, dropped + following, data[following:]
 
     def _open_quote(self, head: bytes) -> int:
         return self._walk(head, *line_ends(head, final=True))[1]

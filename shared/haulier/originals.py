@@ -15,6 +15,7 @@ from haulier.exchange import Exchange
 from haulier.manifest import Delivery
 
 if TYPE_CHECKING:
+    from haulier.framing import Whole
     from haulier.records import Block
 
 #: Reads a file from its beginning, each time it is called.
@@ -101,6 +102,9 @@ class Verbatim(Protocol):
     def record(self, index: int) -> bytes:
         """One row."""
 
+    def whole(self, index: int) -> Whole | None:
+        """Where a row of text is found of which a reject keeps only the beginning."""
+
 
 class VerbatimRows:
     """The bytes of single rows as they arrived, for whoever has to show them.
@@ -116,6 +120,10 @@ class VerbatimRows:
         self._taken = 0
 
     def take(self, rows: Sequence[int]) -> list[bytes]:
+        """As `take_with_place`, without the place."""
+        return [record for record, _ in self.take_with_place(rows)]
+
+    def take_with_place(self, rows: Sequence[int]) -> list[tuple[bytes, Whole | None]]:
         """The rows with these numbers, in ascending order, also from one call to the next.
 
         Raises `DataError` for a number the file does not reach.
@@ -133,7 +141,8 @@ class VerbatimRows:
                     raise ValueError(f"row {row} lies behind: rows are taken in ascending order")
                 raise DataError(f"{self._uri} has nothing in row {row}")
             self._taken = row
-            found.append(self._block.record(row - self._block.first))
+            index = row - self._block.first
+            found.append((self._block.record(index), self._block.whole(index)))
         return found
 
 

@@ -131,6 +131,9 @@ class RenderedRows:
         row = self.batch.slice(index, 1)
         return next(json_rows(self._names, row.columns)).encode()
 
+    def whole(self, index: int) -> None:
+        """A row has no bytes of its own in the file."""
+
     @cached_property
     def _names(self) -> list[str]:
         return list(self.batch.schema.names)

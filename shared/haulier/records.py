@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from haulier import framing
 from haulier.definitions.formats import Csv
-from haulier.encodings import framable
 from haulier.framing import BLOCK_BYTES
 
 IntArray = npt.NDArray[np.int64]
@@ -23,12 +22,12 @@ def frame(
     chunks: Iterable[bytes], csv: Csv, name: str = "the file", *, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Block]:
     """As `haulier.framing.frame`."""
-    return _ArrayFramer(framable(chunks, csv.encoding, name), csv, block_bytes).blocks()
+    return _ArrayFramer(chunks, csv, name, block_bytes).blocks()
 
 
 class _ArrayFramer(framing.Framer[IntArray]):
-    def __init__(self, chunks: Iterator[bytes], csv: Csv, block_bytes: int) -> None:
-        super().__init__(chunks, csv, block_bytes)
+    def __init__(self, chunks: Iterable[bytes], csv: Csv, name: str, block_bytes: int) -> None:
+        super().__init__(chunks, csv, name, block_bytes)
         self._beside = np.zeros(256, dtype=np.bool_)
         self._beside[[self._delimiter, _CR, _LF, *self._quote]] = True
 

@@ -241,7 +241,13 @@ def _text(row: Row, sealed: Sealed) -> tuple[str, str]:
     text, decoded = text_of(bytes(row["verbatim"]), encoding)
     notes = [] if decoded else [f"not all {encoding}: the replaced bytes are marked"]
     if row["verbatim_bytes"] > len(row["verbatim"]):
-        notes.append(f"cut: it has {row['verbatim_bytes']} bytes")
+        first = problems(row)[0]
+        where = (
+            f", {first['start']} to {first['stop']} of the unpacked file, SHA-256 {first['sha256']}"
+            if "sha256" in first
+            else ""
+        )
+        notes.append(f"cut: it has {row['verbatim_bytes']} bytes{where}")
     return text, "; ".join(notes)
 
 

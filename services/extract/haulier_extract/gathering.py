@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
+from haulier.framing import Whole
 from haulier.manifest import SourceAccount
 from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW
 from haulier_extract import arrays
@@ -69,6 +70,8 @@ class Reject:
     column: str | None = None
     verbatim: bytes
     verbatim_bytes: int
+    #: Of a row of text whose beginning is all that is kept.
+    whole: Whole | None = None
 
 
 class Rejects:
@@ -101,7 +104,9 @@ class Rejects:
             "rule": arrays.texts([one.rule for one in rejects]),
             "column": arrays.texts([one.column for one in rejects]),
             "message": arrays.texts([one.message for one in rejects]),
-            "problems": arrays.texts([_problems(one.rule, one.column, one.message) for one in rejects]),
+            "problems": arrays.texts(
+                [_problems(one.rule, one.column, one.message, one.whole) for one in rejects]
+            ),
             "verbatim": arrays.of_bytes([one.verbatim for one in rejects], pa.binary()),
             "verbatim_bytes": arrays.numbers(lengths, pa.int64()),
         }
@@ -129,5 +134,6 @@ def with_place(columns: pa.Table, position: int, numbers: np.ndarray, schema: pa
 
 
 @lru_cache(maxsize=1000)
-def _problems(rule: str, column: str | None, message: str) -> str:
-    return json.dumps([{"rule": rule, "column": column, "message": message}])
+def _problems(rule: str, column: str | None, message: str, whole: Whole | None) -> str:
+    problems = json.dumps([{"rule": rule, "column": column, "message": message}])
+    return whole.beside(problems) if whole else problems

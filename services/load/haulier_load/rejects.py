@@ -68,7 +68,7 @@ def own_rejects(
 
 def _with_verbatim(items: list[Rejected], rows: VerbatimRows) -> list[dict[str, Any]]:
     numbers = sorted({row for _, row, *_ in items})
-    verbatim = dict(zip(numbers, rows.take(numbers), strict=True))
+    verbatim = dict(zip(numbers, rows.take_with_place(numbers), strict=True))
     return [
         {
             DELIVERY: delivery_id,
@@ -78,11 +78,12 @@ def _with_verbatim(items: list[Rejected], rows: VerbatimRows) -> list[dict[str, 
             "rule": rule,
             "column": column,
             "message": message,
-            "problems": json.dumps([{"rule": rule, "column": column, "message": message}]),
-            "verbatim": verbatim[row][:VERBATIM_BYTES],
-            "verbatim_bytes": len(verbatim[row]),
+            "problems": problems if (whole := verbatim[row][1]) is None else whole.beside(problems),
+            "verbatim": verbatim[row][0][:VERBATIM_BYTES],
+            "verbatim_bytes": len(verbatim[row][0]),
         }
         for delivery_id, row, output, rule, column, message in items
+        for problems in [json.dumps([{"rule": rule, "column": column, "message": message}])]
     ]
 
 

@@ -17,7 +17,7 @@ from haulier.sealing import manifest_digest, read_manifest, seal
 from haulier.shards import of_shard, transform_digest
 from haulier.task import Outcome, Task
 from haulier_transform.canonical import Canonical
-from haulier_transform.writing import Written
+from haulier_transform.writing import Record, Written
 
 if TYPE_CHECKING:
     from haulier.originals import VerbatimRows
@@ -141,7 +141,7 @@ class _Originals:
         self._exchange, self._parent = exchange, parent
         self._open: dict[int, VerbatimRows] = {}
 
-    def __call__(self, place: int, numbers: Sequence[int]) -> list[bytes]:
+    def __call__(self, place: int, numbers: Sequence[int]) -> list[Record]:
         from haulier.originals import VerbatimRows
 
         if place not in self._open:
@@ -151,7 +151,7 @@ class _Originals:
                     self._exchange, self._parent.deliveries[place], self._parent.definition.source.format
                 )
             }
-        return self._open[place].take(numbers)
+        return self._open[place].take_with_place(numbers)
 
 
 def _outcome(outcome: str, manifest: Manifest, keys: RunKeys) -> Outcome:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from haulier import rows
 from haulier.errors import DataError
 from haulier.exchange import Exchange
+from haulier.framing import Whole
 from haulier.keys import RunKeys
 from haulier.manifest import Manifest, Part, SourceAccount
 from haulier.parts import PartWriter
@@ -22,8 +23,10 @@ from haulier_transform.rejects import Rejects, output_column
 #: Rejects written together: 64 KiB of verbatim text each at the most.
 _REJECTS_AT_ONCE = 2_000
 
-#: Place of a delivery, ascending numbers of rows -> those rows as the file has them.
-Verbatim = Callable[[int, Sequence[int]], list[bytes]]
+#: A row as the file has it; and where, when a reject keeps only its beginning.
+Record = tuple[bytes, Whole | None]
+#: Place of a delivery, ascending numbers of rows -> those rows.
+Verbatim = Callable[[int, Sequence[int]], list[Record]]
 
 
 class Written:
@@ -123,16 +126,21 @@ class Written:
                 of_texts([reason.rule for reason in reasons]),
                 of_texts([reason.column for reason in reasons]),
                 of_texts([reason.message for reason in reasons]),
-                of_texts([reason.problems for reason in reasons]),
-                of_bytes([record[: rows.VERBATIM_BYTES] for record in verbatim]),
-                of_numbers(np.array([len(record) for record in verbatim], dtype=np.int64)),
+                of_texts(
+                    [
+                        reason.problems if whole is None else whole.beside(reason.problems)
+                        for reason, (_, whole) in zip(reasons, verbatim, strict=True)
+                    ]
+                ),
+                of_bytes([record[: rows.VERBATIM_BYTES] for record, _ in verbatim]),
+                of_numbers(np.array([len(record) for record, _ in verbatim], dtype=np.int64)),
             ],
             schema=rows.REJECT_SCHEMA,
         )
 
-    def _verbatim_rows(self, delivery: NDArray[np.int32], row: NDArray[np.int64]) -> list[bytes]:
+    def _verbatim_rows(self, delivery: NDArray[np.int32], row: NDArray[np.int64]) -> list[Record]:
         """The record of each row; outputs of one row share theirs."""
-        found = [b""] * len(row)
+        found: list[Record] = [(b"", None)] * len(row)
         for place in dict.fromkeys(delivery.tolist()):
             at = np.flatnonzero(delivery == place)
             numbers, which = np.unique(row[at], return_inverse=True)

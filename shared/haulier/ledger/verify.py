@@ -168,12 +168,13 @@ def _originals(cursor: Cursor, exchange: Exchange, manifest: Manifest, load_id: 
         found = dict(
             zip(
                 numbers,
-                VerbatimRows(exchange, delivery, manifest.definition.source.format).take(numbers),
+                VerbatimRows(exchange, delivery, manifest.definition.source.format).take_with_place(numbers),
                 strict=True,
             )
         )
         for reject_id, row, verbatim, size in rejects:
-            if found[row][: len(verbatim)] != bytes(verbatim) or len(found[row]) != size:
+            record, whole = found[row]
+            if record[: len(verbatim)] != bytes(verbatim) or (whole.length if whole else len(record)) != size:
                 yield Finding(
                     invariant="I7",
                     subject=f"reject {reject_id}",

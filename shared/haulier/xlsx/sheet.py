@@ -49,6 +49,9 @@ class SheetRow:
     def record(self, index: int) -> bytes:
         return self.verbatim()
 
+    def whole(self, index: int) -> None:
+        """A row has no bytes of its own in the file."""
+
 
 def sheet_rows(exchange: Exchange, delivery: Delivery, form: Excel) -> Iterator[SheetRow]:
     """Every row of the sheet that the definition names. Raises `DataError` for what is no workbook."""

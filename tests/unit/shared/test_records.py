@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import hashlib
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -28,8 +30,16 @@ def cut(data: bytes | list[bytes], block_bytes: int = 1 << 20, **options: Any) -
     chunks = [data] if isinstance(data, bytes) else data
     found = list(frame(chunks, Csv(**options), block_bytes=block_bytes))
     by_line = framing.frame(chunks, Csv(**options), block_bytes=block_bytes)
-    assert told(list(by_line)) == told(found), "with and without NumPy"
+    lines = list(by_line)
+    assert told(lines) == told(found), "with and without NumPy"
+    assert whole(lines) == whole(found)
     return found
+
+
+def whole(blocks: Sequence[framing.Block[Any]]) -> dict[int, framing.Whole]:
+    """Where the records are of which only the beginning is kept."""
+    found = {block.first + i: block.whole(i) for block in blocks for i in range(len(block))}
+    return {number: one for number, one in found.items() if one is not None}
 
 
 def told(blocks: Sequence[framing.Block[Any]]) -> list[tuple[int, bytes, int, str | None]]:
@@ -253,3 +263,29 @@ def test_what_cannot_be_decoded_spoils_its_own_record_only() -> None:
     assert (first.decode(), third.decode()) == ("1,ä", "3,ö")
     with pytest.raises(UnicodeDecodeError):
         second.decode()
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("quote", [b"", b'"'])
+@given(
+    sizes=st.lists(
+        st.sampled_from([0, 3, VERBATIM_BYTES, VERBATIM_BYTES + 1, 300_000]), min_size=1, max_size=6
+    ),
+    end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    chunk=st.sampled_from([1000, 65_537, 1 << 20]),
+)
+@settings(deadline=None, max_examples=25)
+def test_a_record_that_is_cut_is_found_by_its_digest_and_place(
+    mark: bytes, quote: bytes, sizes: list[int], end: bytes, chunk: int
+) -> None:
+    """Also one longer than may be read, and one whose quote is never closed."""
+    rows = [(quote if size > 100_000 else b"") + b"x" * size for size in sizes]
+    text = mark + end.join(rows)
+    chunks = [text[at : at + chunk] for at in range(0, len(text), chunk)]
+
+    found = whole(cut(chunks, block_bytes=100_000, record_bytes=200_000))
+
+    assert list(found) == [number for number, row in enumerate(rows, 1) if len(row) > VERBATIM_BYTES]
+    for number, one in found.items():
+        assert text[one.start : one.stop] == rows[number - 1]
+        assert one.sha256 == hashlib.sha256(rows[number - 1]).hexdigest()

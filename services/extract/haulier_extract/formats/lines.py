@@ -102,7 +102,12 @@ class LineReader(Generic[Form]):
         self.rules[rule] += 1
         verbatim, length = block.verbatim(index)
         return Reject(
-            row=block.first + index, rule=rule, message=message, verbatim=verbatim, verbatim_bytes=length
+            row=block.first + index,
+            rule=rule,
+            message=message,
+            verbatim=verbatim,
+            verbatim_bytes=length,
+            whole=block.whole(index),
         )
 
     def _chosen(self, block: Block) -> Sequence[int]:

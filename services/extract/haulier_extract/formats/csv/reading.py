@@ -111,4 +111,5 @@ def _reject(block: Block, bad: Bad) -> Reject:
         message=bad.message,
         verbatim=verbatim,
         verbatim_bytes=length,
+        whole=block.whole(bad.index),
     )
