@@ -17,7 +17,7 @@ from haulier.cold.archive import archive
 from haulier.cold.restore import restore
 from haulier.cold.sealed import open_archive
 from haulier.contracts import Column
-from haulier.definitions import Drift
+from haulier.definitions.drift import Drift
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify

@@ -16,7 +16,7 @@ from psycopg2 import sql
 from support.hauling import KEYED, Sender, deleting, replace_struct
 
 from haulier.contracts import Column, with_extra
-from haulier.definitions import Drift
+from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError, TransientError
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify

@@ -293,7 +293,7 @@ def test_a_row_that_somebody_moves_by_hand_is_found_where_it_is(sender, database
 
 
 def test_a_new_column_comes_into_every_partition_and_into_those_to_come(sender, database):
-    from haulier.definitions import Drift
+    from haulier.definitions.drift import Drift
 
     sender.send(0, {"a.csv": [thing("x", "2025-11-05")]})
     size = Column(name="size", logical_type="integer", pg_type="integer")

@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from haulier.contracts import Column, Contract, Partitioning
-from haulier.definitions import Drift, Instance, Load
+from haulier.definitions import Instance, Load
+from haulier.definitions.drift import Drift
 from haulier.definitions.formats import Csv
 from haulier.definitions.sources import Files, Source
 from haulier.digests import digest_of

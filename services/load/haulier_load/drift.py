@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from haulier.contracts import EXTRA, Contract
-from haulier.definitions import Drift
+from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError
 from haulier.odcs.widths import characters, digits, kind_of_change
 from haulier_load.catalogue import normal

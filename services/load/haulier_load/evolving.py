@@ -14,7 +14,7 @@ import psycopg2.errors
 from psycopg2 import sql
 
 from haulier.contracts import Contract
-from haulier.definitions import Drift
+from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError, TransientError
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries

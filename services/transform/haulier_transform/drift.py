@@ -69,15 +69,15 @@ class Drifting:
                 f"column {name} is called {quoted(schema.names[place])}; say so in transform.columns, and run again",
             )
         places = [*header.columns.items(), *((self._values_to, at) for at in header.unpivoted.values())]
-        for name, place in places:
-            if name is None:
+        for column, place in places:
+            if column is None:
                 continue
-            promised, found = self._contract.column(name).pg_type, schema.field(place).type
+            promised, found = self._contract.column(column).pg_type, schema.field(place).type
             if kind := kind_of_type(found, promised):
                 yield (
                     kind,
                     f"column {quoted(schema.names[place])} is {found} there, which {_WORDS[kind]} {promised}, as {contract} "
-                    f"has {name}; write another physicalType there, or ask for the former type, and run again",
+                    f"has {column}; write another physicalType there, or ask for the former type, and run again",
                 )
 
     def findings(self, text: pa.Table, header: Header) -> dict[str, list[Finding]]:

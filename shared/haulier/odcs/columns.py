@@ -132,7 +132,12 @@ class ColumnReader:
             how_to_fix=self._text(custom.get("howToFix")),
             classification=written.classification,
             deletes=self._deletes(custom.get("deletes"), logical, pg_type),
-            **limits,
+            minimum=limits["minimum"],
+            maximum=limits["maximum"],
+            exclusive_minimum=limits["exclusive_minimum"],
+            exclusive_maximum=limits["exclusive_maximum"],
+            soft_minimum=limits["soft_minimum"],
+            soft_maximum=limits["soft_maximum"],
         )
 
     def _refuse(self, text: str, *inside: str | int, joint: str = ": ") -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.cells import CELLS, WAYS
 
-from haulier.definitions import Drift, SourceDrift
+from haulier.definitions.drift import Drift, SourceDrift
 from haulier_load.modes import MODES
 
 PAGE = Path("docs/landing.md").read_text()

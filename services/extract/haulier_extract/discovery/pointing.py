@@ -37,7 +37,7 @@ def source_at(place: str) -> Source:
         files = Files(path=place, select="name" if date_formats(place) else "modified")
         # What delimited text is like is found out, so it is not named.
         named = {} if section in (None, "csv") else {section: _FORMATS[section]()}
-        source = Source(files=files, **named)  # type: ignore[arg-type]
+        source = Source(files=files, **named)
     if problems := of_instance(source, Transform(), {}):
         # The place itself is not repeated: somebody may have written a password into an address.
         raise DefinitionError("\n".join(f"--from: {problem.words(None)}" for problem in problems))

@@ -66,7 +66,7 @@ def keep(exchange: Exchange, found: Newest, form: Format, most: int = MOST_BYTES
     cut = _Cut(most)
     if isinstance(form, (Csv, JsonLines, FixedWidth)):
         if packed := compression(name):
-            chunks, name = decompressed(chunks, name), name[: -len(packed) - 1]
+            chunks, name = decompressed(chunks, name, form), name[: -len(packed) - 1]
         chunks = cut.to_size(chunks)
     digest = hashlib.sha256()
 

@@ -26,7 +26,7 @@ from haulier_extract.gathering import Batch, Reject, Rejects, Rows, account, wit
 _OFFSET_BYTES = 4
 
 
-Form = TypeVar("Form", JsonLines, FixedWidth)
+Form = TypeVar("Form", bound=JsonLines | FixedWidth)
 
 
 class LineReader(Generic[Form]):

@@ -173,7 +173,9 @@ def _width(kind: pa.DataType) -> int:
 def _beyond(coarse: Any, fine: Any) -> np.ndarray:
     """Where nanoseconds say more than microseconds. Both count modulo 2**64, so that no year is wrong here."""
     counted = pc.multiply(coarse.cast(pa.int64()), 1000)
-    return pc.fill_null(pc.not_equal(fine.cast(pa.int64()), counted), False).to_numpy(zero_copy_only=False)
+    differs = pc.fill_null(pc.not_equal(fine.cast(pa.int64()), counted), False)
+    found: np.ndarray = differs.to_numpy(zero_copy_only=False)
+    return found
 
 
 def _leaves(coarse: Any, fine: Any) -> Iterator[tuple[Any, Any]]:

@@ -81,7 +81,7 @@ class Server:
 
     def changed(self, entry: Entry) -> bool:
         after = _Remote(self._connection, entry.handle[0]).status()
-        return entry.handle != (entry.handle[0], after.st_size, after.st_mtime)
+        return bool(entry.handle != (entry.handle[0], after.st_size, after.st_mtime))
 
     def _entry(self, path: _Remote, date: datetime | None) -> Entry | str | None:
         try:
