@@ -32,7 +32,7 @@ PORT = 22
 _REQUEST_BYTES, _TOGETHER = 32 * 1024, 64
 _KEEPALIVE_SECONDS = 15
 _KINDS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
-_NAME = "HAULIER_SOURCE_SFTP"
+_NAME = "HAULIER_SOURCE_SFTP_"
 
 
 def open_store(files: Files, settings: Settings, interval: Interval) -> Server:
@@ -194,10 +194,10 @@ class _Connection:
         self._port = int(port or PORT)
         self._settings = settings
         if not settings.source_sftp_user:
-            raise DefinitionError(f"{_NAME}_USER: not set, and {self.uri} lets nobody in without a name")
+            raise DefinitionError(f"{_NAME}USER: not set, and {self.uri} lets nobody in without a name")
         if not (settings.source_sftp_password or settings.source_sftp_private_key):
             raise DefinitionError(
-                f"{_NAME}_PASSWORD: not set, nor {_NAME}_PRIVATE_KEY; {self.uri} asks for one of them"
+                f"{_NAME}PASSWORD: not set, nor {_NAME}PRIVATE_KEY; {self.uri} asks for one of them"
             )
         self._key = _private_key(settings)
         self._known = _host_keys(settings, self._line_name)
@@ -224,7 +224,7 @@ class _Connection:
         except _UnknownHost as exc:
             raise DefinitionError(
                 f"{self.uri} is not known: nobody vouched for its key {exc.key.fingerprint}. Compare that with what its "
-                f"owner says; then add this line to the file that {_NAME}_KNOWN_HOSTS names: {self._line(exc.key)}"
+                f"owner says; then add this line to the file that {_NAME}KNOWN_HOSTS names: {self._line(exc.key)}"
             ) from None
         except paramiko.BadHostKeyException as exc:
             raise DefinitionError(
@@ -234,8 +234,8 @@ class _Connection:
             ) from None
         except paramiko.AuthenticationException:
             raise DefinitionError(
-                f"{self.uri} does not let {self._settings.source_sftp_user} in; see {_NAME}_USER, {_NAME}_PASSWORD and "
-                f"{_NAME}_PRIVATE_KEY"
+                f"{self.uri} does not let {self._settings.source_sftp_user} in; see {_NAME}USER, {_NAME}PASSWORD and "
+                f"{_NAME}PRIVATE_KEY"
             ) from None
         except UnicodeDecodeError:
             raise DataError(f"{what} has a name in it that is not UTF-8; have that file renamed") from None
@@ -243,7 +243,7 @@ class _Connection:
             # Some servers have no code for it, only the words.
             if isinstance(exc, PermissionError) or "permission denied" in str(exc).lower():
                 raise _Closed(
-                    f"{what} may not be read by {self._settings.source_sftp_user} ({_NAME}_USER)", path=what
+                    f"{what} may not be read by {self._settings.source_sftp_user} ({_NAME}USER)", path=what
                 ) from None
             self.close()
             raise TransientError(
@@ -296,9 +296,9 @@ def _host_keys(settings: Settings, host: str) -> list[Any]:
     """Lines of known_hosts. Raises `DefinitionError` for what is none."""
     lines: list[tuple[str, str]] = []
     if settings.source_sftp_host_key:
-        lines.append((f"{_NAME}_HOST_KEY", f"{host} {settings.source_sftp_host_key}"))
+        lines.append((f"{_NAME}HOST_KEY", f"{host} {settings.source_sftp_host_key}"))
     if settings.source_sftp_known_hosts:
-        name, path = f"{_NAME}_KNOWN_HOSTS", settings.source_sftp_known_hosts
+        name, path = f"{_NAME}KNOWN_HOSTS", settings.source_sftp_known_hosts
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, ValueError) as exc:
@@ -332,11 +332,11 @@ def _private_key(settings: Settings) -> Any:
             return kind.from_private_key(io.StringIO(f"{text}\n"), passphrase)
         except paramiko.PasswordRequiredException:
             raise DefinitionError(
-                f"{_NAME}_PRIVATE_KEY is locked with a passphrase; set {_NAME}_PASSPHRASE"
+                f"{_NAME}PRIVATE_KEY is locked with a passphrase; set {_NAME}PASSPHRASE"
             ) from None
         except (paramiko.SSHException, ValueError, TypeError, IndexError, struct.error):
             pass  # of another kind, or no key at all: each kind says so in another way
     raise DefinitionError(
-        f"{_NAME}_PRIVATE_KEY is no private key that is read here (Ed25519, ECDSA or RSA, as ssh-keygen writes them), "
-        f"or {_NAME}_PASSPHRASE is not its passphrase"
+        f"{_NAME}PRIVATE_KEY is no private key that is read here (Ed25519, ECDSA or RSA, as ssh-keygen writes them), "
+        f"or {_NAME}PASSPHRASE is not its passphrase"
     )
