@@ -143,12 +143,12 @@ def test_a_source_is_well_or_named_with_what_is_wrong(case: Case, database: Data
 
     code, findings = asked(case, database, tmp_path)
     assert code == 2
-    ((subject, text),) = findings
-    assert subject == "things/main"
+    ((subject, text, found_code),) = findings
+    assert (subject, found_code) == ("things/main", code)
     assert case.said in text
 
 
-def asked(case: Case, database: Database, folder: Path) -> tuple[int, list[list[str]]]:
+def asked(case: Case, database: Database, folder: Path) -> tuple[int, list[tuple[str, str, int]]]:
     """(exit code, findings); that no secret shows is judged here."""
     contract = {
         **{

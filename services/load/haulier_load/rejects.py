@@ -151,6 +151,10 @@ class _Alive:
             self._cursor.execute("SELECT 1")
             yield chunk
 
+    def get(self, key: str) -> bytes:
+        self._cursor.execute("SELECT 1")
+        return self._exchange.get(key)
+
     def piece(self, key: str, start: int, stop: int) -> bytes:
         self._cursor.execute("SELECT 1")
         return self._exchange.piece(key, start, stop)
