@@ -21,7 +21,7 @@ from haulier.task import Task
 
 ROWS = 4_000
 KILLS = 4
-TRIES = 3 * KILLS
+TRIES = 6 * KILLS
 
 MARKER = {
     "name": "op",
@@ -159,7 +159,11 @@ def test_killed_at_random_moments_of_its_load_then_run_again(tier, tmp_path, way
             time.sleep(moments.uniform(0.3, 0.95) * seconds)
             process.send_signal(signal.SIGKILL)
             _, log = process.communicate()
-            killed += process.returncode == -signal.SIGKILL
+            if process.returncode == -signal.SIGKILL:
+                killed += 1
+            else:
+                # The machine has become faster than when it was timed.
+                seconds *= 0.8
             asked(here, "load")
 
             assert left_behind(here) == expected, f"moment {number}: {log.decode()}"
