@@ -3,8 +3,8 @@
 # What is missing shows at once: tests/images hauls through every image.
 set -eu
 cd "$1"/lib/python3.*/site-packages
-rm -rf pyarrow/tests pyarrow/include pyarrow/src pyarrow/*.pyx pyarrow/*.pxi pyarrow/*.pxd \
-  pandas/tests numpy/*/tests numpy/tests sqlalchemy/testing \
+rm -rf pyarrow/tests pyarrow/include pyarrow/includes pyarrow/src pyarrow/*.pyx pyarrow/*.pxi pyarrow/*.pxd \
+  pandas/tests numpy/*/tests numpy/tests sqlalchemy/testing sqlalchemy/ext \
   sqlalchemy/dialects/mssql sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle sqlalchemy/dialects/sqlite
 for part in flight substrait s3 dataset acero orc hdfs gcsfs azurefs feather cpp_tests parquet_encryption _json; do
   rm -f pyarrow/*"$part"*
