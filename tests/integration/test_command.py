@@ -148,6 +148,11 @@ def test_what_is_due_is_hauled_once(fresh: Hauled) -> None:
 
 def test_a_plan_counts_and_writes_nothing(fresh: Hauled) -> None:
     at = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06T00:00:00Z")
+    landed = next((fresh.home / "landing" / "701").glob("*/labs_2026-01-05.csv"))
+    # A row that the file repeats is one row of the table, in a plan as in a run.
+    modified, lines = landed.stat().st_mtime, landed.read_bytes().splitlines(keepends=True)
+    landed.write_bytes(b"".join([*lines, lines[-1]]))
+    os.utime(landed, (modified, modified))
     text = fresh.text("plan", "--pipeline", "labs", "--instance", "701", *at)
     assert "labs_2026-01-05.csv" in text
     assert "CREATE TABLE clinical.labs" in text
@@ -160,7 +165,9 @@ def test_a_plan_counts_and_writes_nothing(fresh: Hauled) -> None:
     )
     planned = fresh.json("plan", "--pipeline", "labs", "--instance", "701", *at)["steps"]["load"]["counts"]
     done = fresh.json("run", "--pipeline", "labs", "--instance", "701", *at, "--in-process")
-    assert planned["inserted"] == done["summary"][0]["target"]["inserted"] > 0
+    did = done["summary"][0]["target"]
+    assert planned["inserted"] == did["inserted"] > 0
+    assert planned["duplicate"] == did["duplicate"] == 1
 
 
 def test_what_is_printed_for_doing_it_by_hand_works(fresh: Hauled) -> None:

@@ -32,13 +32,14 @@ SELECT EXISTS (SELECT FROM {stage} GROUP BY {key} HAVING count(*) > 1)
 
 -- name: judge
 -- The fate of every row whose key is repeated: conflict, duplicate, superseded or winner.
+-- A plan's deliveries are not in the ledger.
 CREATE TEMP TABLE {verdict_name} ON COMMIT DROP AS
 WITH repeated AS (
     SELECT {key} FROM {stage} GROUP BY {key} HAVING count(*) > 1
 ), rows AS (
     SELECT s.ctid AS id, {s_key}, s._haulier_delivery, ROW({s_content}) AS content, {s_deletes} AS deletes,
            {top_in_delivery} AS top, {s_version_list}, d.instance, d.logical_name
-    FROM {stage} s JOIN repeated USING ({key}) JOIN haulier.delivery d ON d.delivery_id = s._haulier_delivery
+    FROM {stage} s JOIN repeated USING ({key}) LEFT JOIN haulier.delivery d ON d.delivery_id = s._haulier_delivery
 ), conflicts AS (
     SELECT {key}, _haulier_delivery FROM rows WHERE top GROUP BY {key}, _haulier_delivery
     HAVING count(DISTINCT content) > 1
