@@ -161,7 +161,9 @@ def test_files_are_read_in_the_format_that_is_named_and_corrections_count(
     (made.landing / "b.csv").write_text("thing;price\ny;2\nz;3")
 
     first = haul(made.settings, "things", "main", day(0))
-    assert first["extract"].notes == ("custom://own.things/main/b waits: its last line has no end; if the sender never ends it, write ready: {last_line: any}",)
+    assert first["extract"].notes == (
+        "custom://own.things/main/b waits: its last line has no end; if the sender never ends it, write ready: {last_line: any}",
+    )
     (made.landing / "b.csv").write_text("thing;price\ny;2\nz;3\n")
     second = haul(made.settings, "things", "main", day(0))
 
