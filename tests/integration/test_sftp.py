@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.sftp import PASSWORD, READER, SftpServer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+from support.sftp import PASSWORD, READER, SftpServer, write_key, write_private
 
 from haulier.definitions import Instance
 from haulier.definitions.sources import Files, Source
@@ -61,7 +62,7 @@ def test_a_server_nobody_vouched_for_is_told_nothing_and_its_line_is_shown(
 def test_a_server_with_another_key_is_told_nothing(
     sftp: SftpServer, settings: Settings, folder: str, tmp_path: Path
 ) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    write_key(tmp_path / "other")
     other = " ".join((tmp_path / "other.pub").read_text().split()[:2])
 
     with pytest.raises(DefinitionError, match="another key than the one it is known by"):
@@ -90,11 +91,9 @@ def test_a_key_in_a_file_opens_the_door_and_shows_nowhere(
     sftp.put(f"{folder}/a.csv", ROWS)
     (tmp_path / "plain").write_text(sftp.private_key)
     (tmp_path / "plain").chmod(0o600)
-    (tmp_path / "locked").write_text(sftp.private_key)
-    (tmp_path / "locked").chmod(0o600)
-    subprocess.run(
-        ["ssh-keygen", "-q", "-p", "-N", "open sesame", "-f", str(tmp_path / "locked")], check=True
-    )
+    key = load_ssh_private_key(sftp.private_key.encode(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    write_private(tmp_path / "locked", key, b"open sesame")
 
     def by_key(name: str, **more: str) -> Settings:
         environment = {

@@ -14,6 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from support.servers import make_home
 
 from haulier_command.embedded import seaweedfs
@@ -68,17 +76,27 @@ class SftpServer:
             self.process.send_signal(signal.SIGCONT)
 
 
+def write_key(path: Path) -> None:
+    """A new private key, and its public one beside it, as `ssh-keygen` writes them: not every machine has that."""
+    key = Ed25519PrivateKey.generate()
+    write_private(path, key)
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    path.with_name(f"{path.name}.pub").write_bytes(public + b"\n")
+
+
+def write_private(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None = None) -> None:
+    locked = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, locked))
+
+
 @contextmanager
 def sftp_server() -> Iterator[SftpServer]:
     home = make_home()
     state = State.new()
     state.keep_or_choose_ports([*seaweedfs.PORTS, "sftp"])
     for name in ("host", "user"):
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)],
-            check=True,
-            capture_output=True,
-        )
+        write_key(home / name)
     public = (home / "user.pub").read_text().strip()
     users = [
         {
