@@ -97,7 +97,7 @@ _OF_COMPOSE = (
 _DEFINITIONS = """\
 # Definitions
 
-A definitions folder (`HAULIER_DEFINITIONS`) has three folders:
+A definitions folder (`HAULIER_DEFINITIONS`) has four folders:
 
 | folder | holds |
 | --- | --- |
@@ -106,8 +106,8 @@ A definitions folder (`HAULIER_DEFINITIONS`) has three folders:
 | `functions/` | Python modules whose functions pipelines name |
 | `sources/` | Python modules with [sources of your own](sources.md#a-source-of-your-own) |
 
-`haulier_extract check` judges all of them and opens no data. What is wrong is said with the file, the field, its
-value and the nearest valid spelling, all of it at once, and ends with exit code 2:
+`haulier_extract check` judges all of them, and reads the beginning of a file of each source at the most. What is
+wrong is said with the file, the field, its value and the nearest valid spelling, all of it at once, and ends with exit code 2:
 
 ```text
 pipelines/labs.yaml: load.mode: "upsrt" is not a mode; did you mean "upsert"?

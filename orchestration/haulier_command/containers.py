@@ -103,7 +103,7 @@ def here(environ: Mapping[str, str]) -> Containers:
         mounts.append(Mount(source=str(folder), target="/exchange", writable=True))
         plain["HAULIER_EXCHANGE"] = "file:///exchange"
     for name, value in given.items():
-        if name.endswith("_FILE") and value.startswith("/"):
+        if name.endswith(("_FILE", "_KNOWN_HOSTS")) and value.startswith("/"):
             mounts.append(Mount(source=value, target=value))
     hosts = (plain.get("PGHOST", ""), plain.get("AWS_ENDPOINT_URL", ""))
     loopback = any(name in host for name in ("127.0.0.1", "localhost") for host in hosts)

@@ -216,6 +216,28 @@ def test_a_new_generation_does_not_leave_the_archived_rows_of_the_older_one_behi
     assert (outcome.counts["removed"], outcome.counts["inserted"]) == (2, 2)
 
 
+def test_a_new_generation_waits_for_a_partition_that_is_on_its_way(sender, settings, database, monkeypatch):
+    """Whose rows are in it is only written down when it has arrived."""
+    keyless = tuple(replace_struct(c, key_position=None) for c in RICH.columns)
+    sender.mode, sender.contract = "append", replace_struct(RICH, columns=keyless)
+    sender.send(0, {"a.csv": [rich("x", "2025-11-05"), rich("y", "2025-12-05")]})
+
+    def died(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archiving, "_copy_and_drop", died)
+    with pytest.raises(KeyboardInterrupt):
+        archive(settings, TARGET, partition=NOVEMBER)
+    with pytest.raises(
+        TransientError, match=r"shop\.things_2025_11, which may hold rows that it replaces, is on its way"
+    ):
+        sender.send(0, {"a.csv": [rich("y", "2025-12-05", colour="fixed")]})
+    restore(settings, TARGET, NOVEMBER)
+    outcome = load(sender.task(0, generation=2))
+
+    assert (outcome.counts["removed"], outcome.counts["inserted"], count(database)) == (2, 1, 1)
+
+
 def test_replace_lets_the_archive_be_and_removes_what_is_no_longer_sent_once_it_is_back(
     sender, settings, database
 ):
@@ -353,12 +375,13 @@ def test_what_is_no_partition_is_said(sender, settings, asked, message):
     ("where", "message"),
     [
         ("", "HAULIER_ARCHIVE is not set"),
-        ("exchange", "is the exchange, which may be swept"),
+        ("exchange", "is the exchange or lies below it"),
+        ("exchange/cold", "is the exchange or lies below it"),
         ("ftp://x", "is neither s3"),
     ],
 )
 def test_a_place_that_is_none_is_refused_before_anything_is_done(settings, where, message):
-    settings = dataclasses.replace(settings, archive=settings.exchange if where == "exchange" else where)
+    settings = dataclasses.replace(settings, archive=where.replace("exchange", settings.exchange))
     with pytest.raises(DefinitionError, match=message):
         open_archive(settings)
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from psycopg2 import sql
-from support.hauling import KEYED, Sender, deleting, replace_struct
+from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, versioned
 
 from haulier.contracts import Column, with_extra
 from haulier.definitions.drift import Drift
@@ -236,6 +236,20 @@ def test_a_change_that_gave_up_ends_75_and_loses_nothing(sender, database, impat
         writer.rollback()
     assert ended.value.exit_code == 75
     assert database.rows("SELECT thing, colour FROM shop.things") == [("x", "red")]
+
+
+def test_a_column_that_says_what_holds_is_computed_in_a_table_that_gets_it_later(sender, database):
+    """No load writes it: a plain column would be empty for ever."""
+    contract = versioned(ordered(KEYED))
+    sender.mode, sender.contract = "scd2", replace_struct(contract, is_current=None)
+    sender.send(0, {"a.csv": [thing("x", edited=1)]})
+    sender.contract, sender.drift = contract, Drift(new_column="evolve")
+    sender.send(1, {"b.csv": [thing("x", "blue", edited=2)]})
+
+    assert database.rows("SELECT colour, is_current FROM shop.things ORDER BY 1") == [
+        ("blue", True),
+        ("red", False),
+    ]
 
 
 def test_a_plan_shows_the_statements_and_counts_as_if_they_had_run(sender, settings, database, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from support.hauling import KEYED, Sender, partitioned, replace_struct
 
 from haulier.contracts import Column, Index
+from haulier.definitions.drift import Drift
 from haulier.settings import Settings
 from haulier_load.step import plan
 
@@ -86,6 +87,16 @@ def test_every_partition_has_them_those_to_come_too(sender, database):
     for table in ("things_2026_01", "things_2020_01"):
         found = database.rows("SELECT count(*) FROM pg_indexes WHERE tablename = %s", [table])
         assert found == [(5,)], table
+
+
+def test_a_column_that_the_table_does_not_have_yet_gets_no_index(sender, database):
+    sender.contract = replace_struct(INDEXED, columns=KEYED.columns, indexes=())
+    sender.send(0, {"a.csv": [{"thing": "1", "colour": "red"}]})
+    sender.contract, sender.drift = INDEXED, Drift(new_column="reject")
+    outcome = sender.send(1, {"b.csv": [named(2), {"thing": "3", "colour": "red"}]})
+
+    assert (outcome.counts["inserted"], outcome.counts["rejected"]) == (1, 1)
+    assert sorted(indexes(database)) == ["brin (price)", "btree (colour, price)"]
 
 
 def test_a_plan_shows_them_and_makes_none(sender, database, monkeypatch):

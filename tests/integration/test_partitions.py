@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.hauling import KEYED, Sender, deleting, ordered, partitioned, replace_struct, versioned
 
 from haulier.contracts import Column, Partitioning
+from haulier.definitions.drift import Drift
 from haulier.errors import DataError, DefinitionError, HaulierError
 from haulier.ledger.connection import connect, transaction
 from haulier.ledger.verify import verify
@@ -293,8 +294,6 @@ def test_a_row_that_somebody_moves_by_hand_is_found_where_it_is(sender, database
 
 
 def test_a_new_column_comes_into_every_partition_and_into_those_to_come(sender, database):
-    from haulier.definitions.drift import Drift
-
     sender.send(0, {"a.csv": [thing("x", "2025-11-05")]})
     size = Column(name="size", logical_type="integer", pg_type="integer")
     sender.contract = replace_struct(MONTHLY, columns=(*MONTHLY.columns, size))
@@ -302,6 +301,22 @@ def test_a_new_column_comes_into_every_partition_and_into_those_to_come(sender, 
     sender.send(1, {"b.csv": [thing("x", "2025-11-05", size=1), thing("y", "2024-11-05", size=2)]})
 
     assert database.rows("SELECT thing, size FROM shop.things ORDER BY 1") == [("x", 1), ("y", 2)]
+
+
+def test_a_column_that_the_table_is_partitioned_by_is_not_widened(sender, database):
+    narrow = tuple(
+        replace_struct(c, pg_type="varchar(3)") if c.name == "thing" else c for c in MONTHLY.columns
+    )
+    by_thing = (Partitioning(column="thing", by="list"),)
+    sender.contract = replace_struct(MONTHLY, columns=narrow, partitions=by_thing)
+    sender.send(0, {"a.csv": [thing("x", "2025-11-05")]})
+    sender.contract = replace_struct(MONTHLY, partitions=by_thing)
+    sender.drift = Drift(widened="evolve")
+
+    with pytest.raises(
+        DefinitionError, match=r"thing of shop\.things is varchar\(3\), .* the table is partitioned by it"
+    ):
+        sender.send(1, {"b.csv": [thing("y", "2025-11-05")]})
 
 
 MODES = {

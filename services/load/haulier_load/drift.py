@@ -88,7 +88,12 @@ def _problem(one: Difference, contract: Contract) -> str:
     alter = f"ALTER TABLE {contract.target}"
     match one.kind:
         case "new_column":
-            return f'it has no column {one.column}; add it: {alter} ADD COLUMN "{one.column}" {one.promised}'
+            computed = (
+                f' GENERATED ALWAYS AS ("{contract.valid_to}" IS NULL) STORED'
+                if one.column == contract.is_current
+                else ""
+            )
+            return f'it has no column {one.column}; add it: {alter} ADD COLUMN "{one.column}" {one.promised}{computed}'
         case "renamed":
             return (
                 f"it has column {one.column} under its other name {one.alias}; rename it, and views on it follow: "

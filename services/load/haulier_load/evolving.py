@@ -55,7 +55,13 @@ def changes(contract: Contract, live: Mapping[str, str], drift: Drift) -> list[C
             continue
         name, column, typed = one.column, sql.Identifier(one.column), sql.SQL(one.promised)
         if one.live is None:
-            also = sql.SQL(" UNIQUE DEFERRABLE" if name in promised and promised[name].unique else "")
+            also: sql.Composable = sql.SQL(
+                " UNIQUE DEFERRABLE" if name in promised and promised[name].unique else ""
+            )
+            if name == contract.is_current and contract.valid_to:
+                # As in a table that is made anew: nothing else ever fills it.
+                valid_to = sql.Identifier(contract.valid_to)
+                also = sql.SQL(" GENERATED ALWAYS AS ({} IS NULL) STORED").format(valid_to)
             statement: sql.Composable = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}{}").format(
                 table, column, typed, also
             )
@@ -105,6 +111,11 @@ def _evolve(
                 cursor.execute(change.statement)
             except psycopg2.errors.LockNotAvailable:
                 raise _InUse from None
+            except psycopg2.errors.InvalidTableDefinition as exc:
+                raise DefinitionError(
+                    f"column {change.column} of {contract.target} is {change.before}, the contract says {change.after}, and "
+                    f"the table is partitioned by it; write {change.before} there, or load a table of another name anew"
+                ) from exc
             except psycopg2.errors.FeatureNotSupported as exc:
                 raise DefinitionError(
                     f"column {change.column} of {contract.target} is {change.before}, the contract says {change.after}, and "

@@ -34,10 +34,12 @@ class NewIndex:
 
 
 def missing_indexes(cursor: Cursor, contract: Contract) -> list[NewIndex]:
-    """What the contract asks for and the table does not have under whatever name."""
+    """What the contract asks for and the table does not have under whatever name. A column that the table does not have
+    yet is none of the contract's here: see `Merge.judge`."""
     if not contract.indexes:
         return []
     cursor.execute(_SQL["live_indexes"], {"schema": contract.schema, "table": contract.table})
+    stored = {column.name for column in contract.stored}
     have = {(method, tuple(names)) for method, names in cursor.fetchall()}
     return [
         NewIndex(
@@ -50,7 +52,7 @@ def missing_indexes(cursor: Cursor, contract: Contract) -> list[NewIndex]:
             ),
         )
         for one in contract.indexes
-        if (one.using, one.columns) not in have
+        if (one.using, one.columns) not in have and stored.issuperset(one.columns)
     ]
 
 

@@ -110,7 +110,7 @@ def plan(task: Task) -> Outcome:
             )
             if outcome == "loaded":
                 statements += [
-                    f"{new.statement.as_string(cursor)};" for new in missing_indexes(cursor, contract)
+                    f"{new.statement.as_string(cursor)};" for new in missing_indexes(cursor, merge.contract)
                 ]
                 statements += [
                     new.statement.as_string(cursor) for new in planned.partitions(cursor, merge, tree)
@@ -304,7 +304,7 @@ class _Load:
                 make(cursor, self._contract, new, manifest.run_id, task.settings.actor)
             merge.apply(load_id)
             # Once the rows are there: to sort them once is quicker than to look for each one's place.
-            indexes = missing_indexes(cursor, self._contract)
+            indexes = missing_indexes(cursor, merge.contract)
             make_indexes(cursor, self._contract, indexes, manifest.run_id, task.settings.actor)
             self.written = account
         self._record_rejects(cursor, merge, values)

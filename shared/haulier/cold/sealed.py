@@ -76,15 +76,16 @@ class _Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def open_archive(settings: Settings) -> Exchange:
-    """The store that ``HAULIER_ARCHIVE`` names. Raises `DefinitionError` without one, or for the exchange itself."""
+    """The store that ``HAULIER_ARCHIVE`` names. Raises `DefinitionError` without one, or for a place in the exchange."""
     if not settings.archive:
         raise DefinitionError(
             "HAULIER_ARCHIVE is not set: where are archived partitions kept? s3://bucket/prefix or file://folder, in a place "
             "that nothing sweeps"
         )
-    if settings.archive.rstrip("/") == settings.exchange.rstrip("/"):
+    if f"{settings.archive.rstrip('/')}/".startswith(f"{settings.exchange.rstrip('/')}/"):
         raise DefinitionError(
-            f"HAULIER_ARCHIVE: {settings.archive} is the exchange, which may be swept; name another bucket or prefix"
+            f"HAULIER_ARCHIVE: {settings.archive} is the exchange or lies below it, where it may be swept; name another "
+            "bucket or prefix"
         )
     if not settings.archive.startswith(("s3://", "file://")):
         raise DefinitionError(

@@ -367,7 +367,7 @@ def test_columns_that_differ_in_case_only_are_left_out_and_named(tmp_path: Path)
     ("place", "says"),
     [
         ("none.csv", "none.csv has nothing to take a sample from"),
-        ("old.xls", "save it as .xlsx"),
+        ("old.json", "JSON Lines"),
         ("../x.csv", "leaves the source folder"),
         ("ftp://x/y.csv", "is nowhere Haulier reads"),
     ],

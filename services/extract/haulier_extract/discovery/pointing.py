@@ -20,6 +20,7 @@ ENDINGS = {
     "jsonl": "jsonl",
     "ndjson": "jsonl",
     "xlsx": "excel",
+    "xls": "excel",
     "parquet": "parquet",
 }
 _FORMATS = {"csv": Csv, "jsonl": JsonLines, "excel": Excel, "parquet": Parquet}
@@ -49,7 +50,7 @@ def _section(place: str) -> str | None:
     if packed := compression(name):
         name = name[: -len(packed) - 1]
     ending = name.rpartition("/")[2].rpartition(".")[2].lower()
-    if ending in ("xls", "json", "pdf", "docx", "xml"):
-        hint = {"xls": "save it as .xlsx", "json": "JSON Lines (.jsonl) is read"}.get(ending, "")
+    if ending in ("json", "pdf", "docx", "xml"):
+        hint = "JSON Lines (.jsonl) is read" if ending == "json" else ""
         raise DefinitionError(f"--from: .{ending} is not read{'; ' + hint if hint else ''}")
     return ENDINGS.get(ending)

@@ -227,7 +227,9 @@ class _Own:
             raise DefinitionError(f"source {self.name}{at} raised {type(exc).__name__}") from exc
 
     def _checked(self, file: File) -> File:
-        if not file.name or not callable(file.open) or file.modified_at.tzinfo is None:
+        named = isinstance(file.name, str) and file.name
+        timed = isinstance(file.modified_at, datetime) and file.modified_at.tzinfo is not None
+        if not (named and timed and callable(file.open)):
             raise self._wrong("yields a File without a name, a way to open it, or a time with its zone")
         return file
 

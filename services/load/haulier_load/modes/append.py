@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from psycopg2 import sql
 
-from haulier.errors import DataError
+from haulier.cold.ledger import away
+from haulier.errors import DataError, TransientError
 from haulier.ledger.queries import queries
 from haulier_load.merge import Merge
 from haulier_load.names import MATCHED
@@ -42,6 +43,12 @@ class Append(Merge):
             self._older = [load_id for (load_id,) in self.cursor.fetchall()]
         self._judge_unique()
         if self._older:
+            # Whose rows a partition on its way holds is not written down yet.
+            if on_way := [one for one in away(self.cursor, self.contract.target) if one.detached]:
+                raise TransientError(
+                    f"this run was loaded before, and {on_way[0].shown}, which may hold rows that it replaces, is on its way "
+                    "to the archive; try again once haulier archive has finished it, or restore it"
+                )
             self._execute("archived_replaced")
             if archived := self.cursor.fetchall():
                 raise DataError(
