@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -293,6 +294,16 @@ def on_cancel(interrupt: Callable[[], None]) -> None:
     if not _on_cancel:
         _watch_signals()
     _on_cancel.append(interrupt)
+
+
+@contextmanager
+def cancelling(interrupt: Callable[[], None]) -> Iterator[None]:
+    """`on_cancel` for as long as the block lasts."""
+    on_cancel(interrupt)
+    try:
+        yield
+    finally:
+        _on_cancel.remove(interrupt)
 
 
 def cancel_on_signals() -> None:

@@ -10,6 +10,7 @@ from haulier.exchange import Exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.reservations import Candidate, Reservation, known, reserve, reserved_for_replay
 from haulier.originals import keep
+from haulier.run import cancelling
 from haulier.task import Task
 from haulier_extract.sources import SourceFile, Vanished, find
 
@@ -24,19 +25,19 @@ def reserved(
     """
     application = f"haulier extract {task.attempt}"
     if task.replay is not None:
-        with connect(task.settings, application) as connection:
+        with connect(task.settings, application) as connection, cancelling(connection.cancel):
             return reserved_for_replay(connection, task), ()
     found = find(instance, task.interval, task.settings)
     new: Sequence[SourceFile] = found.files
     if new and task.verb == "run":
         # A connection of its own: no connection stays open while files are sent.
-        with connect(task.settings, application) as connection:
+        with connect(task.settings, application) as connection, cancelling(connection.cancel):
             uris = [file.uri for file in new]
             recorded = known(connection, task.settings, task.pipeline, task.instance, uris)
         digests = {uri: sha256 for uri, (sha256, _, _) in recorded.items()}
         new = [file for file in new if digests.get(file.uri) != file.sha256]
     candidates, changed = _kept(task, exchange, new)
-    with connect(task.settings, application) as connection:
+    with connect(task.settings, application) as connection, cancelling(connection.cancel):
         reservation = reserve(
             connection,
             task,
