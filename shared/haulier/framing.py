@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
@@ -125,7 +126,7 @@ def frame(
     return ListFramer(chunks, csv, name, block_bytes).blocks()
 
 
-class Framer(Generic[Positions]):
+class Framer(ABC, Generic[Positions]):
     """What both ways of cutting share; a subclass looks at a block's bytes."""
 
     def __init__(self, chunks: Iterable[bytes], csv: Csv, name: str, block_bytes: int) -> None:
@@ -189,16 +190,16 @@ class Framer(Generic[Positions]):
                 size += len(chunk)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    @abstractmethod
     def _cut(self, data: bytes, quote: bytes) -> Block[Positions] | None:
         """The records that are whole in ``data``, which begins with one; ``None``: not one is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _whole(self, block: Block[Positions]) -> int:
         """How many of the block's first records are not too long."""
-        raise NotImplementedError
 
-    def _positions(self, values: list[int]) -> Positions:
-        raise NotImplementedError
+    @abstractmethod
+    def _positions(self, values: list[int]) -> Positions: ...
 
     def _walk(self, data: bytes, ends: list[int], nexts: list[int]) -> tuple[bytearray, int]:
         """Quote by quote: which line ends are outside quotes (1), and where one is left open (-1: none is)."""

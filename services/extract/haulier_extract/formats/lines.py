@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
@@ -29,7 +30,7 @@ _OFFSET_BYTES = 4
 Form = TypeVar("Form", bound=JsonLines | FixedWidth)
 
 
-class LineReader(Generic[Form]):
+class LineReader(ABC, Generic[Form]):
     """Reads one delivery line by line; a subclass says its columns and makes texts of lines."""
 
     def __init__(
@@ -78,15 +79,15 @@ class LineReader(Generic[Form]):
             )
         yield Batch(rows=rows.rest(), rejects=rejects.table())
 
+    @abstractmethod
     def prepare(self) -> Sequence[str]:
         """Before the first line is read: what the source calls its columns. Raises `DataError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def columns_of(
         self, block: Block, chosen: Sequence[int], rejects: Rejects
     ) -> tuple[list[pa.Array], list[int]]:
         """The columns of the chosen lines that are rows, and which these are; others are rejected or stripped."""
-        raise NotImplementedError
 
     def account(self, delivery_id: int) -> SourceAccount:
         return account(delivery_id, self._accepted, self.rules.total(), self._stripped)
