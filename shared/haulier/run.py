@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -291,7 +292,7 @@ def on_cancel(interrupt: Callable[[], None]) -> None:
     Python runs its handlers between bytecodes only; a driver waiting in C for a lock would not
     notice SIGTERM until the lock came. Cancelling its query from outside ends the wait.
     """
-    if not _on_cancel:
+    if threading.current_thread() is threading.main_thread():
         _watch_signals()
     _on_cancel.append(interrupt)
 
@@ -316,9 +317,9 @@ def cancel_on_signals() -> None:
         signal.signal(signum, cancel)
 
 
+@cache
 def _watch_signals() -> None:
-    if threading.current_thread() is not threading.main_thread():
-        return
+    """Once, however many connections come and go."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
