@@ -69,7 +69,8 @@ def dumped(database):
         text=True,
         check=True,
     )
-    return sorted(done.stdout.splitlines())
+    # The server's own count of a column's versions (since 17.12) is new with every table.
+    return sorted(line for line in done.stdout.splitlines() if "SET (pg_attver=" not in line)
 
 
 def is_clean(settings, sender):

@@ -10,8 +10,10 @@ SELECT n.nspname, c.relname, pg_get_userbyid(c.relowner), c.reloptions, ts.spcna
            CASE WHEN EXISTS (SELECT FROM pg_publication_rel p WHERE p.prrelid = c.oid) THEN 'is named by a publication' END,
            CASE WHEN EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = c.oid)
                 THEN 'is what a foreign key refers to' END,
+           -- What the server keeps for itself among the options (pg_attver, since 17.12) is nobody's wish.
            CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                             AND (a.attidentity <> '' OR a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1))
+                             AND (a.attidentity <> '' OR coalesce(a.attstattarget, -1) <> -1
+                                  OR EXISTS (SELECT FROM unnest(a.attoptions) o WHERE NOT starts_with(o, 'pg_'))))
                 THEN 'has an identity column, or column options' END], NULL)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
 WHERE c.oid = %(oid)s
