@@ -17,11 +17,11 @@ from support.things import day, place, snapshot
 
 from haulier.errors import FencedError
 from haulier.exchange import open_exchange
+from haulier.landing import attempts
+from haulier.landing.rejects import insert_rejects
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
-from haulier_load import attempts
 from haulier_load import step as load_step
-from haulier_load.rejects import insert_rejects
 
 ROWS = 8_000
 MOMENTS = 20

@@ -18,10 +18,10 @@ from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, ve
 from haulier.contracts import Column, with_extra
 from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError, TransientError
+from haulier.landing.drift import fits
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
-from haulier_load.drift import fits
 from haulier_load.step import plan
 
 EVOLVE, STOP = Drift(new_column="evolve", type_change="evolve"), Drift()
@@ -190,7 +190,7 @@ def test_a_view_on_a_column_that_would_be_widened_stops_the_load_and_nothing_is_
 @pytest.fixture
 def impatient(monkeypatch):
     """A change that comes again at once."""
-    monkeypatch.setattr("haulier_load.evolving.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("haulier.landing.evolving.PAUSE_SECONDS", 0)
 
 
 def test_nobody_waits_behind_a_change_that_waits_for_a_long_reader(sender, database, impatient):
@@ -220,7 +220,7 @@ def test_a_change_is_made_as_soon_as_a_try_finds_the_table_free(sender, database
         with reader.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM shop.things")
         tries = []
-        monkeypatch.setattr("haulier_load.evolving.time.sleep", lambda _: tries.append(reader.rollback()))
+        monkeypatch.setattr("haulier.landing.evolving.time.sleep", lambda _: tries.append(reader.rollback()))
         assert sender.send(1, {"b.csv": [thing("y", size=1)]}).outcome == "loaded"
     assert len(tries) == 1
     assert [kind for kind, *_ in recorded(database)] == ["add column"]

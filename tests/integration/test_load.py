@@ -11,11 +11,11 @@ from support.hauling import KEYED, Sender, interval, ordered, replace_struct
 
 from haulier.errors import DataError, DefinitionError, FencedError
 from haulier.exchange.folder import FolderExchange
+from haulier.landing.attempts import acquire
 from haulier.ledger.connection import connect
 from haulier.ledger.reservations import request_replays, reserved_for_replay
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
-from haulier_load.attempts import acquire
 from haulier_load.step import load
 
 

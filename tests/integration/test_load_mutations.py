@@ -8,10 +8,10 @@ import pytest
 from support.hauling import KEYED, Sender, deleting
 
 import haulier_load.step as step
+from haulier.landing.upsert import Upsert
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
-from haulier_load.modes.upsert import Upsert
 
 
 @pytest.fixture

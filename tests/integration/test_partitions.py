@@ -17,12 +17,12 @@ from support.hauling import KEYED, Sender, deleting, ordered, partitioned, repla
 from haulier.contracts import Column, Partitioning
 from haulier.definitions.drift import Drift
 from haulier.errors import DataError, DefinitionError, HaulierError
+from haulier.landing import partitions
+from haulier.landing.merge import Merge
 from haulier.ledger.connection import connect, transaction
 from haulier.ledger.verify import verify
 from haulier.partitions import live_tree
 from haulier.settings import Settings
-from haulier_load import partitions
-from haulier_load.merge import Merge
 from haulier_load.step import load, plan
 
 MONTHLY = partitioned(KEYED, seen="month")

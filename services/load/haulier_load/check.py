@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from haulier.errors import HaulierError
+from haulier.landing.catalogue import live_columns
+from haulier.landing.drift import check_live
+from haulier.landing.partitions import check_partitioned
 from haulier.ledger.connection import connect, transaction
 from haulier.loading import instances, load_pipeline, load_pipelines, resolve
 from haulier.partitions import live_tree
 from haulier.settings import Settings
-from haulier_load.catalogue import live_columns
-from haulier_load.drift import check_live
-from haulier_load.partitions import check_partitioned
 
 
 def check(pipeline: str | None, instance: str | None, settings: Settings) -> list[tuple[str, str]]:

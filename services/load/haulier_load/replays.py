@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from haulier.landing.rejects import Place, places
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
-from haulier_load.rejects import Place, places
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 
 @dataclass(kw_only=True)

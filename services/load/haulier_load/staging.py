@@ -17,10 +17,10 @@ from psycopg2 import sql
 
 from haulier.contracts import Contract
 from haulier.errors import DataError
+from haulier.landing.names import STAGE, columns
 from haulier.ledger.connection import Cursor
 from haulier.manifest import Delivery
 from haulier.rows import DELIVERY, OUTPUT, ROW, canonical_schema
-from haulier_load.names import STAGE, columns
 
 # Rows encoded at a time: a COPY buffer of a few megabytes.
 _ENCODED_ROWS = 32_768

@@ -14,6 +14,16 @@ from haulier.cold.ledger import away
 from haulier.digests import definition_digest
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
+from haulier.landing.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
+from haulier.landing.catalogue import live_columns
+from haulier.landing.drift import check_live, unfit
+from haulier.landing.evolving import changes, shown, stand_in
+from haulier.landing.indexes import analyze_if_large, make_indexes, missing_indexes
+from haulier.landing.merge import Account, Content, Merge
+from haulier.landing.names import STAGE
+from haulier.landing.partitions import New, ahead, check_partitioned, make, missing, pieces, places
+from haulier.landing.rejects import insert_rejects, own_rejects
+from haulier.landing.table import ddl, ensure
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
@@ -24,22 +34,13 @@ from haulier.run import on_cancel
 from haulier.sealing import read_manifest
 from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
-from haulier_load.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
-from haulier_load.catalogue import live_columns
-from haulier_load.drift import check_live, unfit
-from haulier_load.evolving import changes, shown, stand_in
-from haulier_load.indexes import analyze_if_large, make_indexes, missing_indexes
-from haulier_load.merge import Account, Content, Merge
 from haulier_load.modes import MODES
-from haulier_load.names import STAGE
-from haulier_load.partitions import New, ahead, check_partitioned, make, missing, pieces, places
-from haulier_load.rejects import insert_rejects, keep_sealed, own_rejects, sealed_rejects, stage_sealed
 from haulier_load.replays import Replayed
+from haulier_load.sealed import keep_sealed, sealed_rejects, stage_sealed
 from haulier_load.sharded import drop_settled_stages, stage_shard, staged_whole
 from haulier_load.staging import copy_rows, create_stage
-from haulier_load.table import ddl, ensure
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 # How often a lost connection is followed up before the outcome is left to the next attempt.
 _RECONNECTS = 3

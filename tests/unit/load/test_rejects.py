@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from haulier_load.rejects import _for_ledger
+from haulier.landing.rejects import for_ledger
 
 
 @settings(deadline=None)
@@ -19,7 +19,7 @@ def test_a_nul_is_a_picture_and_its_escape_as_text_stays_text(text: str) -> None
     problems = json.dumps([{"rule": "r", "column": None, "message": text}])
     table = pa.table({"message": [text], "problems": [problems]})
 
-    (kept,) = _for_ledger([table], ["message", "problems"])
+    (kept,) = for_ledger([table], ["message", "problems"])
 
     pictured = text.replace("\0", "␀")
     assert kept["message"].to_pylist() == [pictured]

@@ -10,9 +10,9 @@ from psycopg2 import sql
 
 from haulier.cold.ledger import away
 from haulier.errors import DataError, TransientError
+from haulier.landing.merge import Merge
+from haulier.landing.names import MATCHED
 from haulier.ledger.queries import queries
-from haulier_load.merge import Merge
-from haulier_load.names import MATCHED
 
 _TAKEN = "the table already holds the key {key} with other values and this pipeline only appends"
 

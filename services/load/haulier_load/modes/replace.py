@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from psycopg2 import sql
 
+from haulier.landing.fragments import newer_by_interval, same_key
+from haulier.landing.merge import Merge
+from haulier.landing.names import MATCHED
 from haulier.ledger.queries import queries
-from haulier_load.fragments import newer_by_interval, same_key
-from haulier_load.merge import Merge
-from haulier_load.names import MATCHED
 
 _OTHERS = "another pipeline or instance has the key {key} in this table; let the key say whose row it is"
 
@@ -24,7 +24,7 @@ _OTHERS = "another pipeline or instance has the key {key} in this table; let the
 class Replace(Merge):
     statements: ClassVar[Mapping[str, str]] = {
         **Merge.statements,
-        **queries("haulier_load.modes", "upsert.sql"),
+        **queries("haulier.landing", "upsert.sql"),
         **queries("haulier_load.modes", "replace.sql"),
     }
 

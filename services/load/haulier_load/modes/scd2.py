@@ -14,10 +14,10 @@ import msgspec
 from psycopg2 import sql
 
 from haulier.contracts import Contract
+from haulier.landing.fragments import pairs, same_columns
+from haulier.landing.names import columns
+from haulier.landing.upsert import Upsert
 from haulier.ledger.queries import queries
-from haulier_load.fragments import pairs, same_columns
-from haulier_load.modes.upsert import Upsert
-from haulier_load.names import columns
 
 _BOUNDS = sql.Identifier("pg_temp", "haulier_bounds")
 

@@ -10,9 +10,9 @@ from psycopg2 import sql
 from haulier.contracts import EXTRA, Contract
 from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError
+from haulier.landing.catalogue import normal
+from haulier.landing.names import SYSTEM_COLUMNS, own_columns, target_columns
 from haulier.odcs.widths import characters, digits, kind_of_change
-from haulier_load.catalogue import normal
-from haulier_load.names import SYSTEM_COLUMNS, own_columns, target_columns
 
 _RANGES = {
     name: (-(2**bits), 2**bits - 1) for name, bits in (("smallint", 15), ("integer", 31), ("bigint", 63))

@@ -1,4 +1,4 @@
-"""The dead letter as the ledger keeps it: sealed rejects and load's own, each with its verbatim row."""
+"""The dead letter as the ledger keeps it: rows rejected on their way into a target, each verbatim."""
 
 from __future__ import annotations
 
@@ -9,30 +9,24 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from psycopg2 import sql
 from psycopg2.extras import execute_values
 
 from haulier.exchange import Exchange
+from haulier.landing.merge import Rejected
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier.manifest import Manifest
 from haulier.originals import VerbatimRows
-from haulier.parts import row_groups
 from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW, VERBATIM_BYTES
-from haulier_load.merge import Rejected
-from haulier_load.staging import copy_binary
 
 #: (delivery, row, output)
 Place = tuple[int, int, int | None]
 
-_SQL = queries("haulier_load", "load.sql")
-_STAGED_REJECT = sql.Identifier("pg_temp", "haulier_sealed_reject")
-_STAGED_FLAG = sql.Identifier("pg_temp", "haulier_sealed_flag")
-_REJECT_NAMES = [
+_SQL = queries("haulier.landing", "load.sql")
+REJECT_NAMES = [
     *("delivery_id", "row_number", "output", "step", "rule", "column_name", "message", "problems"),
     *("verbatim", "verbatim_bytes"),
 ]
-_FLAG_NAMES = ["delivery_id", "row_number", "output", "rule", "column_name", "message"]
 # PostgreSQL's text and jsonb take no NUL; the verbatim bytes keep it.
 _NUL_PICTURE = "␀"
 #: The escape itself: behind a backslash that is escaped it is four digits of somebody's text.
@@ -41,15 +35,10 @@ _NUL_ESCAPE = r"((?:^|[^\\])(?:\\\\)*)\\u0000"
 _OWN_AT_ONCE = 1_000
 
 
-def sealed_rejects(exchange: Exchange, manifest: Manifest) -> Iterator[pa.Table]:
-    """Rejects of extract and transform, with `DELIVERY` as the ledger's delivery number."""
-    return _with_ids(row_groups(exchange, manifest.rejects), manifest)
-
-
 def own_rejects(
     cursor: Cursor, exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejected]
 ) -> Iterator[pa.Table]:
-    """Rows that load itself rejects, some at a time, verbatim from the kept originals."""
+    """Rows that the target itself rejects, some at a time, verbatim from the kept originals."""
     schema = _ledger_schema(REJECT_SCHEMA)
     by_delivery: dict[int, list[Rejected]] = defaultdict(list)
     for item in rejected:
@@ -87,29 +76,9 @@ def _with_verbatim(items: list[Rejected], rows: VerbatimRows) -> list[dict[str, 
     ]
 
 
-def stage_sealed(cursor: Cursor, exchange: Exchange, manifest: Manifest) -> None:
-    """Rejects and flags of the earlier steps into TEMP tables, while nobody waits for a lock.
-
-    A COPY counts as active, so an attempt that froze in one would hold its locks past the idle
-    timeout: none is run once the target is locked.
-    """
-    cursor.execute(_SQL["create_staged"])
-    rejects = _for_ledger(sealed_rejects(exchange, manifest), _REJECT_NAMES)
-    copy_binary(cursor, _STAGED_REJECT, _REJECT_NAMES, rejects, jsonb=["problems"])
-    flags = _with_ids(row_groups(exchange, manifest.flags), manifest)
-    copy_binary(cursor, _STAGED_FLAG, _FLAG_NAMES, _for_ledger(flags, _FLAG_NAMES))
-
-
-def keep_sealed(cursor: Cursor, load_id: int, *, flags: bool) -> None:
-    """What was staged becomes this load's."""
-    cursor.execute(_SQL["keep_rejects"], {"load_id": load_id})
-    if flags:
-        cursor.execute(_SQL["keep_flags"], {"load_id": load_id})
-
-
 def insert_rejects(cursor: Cursor, load_id: int, tables: Iterable[pa.Table]) -> None:
     """A few rejects, by short statements: the target is locked meanwhile."""
-    for table in _for_ledger(tables, _REJECT_NAMES):
+    for table in for_ledger(tables, REJECT_NAMES):
         rows = [(load_id, *line.values()) for line in table.to_pylist()]
         execute_values(cursor, _SQL["insert_rejects"], rows, page_size=200)
 
@@ -119,14 +88,7 @@ def places(table: pa.Table) -> list[Place]:
     return list(zip(*(table[name].to_pylist() for name in (DELIVERY, ROW, OUTPUT)), strict=True))
 
 
-def _with_ids(tables: Iterable[pa.Table], manifest: Manifest) -> Iterator[pa.Table]:
-    ids = pa.array([d.delivery_id for d in manifest.deliveries], pa.int64())
-    for table in tables:
-        position = table.schema.get_field_index(DELIVERY)
-        yield table.set_column(position, DELIVERY, pc.take(ids, table[DELIVERY]))
-
-
-def _for_ledger(tables: Iterable[pa.Table], names: list[str]) -> Iterator[pa.Table]:
+def for_ledger(tables: Iterable[pa.Table], names: list[str]) -> Iterator[pa.Table]:
     for table in tables:
         text = pc.replace_substring(table["message"], "\x00", _NUL_PICTURE)
         table = table.set_column(table.schema.get_field_index("message"), "message", text)

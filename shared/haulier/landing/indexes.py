@@ -11,14 +11,14 @@ from psycopg2 import sql
 
 from haulier.contracts import Contract, Index
 from haulier.errors import HaulierError
+from haulier.landing.merge import Account
+from haulier.landing.names import columns, target_name
 from haulier.ledger.connection import Connection, Cursor, driver_errors, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
 from haulier.settings import Settings
-from haulier_load.merge import Account
-from haulier_load.names import columns, target_name
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 #: A merge that wrote this share of its table, and this many rows, is followed by ANALYZE.
 ANALYZE_SHARE, ANALYZE_ROWS = 0.1, 1000

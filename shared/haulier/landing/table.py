@@ -9,22 +9,22 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from haulier.contracts import Column, Contract
+from haulier.landing.catalogue import live_columns
+from haulier.landing.drift import check_live
+from haulier.landing.evolving import changes, evolve
+from haulier.landing.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS, own_columns
+from haulier.landing.partitions import check_partitioned
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
 from haulier.manifest import Manifest
 from haulier.partitions import live_tree
 from haulier.settings import Settings
-from haulier_load.catalogue import live_columns
-from haulier_load.drift import check_live
-from haulier_load.evolving import changes, evolve
-from haulier_load.names import SYSTEM_COLUMNS, SYSTEM_COMMENTS, own_columns
-from haulier_load.partitions import check_partitioned
 
 if TYPE_CHECKING:
     import sqlalchemy
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 
 def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> None:

@@ -6,7 +6,7 @@ from haulier.contracts import Contract
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 # How PostgreSQL's format_type writes what contracts abbreviate.
 _CATALOGUE_NAMES = {

@@ -8,18 +8,18 @@ from typing import ClassVar
 
 from psycopg2 import sql
 
+from haulier.landing.fragments import of_deletions
+from haulier.landing.merge import Merge
+from haulier.landing.names import FATE, MATCHED
 from haulier.ledger.queries import queries
-from haulier_load.fragments import of_deletions
-from haulier_load.merge import Merge
-from haulier_load.names import FATE, MATCHED
 
 
 @dataclass(kw_only=True)
 class Upsert(Merge):
     statements: ClassVar[Mapping[str, str]] = {
         **Merge.statements,
-        **queries("haulier_load.modes", "upsert.sql"),
-        **queries("haulier_load.modes", "deletions.sql"),
+        **queries("haulier.landing", "upsert.sql"),
+        **queries("haulier.landing", "deletions.sql"),
     }
 
     #: Whether deletions have to be thought of: staged ones, or tombstones of earlier ones.

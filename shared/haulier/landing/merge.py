@@ -2,7 +2,7 @@
 
 Every row of the stage meets exactly one fate. Judging only reads the target, so that a plan can stop
 after it; applying writes what was judged and nothing else. What a row means to the table is the mode's
-own: `haulier_load.modes`.
+own: `haulier.landing.upsert`, and load's `modes`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from psycopg2 import sql
 
 from haulier.cold.ledger import away
 from haulier.contracts import Contract
+from haulier.landing.drift import Difference, fits
+from haulier.landing.fragments import fragments, same_key
+from haulier.landing.names import target_name
+from haulier.landing.partitions import Piece, pieces, places
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier.partitions import within
-from haulier_load.drift import Difference, fits
-from haulier_load.fragments import fragments, same_key
-from haulier_load.names import target_name
-from haulier_load.partitions import Piece, pieces, places
 
 #: (delivery, row, output) of a row that load rejects, with the rule, the column and the reason.
 Rejected = tuple[int, int, int | None, str, str | None, str]
@@ -90,7 +90,7 @@ class Merge(ABC):
     """One load's rows against one target; a mode says what becomes of the rows that are left in the stage."""
 
     #: By name; a mode adds its own.
-    statements: ClassVar[Mapping[str, str]] = queries("haulier_load", "merge.sql")
+    statements: ClassVar[Mapping[str, str]] = queries("haulier.landing", "merge.sql")
 
     cursor: Cursor
     contract: Contract

@@ -16,7 +16,7 @@ from haulier.ledger.queries import queries
 from haulier.manifest import Manifest
 from haulier.task import Outcome, Task
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 # A frozen attempt of this run may hold its row; it is ended and the row tried again.
 _TRIES = 60

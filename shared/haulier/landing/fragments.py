@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from psycopg2 import sql
 
 from haulier.contracts import Contract
-from haulier_load.names import FATE, MATCHED, VERDICT, columns, version
+from haulier.landing.names import FATE, MATCHED, VERDICT, columns, version
 
 
 def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable) -> dict[str, sql.Composable]:

@@ -18,12 +18,12 @@ from psycopg2 import sql
 
 from haulier.contracts import Contract, Partitioning
 from haulier.errors import DataError, DefinitionError
+from haulier.landing.fragments import deletes
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier.partitions import Bound, Tree, first_day, next_period, period
-from haulier_load.fragments import deletes
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 #: What one load may make. More is a column full of wrong dates rather than a need, and a lock for each.
 MOST_NEW = 1000

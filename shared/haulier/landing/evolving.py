@@ -16,15 +16,15 @@ from psycopg2 import sql
 from haulier.contracts import Contract
 from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError, TransientError
+from haulier.landing.catalogue import live_columns
+from haulier.landing.drift import differences
+from haulier.landing.names import ABSENT, own_columns, target_columns, target_name
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
 from haulier.settings import Settings
-from haulier_load.catalogue import live_columns
-from haulier_load.drift import differences
-from haulier_load.names import ABSENT, own_columns, target_columns, target_name
 
-_SQL = queries("haulier_load", "load.sql")
+_SQL = queries("haulier.landing", "load.sql")
 
 #: Whoever comes to the table while a change waits for its readers waits behind it: so a change waits this long, lets
 #: everybody through and comes again. A little more than PostgreSQL's `deadlock_timeout`, after which an autovacuum that
