@@ -44,6 +44,11 @@ def read(path: Path, shown: str) -> Any:
     return _Reading(_text(path, shown), shown).document()
 
 
+def parse(text: str, shown: str) -> Any:
+    """The values of a document that is part of another file, as `read`."""
+    return _Reading(text, shown).document()
+
+
 def original_texts(path: Path, shown: str) -> dict[Trail, str]:
     """How each plain scalar stands in the file; for messages about what YAML made of it."""
     reading = _Reading(_text(path, shown), shown)

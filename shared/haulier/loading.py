@@ -21,6 +21,7 @@ from haulier.definitions.formats import Csv
 from haulier.definitions.sources import Source
 from haulier.errors import DefinitionError
 from haulier.keys import check_name
+from haulier.models import load_models, of_models
 from haulier.odcs.contract import load_contract
 from haulier.placeholders import fill
 from haulier.problems import Problem, quoted, reaches, suggestion
@@ -116,15 +117,21 @@ def resolve(pipeline_file: PipelineFile, instance_name: str) -> tuple[Instance, 
     """One instance, merged, filled in, and checked against its contract, which has a column more where the instance
     keeps what its source has beside it. Raises `DefinitionError`."""
     instance = resolve_instance(pipeline_file, instance_name)
+    models = load_models(pipeline_file.folder, pipeline_file.pipeline.models)
+    instance = msgspec.structs.replace(instance, models=models)
     contract = pipeline_file.contract
     contract_shown = _shown(pipeline_file.contract_path, pipeline_file.folder)
-    _Origin(pipeline_file, instance_name).refuse(checks.of_target(instance, contract, contract_shown))
+    problems = [
+        *checks.of_target(instance, contract, contract_shown),
+        *of_models(models, contract, instance.load.mode),
+    ]
+    _Origin(pipeline_file, instance_name).refuse(problems)
     keeps = instance.transform.drift.new_column == "keep"
     return instance, with_extra(contract) if keeps else contract
 
 
 def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instance:
-    """As `resolve`, without opening the contract: what a schedule needs to know."""
+    """As `resolve`, without opening the contract or a model: what a schedule needs to know."""
     known = instances(pipeline_file)
     if instance_name not in known:
         hint = suggestion(instance_name, known, "there are")

@@ -44,6 +44,8 @@ class Program(NamedTuple):
     ) = None
     #: A contract proposed from a sample of what the options name. Extract alone knows the sources.
     discover: Callable[[Mapping[str, Any], Settings], dict[str, Any]] | None = None
+    #: The run's SQL models, built or planned, once its rows are loaded. Transform alone knows them.
+    models: Callable[[Task], Outcome] | None = None
 
 
 def main(program: Program, argv: Sequence[str] | None = None) -> int:
@@ -73,17 +75,19 @@ def main(program: Program, argv: Sequence[str] | None = None) -> int:
 def build_task(program_name: str, arguments: argparse.Namespace, settings: Settings) -> Task:
     """The task that parsed arguments ask for. Raises `DefinitionError`."""
     from dataclasses import replace
-    from typing import cast
+    from typing import Literal, cast
 
     from haulier.interval import Interval
     from haulier.manifest import Step
     from haulier.task import Task
 
-    if arguments.verb == "plan":
+    verb: Literal["plan", "run"] = "run"
+    if arguments.verb == "plan" or getattr(arguments, "plan", False):
+        verb = "plan"
         settings = replace(settings, exchange=f"file://{arguments.into or _temporary_folder()}")
     return Task(
         step=cast(Step, program_name),
-        verb=arguments.verb,
+        verb=verb,
         pipeline=arguments.pipeline,
         instance=arguments.instance,
         interval=Interval.parse(arguments.interval_start, arguments.interval_end),
@@ -103,7 +107,7 @@ def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str,
 
     settings = Settings.from_env(environ)
     bound = {
-        "step": program.name,
+        "step": "models" if arguments.verb == "models" else program.name,
         "pipeline": arguments.pipeline,
         "instance": arguments.instance,
         "interval_start": arguments.interval_start,
@@ -111,7 +115,11 @@ def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str,
     }
     logs.configure(bound, settings.log_level)
     task = build_task(program.name, arguments, settings)
-    outcome = program.run(task) if task.verb == "run" else program.plan(task)
+    if arguments.verb == "models":
+        assert program.models
+        outcome = program.models(task)
+    else:
+        outcome = program.run(task) if task.verb == "run" else program.plan(task)
     line = json.dumps(
         {**bound, **{k: v for k, v in asdict(outcome).items() if v is not None}, "attempt": task.attempt},
         default=str,
@@ -244,10 +252,12 @@ def _parser(program: Program) -> argparse.ArgumentParser:
         discover.add_argument("--rows", type=_positive, help="rows from the beginning; default: 1000")
         discover.add_argument("--interval-start", help="what an API is asked about; default: the last day")
         discover.add_argument("--interval-end", help="its end, not included")
-    for verb, text in (
+    acting = [
         ("plan", "say what a run would do; write nothing outside a folder"),
         ("run", "do the work"),
-    ):
+        *([("models", "build the SQL models of a run that is loaded")] if program.models else []),
+    ]
+    for verb, text in acting:
         parsed = verbs.add_parser(verb, help=text, allow_abbrev=False)
         parsed.add_argument("--pipeline", required=True)
         parsed.add_argument("--instance", default="main", help="default: main")
@@ -265,7 +275,9 @@ def _parser(program: Program) -> argparse.ArgumentParser:
             parsed.add_argument(
                 "--shard", type=_positive, help="one shard of a run that extract split; default: all of it"
             )
-        if verb == "plan":
+        if verb == "models":
+            parsed.add_argument("--plan", action="store_true", help="say what they would do")
+        if verb in ("plan", "models"):
             parsed.add_argument("--into", help="folder for the plan's files; default: a new temporary one")
     return parser
 

@@ -74,6 +74,8 @@ class Outcome:
     generation: int = 0
     replay: int | None = None
     content: str | None = None
+    #: How many SQL models run after the load; load says it, where there are any.
+    models: int | None = None
     #: Into how many shards extract split the run.
     shards: int = 1
     counts: dict[str, object] = field(default_factory=dict)

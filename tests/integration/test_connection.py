@@ -38,7 +38,7 @@ def test_a_ledger_of_another_version_is_refused(database, settings):
     database.rows("UPDATE haulier.alembic_version SET version_num = '0000'")
 
     with (
-        pytest.raises(DefinitionError, match="is at version 0000, this program needs 0007"),
+        pytest.raises(DefinitionError, match="is at version 0000, this program needs 0008"),
         connect(settings, "test"),
     ):
         pass

@@ -15,20 +15,28 @@ from haulier.settings import Settings
 from haulier.task import Outcome, Task
 from haulier_extract.step import extract
 from haulier_load.step import load
+from haulier_transform.models.step import build
 from haulier_transform.step import transform
 
 STEPS = {"extract": extract, "transform": transform, "load": load}
 
 
 def haul(
-    settings: Settings, pipeline: str, instance: str, interval: Interval, **asked: Any
+    settings: Settings, pipeline: str, instance: str, interval: Interval, before: str = "", **asked: Any
 ) -> dict[str, Outcome]:
-    """step -> outcome, in this process; an empty run ends after extract, errors are raised."""
+    """step -> outcome, in this process; an empty run ends after extract, errors are raised.
+
+    ``before`` names a step that is left out, and what follows it.
+    """
     outcomes: dict[str, Outcome] = {}
     content = {name: asked.pop(name) for name in ("replay",) if name in asked}
-    for name, step in STEPS.items():
+    for name, step in {**STEPS, "models": build}.items():
+        if name == before:
+            break
+        if name == "models" and (outcomes["load"].exit_code or not outcomes["load"].models):
+            break
         task = Task(
-            step=name,  # type: ignore[arg-type]
+            step="transform" if name == "models" else name,  # type: ignore[arg-type]
             verb="run",
             pipeline=pipeline,
             instance=instance,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -14,7 +13,7 @@ from haulier.cold.ledger import away
 from haulier.digests import definition_digest
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
-from haulier.landing.attempts import Attempt, acquire, own_or_stop, recorded, still_own_or_stop
+from haulier.landing.attempts import Attempt, acquire, own_or_stop, recorded, settle
 from haulier.landing.catalogue import live_columns
 from haulier.landing.drift import check_live, unfit
 from haulier.landing.evolving import changes, shown, stand_in
@@ -42,9 +41,6 @@ from haulier_load.staging import copy_rows, create_stage
 
 _SQL = queries("haulier.landing", "load.sql")
 
-# How often a lost connection is followed up before the outcome is left to the next attempt.
-_RECONNECTS = 3
-
 
 def load(task: Task) -> Outcome:
     """Bring the run's content into its target, once; already there is done. Of a shard: stage it.
@@ -67,13 +63,13 @@ def load(task: Task) -> Outcome:
         if task.shard is not None:
             return stage_shard(connection, task, exchange, manifest)
         attempt = acquire(connection, task, manifest)
-        ensure(connection, task.settings, manifest)
+        ensure(connection, task.settings, manifest.contract, manifest.definition.load.drift, manifest.run_id)
         loading = _Load(task, exchange, manifest, attempt)
         try:
             with driver_errors():
                 outcome = loading.commit(connection)
         except TransientError as exc:
-            return _settle(task, manifest, attempt, exc)
+            return settle(task, attempt, exc, lambda cursor: recorded(cursor, attempt, manifest))
         if loading.written is not None:
             analyze_if_large(connection, task.settings, manifest.contract, loading.written)
         if manifest.definition.split:
@@ -121,28 +117,10 @@ def plan(task: Task) -> Outcome:
             outcome="planned",
             generation=manifest.generation,
             content="plan",
+            models=len(manifest.definition.models) or None,
             counts={**asdict(merge.account), "would_be": outcome, "target": contract.target},
             notes=tuple(statements),
         )
-
-
-def _settle(task: Task, manifest: Manifest, attempt: Attempt, lost: TransientError) -> Outcome:
-    """The link broke, perhaps while committing: the ledger knows, so it is asked and not guessed."""
-    for pause in range(_RECONNECTS):
-        try:
-            with connect(task.settings, f"haulier settle {task.attempt}") as connection:
-                with transaction(connection, task.settings) as cursor:
-                    found = recorded(cursor, attempt, manifest)
-                    if found is None:
-                        still_own_or_stop(cursor, attempt)
-                if found is not None:
-                    return found
-                raise lost
-        except TransientError as exc:
-            if exc is lost:
-                raise
-            time.sleep(2**pause / 2)
-    raise lost
 
 
 class _Load:
@@ -311,7 +289,9 @@ class _Load:
         self._record_rejects(cursor, merge, values)
         cursor.execute(_SQL["insert_link"], values)
         if manifest.replay_id is None:
-            cursor.execute(_SQL["mark_run"], values)
+            # Its models close it: until then a changed definition still opens a new generation.
+            status = "open" if outcome == "loaded" and manifest.definition.models else outcome
+            cursor.execute(_SQL["mark_run"], {**values, "status": status})
         return self._outcome(outcome, exit_code, load_id, account)
 
     def _record_rejects(self, cursor: Cursor, merge: Merge, values: dict[str, object]) -> None:
@@ -354,6 +334,7 @@ class _Load:
             generation=self._attempt.generation,
             replay=self._attempt.replay_id,
             content=self._attempt.content,
+            models=len(self._manifest.definition.models) or None,
             counts=counts,
             manifest=self._task.keys(self._attempt.content).manifest("transform"),
             notes=notes,

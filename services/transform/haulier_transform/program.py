@@ -1,4 +1,4 @@
-"""What transform answers to; what a verb needs is imported when it is called."""
+"""What transform answers to, models being its own verb; what a verb needs is imported when it is called."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def _check(pipeline: str | None, instance: str | None, settings: Settings) -> li
     return check(pipeline, instance, settings)
 
 
+def _models(task: Task) -> Outcome:
+    from haulier_transform.models.step import build, plan
+
+    return plan(task) if task.verb == "plan" else build(task)
+
+
 def _spec() -> dict[str, Any]:
     from haulier.schemas import spec
 
@@ -42,4 +48,5 @@ TRANSFORM = Program(
     plan=_plan,
     check=_check,
     spec=_spec,
+    models=_models,
 )

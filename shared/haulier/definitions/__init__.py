@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from haulier.definitions.drift import Drift, SourceDrift
+from haulier.definitions.models import Model
 from haulier.definitions.sources import Source
 from haulier.definitions.words import Name, Section, Share
 
@@ -109,6 +110,9 @@ class Pipeline(Section, frozen=True, kw_only=True):
     transform: Transform = Transform()
     #: How rows enter the target.
     load: Load = Load()
+    #: SQL models that run inside PostgreSQL after the load, each a file `models/NAME.sql`; what one reads of
+    #: another decides their order. With models, `load.mode` is `append`: the table is the raw one.
+    models: tuple[Name, ...] = ()
     #: Whether large runs become shards; none: never. Tables and accounts are the same either way.
     split: Split | None = None
     #: The pipeline once per entry, with its parameters filled in; none: one instance named `main`.
@@ -144,5 +148,7 @@ class Instance(Section, frozen=True, kw_only=True):
     transform: Transform = Transform()
     #: How rows enter the target.
     load: Load = Load()
+    #: SQL models that run after the load, their files read.
+    models: tuple[Model, ...] = ()
     #: Whether large runs become shards.
     split: Split | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +13,7 @@ import psycopg2.errors
 from haulier.accounts import TARGET
 from haulier.contracts import Contract
 from haulier.errors import DataError, FencedError, TransientError
-from haulier.ledger.connection import Connection, Cursor, driver_errors, transaction
+from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, transaction
 from haulier.ledger.queries import queries
 from haulier.manifest import Manifest
 from haulier.task import Outcome, Task
@@ -20,6 +22,8 @@ _SQL = queries("haulier.landing", "load.sql")
 
 # A frozen attempt of this run may hold its row; it is ended and the row tried again.
 _TRIES = 60
+# How often a lost connection is followed up before the outcome is left to the next attempt.
+_RECONNECTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,7 @@ class Attempt:
         }
 
 
-def acquire(connection: Connection, task: Task, manifest: Manifest) -> Attempt:
+def acquire(connection: Connection, task: Task, manifest: Manifest, step: str = "load") -> Attempt:
     """Take the run's next fence, in a transaction of its own, and end an older attempt's backend.
 
     Raises `FencedError` when the run has moved on to a newer generation.
@@ -52,6 +56,7 @@ def acquire(connection: Connection, task: Task, manifest: Manifest) -> Attempt:
         "interval_start": task.interval.start,
         "interval_end": task.interval.end,
         "attempt": task.attempt,
+        "step": step,
         "content": manifest.content,
         "actor": task.settings.actor,
     }
@@ -102,6 +107,27 @@ def own_or_stop(cursor: Cursor, attempt: Attempt) -> None:
         raise FencedError(f"run {attempt.run_id} belongs to a newer attempt or generation; this one stops")
 
 
+def settle(
+    task: Task, attempt: Attempt, lost: TransientError, find: Callable[[Cursor], Outcome | None]
+) -> Outcome:
+    """The link broke, perhaps while committing: the ledger knows, so it is asked and not guessed."""
+    for pause in range(_RECONNECTS):
+        try:
+            with connect(task.settings, f"haulier settle {task.attempt}") as connection:
+                with transaction(connection, task.settings) as cursor:
+                    found = find(cursor)
+                    if found is None:
+                        still_own_or_stop(cursor, attempt)
+                if found is not None:
+                    return found
+                raise lost
+        except TransientError as exc:
+            if exc is lost:
+                raise
+            time.sleep(2**pause / 2)
+    raise lost
+
+
 def recorded(cursor: Cursor, attempt: Attempt, manifest: Manifest) -> Outcome | None:
     """What the ledger already holds of this content.
 
@@ -124,5 +150,6 @@ def recorded(cursor: Cursor, attempt: Attempt, manifest: Manifest) -> Outcome | 
         generation=attempt.generation,
         replay=attempt.replay_id,
         content=attempt.content,
+        models=len(manifest.definition.models) or None,
         counts={"load": load_id, **dict(zip(names, counts, strict=True))},
     )

@@ -72,7 +72,7 @@ UPDATE haulier.run SET fence = nextval('haulier.fence'), updated_at = now() WHER
 -- name: insert_attempt
 -- An attempt, for those who look.
 INSERT INTO haulier.attempt (attempt_id, run_id, step, content, fence, actor)
-VALUES (%(attempt)s, %(run_id)s, 'load', %(content)s, %(fence)s, %(actor)s)
+VALUES (%(attempt)s, %(run_id)s, %(step)s, %(content)s, %(fence)s, %(actor)s)
 
 -- name: own_run
 -- The run, locked; its generation and fence say whether this attempt still owns it.
@@ -147,7 +147,7 @@ ORDER BY reject_id
 
 -- name: mark_run
 -- What became of the run; a replay leaves it as it was.
-UPDATE haulier.run SET status = %(outcome)s, updated_at = now() WHERE run_id = %(run_id)s
+UPDATE haulier.run SET status = %(status)s, updated_at = now() WHERE run_id = %(run_id)s
 
 -- name: insert_link
 -- The chain's next link; the target's lock holds its tail still.

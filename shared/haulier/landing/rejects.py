@@ -36,7 +36,7 @@ _OWN_AT_ONCE = 1_000
 
 
 def own_rejects(
-    cursor: Cursor, exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejected]
+    cursor: Cursor, exchange: Exchange, manifest: Manifest, rejected: Iterable[Rejected], step: str = "load"
 ) -> Iterator[pa.Table]:
     """Rows that the target itself rejects, some at a time, verbatim from the kept originals."""
     schema = _ledger_schema(REJECT_SCHEMA)
@@ -52,10 +52,10 @@ def own_rejects(
         )
         for start in range(0, len(items), _OWN_AT_ONCE):
             some = items[start : start + _OWN_AT_ONCE]
-            yield pa.Table.from_pylist(_with_verbatim(some, rows), schema=schema)
+            yield pa.Table.from_pylist(_with_verbatim(some, rows, step), schema=schema)
 
 
-def _with_verbatim(items: list[Rejected], rows: VerbatimRows) -> list[dict[str, Any]]:
+def _with_verbatim(items: list[Rejected], rows: VerbatimRows, step: str) -> list[dict[str, Any]]:
     numbers = sorted({row for _, row, *_ in items})
     verbatim = dict(zip(numbers, rows.take_with_place(numbers), strict=True))
     return [
@@ -63,7 +63,7 @@ def _with_verbatim(items: list[Rejected], rows: VerbatimRows) -> list[dict[str, 
             DELIVERY: delivery_id,
             ROW: row,
             OUTPUT: output,
-            "step": "load",
+            "step": step,
             "rule": rule,
             "column": column,
             "message": message,

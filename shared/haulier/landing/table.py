@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from haulier.contracts import Column, Contract
+from haulier.definitions.drift import Drift
 from haulier.landing.catalogue import live_columns
 from haulier.landing.drift import check_live
 from haulier.landing.evolving import changes, evolve
@@ -17,7 +18,6 @@ from haulier.landing.partitions import check_partitioned
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
 from haulier.logs import log
-from haulier.manifest import Manifest
 from haulier.partitions import live_tree
 from haulier.settings import Settings
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 _SQL = queries("haulier.landing", "load.sql")
 
 
-def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> None:
+def ensure(
+    connection: Connection, settings: Settings, contract: Contract, policy: Drift, run_id: int
+) -> None:
     """Make the table when it is absent, or bring it to its contract as far as the definition lets it evolve.
 
     Raises `DefinitionError` when it is not what the contract says."""
-    contract = manifest.contract
     with transaction(connection, settings) as cursor:
         live = live_columns(cursor, contract)
     if not live:
@@ -45,7 +46,7 @@ def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> No
                     "target": contract.target,
                     "kind": "create",
                     "ddl": statements,
-                    "run_id": manifest.run_id,
+                    "run_id": run_id,
                     "before": None,
                     "after": json.dumps(live),
                 }
@@ -54,10 +55,9 @@ def ensure(connection: Connection, settings: Settings, manifest: Manifest) -> No
     if contract.partitions:
         with transaction(connection, settings) as cursor:
             check_partitioned(live_tree(cursor, contract.schema, contract.table), contract)
-    policy = manifest.definition.load.drift
     check_live(contract, live, policy)
     if changes(contract, live, policy):
-        evolve(connection, settings, contract, policy, manifest.run_id)
+        evolve(connection, settings, contract, policy, run_id)
 
 
 def create(cursor: Cursor, contract: Contract) -> str:

@@ -3,11 +3,10 @@
 SELECT pg_advisory_xact_lock(hashtextextended('haulier.instance/' || %(pipeline)s || '/' || %(instance)s, 0))
 
 -- name: find_run
--- The run of an interval, with what became of its current generation.
-SELECT r.run_id, r.generation, r.status, g.definition_digest, l.outcome
+-- The run of an interval, with what became of its current generation; it stays open until its models are built.
+SELECT r.run_id, r.generation, r.status, g.definition_digest, CASE WHEN r.status IN ('loaded', 'quarantined') THEN r.status END
 FROM haulier.run r
 LEFT JOIN haulier.generation g USING (run_id, generation)
-LEFT JOIN haulier.load l ON l.run_id = r.run_id AND l.generation = r.generation AND l.kind = 'run'
 WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s
   AND r.interval_start = %(interval_start)s AND r.interval_end = %(interval_end)s
 
@@ -85,7 +84,7 @@ UPDATE haulier.run SET status = 'empty', updated_at = now() WHERE run_id = %(run
 SELECT p.run_id, p.generation, r.pipeline, r.instance, r.interval_start, r.interval_end, l.outcome
 FROM haulier.replay p
 JOIN haulier.run r USING (run_id)
-LEFT JOIN haulier.load l USING (replay_id)
+LEFT JOIN haulier.load l ON l.replay_id = p.replay_id AND l.kind = 'replay'
 WHERE p.replay_id = %(replay_id)s
 
 -- name: content_of_replay
@@ -100,12 +99,13 @@ GROUP BY d.delivery_id
 ORDER BY d.delivery_id
 
 -- name: replayable_rejects
--- Open rejects of loaded generations that are still current, by generation.
+-- Open rejects of loaded generations that are still current, by generation. What a model rejected is in the raw
+-- table already: a changed model wants --reprocess.
 SELECT o.run_id, o.generation, r.interval_start, r.interval_end, array_agg(o.reject_id ORDER BY o.reject_id)
 FROM haulier.open_reject o
 JOIN haulier.load l USING (load_id)
 JOIN haulier.run r ON r.run_id = o.run_id AND r.generation = o.generation
-WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s AND l.outcome = 'loaded'
+WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s AND l.outcome = 'loaded' AND l.kind <> 'model'
   AND (%(rule)s::text IS NULL OR o.rule = %(rule)s)
   AND (%(reject_ids)s::bigint[] IS NULL OR o.reject_id = ANY(%(reject_ids)s))
 GROUP BY o.run_id, o.generation, r.interval_start, r.interval_end

@@ -25,7 +25,7 @@ SELECT 'load ' || l.load_id,
 FROM haulier.load l
 LEFT JOIN LATERAL (SELECT sum(a.rejected) AS rejected FROM haulier.source_account a WHERE a.load_id = l.load_id) source ON true
 CROSS JOIN LATERAL (SELECT count(*) AS n FROM haulier.reject r WHERE r.load_id = l.load_id) kept
-WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
+WHERE l.kind <> 'replay' AND (%(target)s::text IS NULL OR l.target = %(target)s)
   AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND kept.n <> coalesce(source.rejected, 0) + l.rejected
 UNION ALL
@@ -40,7 +40,7 @@ WHERE l.kind = 'replay' AND (%(target)s::text IS NULL OR l.target = %(target)s)
 UNION ALL
 SELECT 'load ' || l.load_id, 'its deliveries are not those its generation reserved'
 FROM haulier.load l
-WHERE l.kind = 'run' AND (%(target)s::text IS NULL OR l.target = %(target)s)
+WHERE l.replay_id IS NULL AND (%(target)s::text IS NULL OR l.target = %(target)s)
   AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND (SELECT array_agg(a.delivery_id ORDER BY a.delivery_id) FROM haulier.source_account a WHERE a.load_id = l.load_id)
       IS DISTINCT FROM
@@ -188,15 +188,18 @@ WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
   AND NOT EXISTS (SELECT FROM haulier.chain c WHERE c.load_id = l.load_id)
 
 -- name: loads
--- Every load with its place in the exchange.
+-- Every load with its place in the exchange; models read what a load of theirs brought.
 SELECT l.load_id, l.input_digest, r.pipeline, r.instance, r.interval_start, r.interval_end,
        CASE WHEN l.replay_id IS NULL THEN 'g' || l.generation ELSE 'r' || l.replay_id END
 FROM haulier.load l JOIN haulier.run r USING (run_id)
-WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
+WHERE l.kind <> 'model' AND (%(target)s::text IS NULL OR l.target = %(target)s)
   AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
 ORDER BY l.load_id
 
 -- name: rejects_of
--- The rejects of one load and delivery, in the file's order.
+-- The rejects of one delivery that a load, or a model of its rows, kept, in the file's order.
 SELECT reject_id, row_number, verbatim, verbatim_bytes FROM haulier.reject
-WHERE load_id = %(load_id)s AND delivery_id = %(delivery_id)s ORDER BY row_number
+WHERE delivery_id = %(delivery_id)s AND load_id IN (
+    SELECT m.load_id FROM haulier.load l JOIN haulier.load m USING (run_id, generation)
+    WHERE l.load_id = %(load_id)s AND m.replay_id IS NOT DISTINCT FROM l.replay_id)
+ORDER BY row_number

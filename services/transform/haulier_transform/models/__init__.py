@@ -1,0 +1,1 @@
+"""SQL models, run inside PostgreSQL once a run's raw rows are there."""

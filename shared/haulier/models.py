@@ -1,0 +1,116 @@
+"""From `models/*.sql` to models: the header read and checked; what the SQL says is judged where it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from haulier import documents
+from haulier.contracts import Contract
+from haulier.definitions.models import Model, ModelHeader
+from haulier.errors import DefinitionError
+from haulier.keys import check_name
+from haulier.odcs.contract import load_contract
+from haulier.problems import Problem, quoted, suggestion
+
+_TARGET = re.compile(r"[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}")
+
+
+def load_models(folder: Path, names: Sequence[str]) -> tuple[Model, ...]:
+    """``folder/models/{name}.sql`` of each name. Raises `DefinitionError` with the problems of all."""
+    found, problems = [], []
+    for name in names:
+        try:
+            found.append(_load_model(folder, name))
+        except DefinitionError as exc:
+            problems.append(str(exc))
+    if problems:
+        raise DefinitionError("\n".join(problems))
+    return tuple(found)
+
+
+def of_models(models: Sequence[Model], contract: Contract, mode: str) -> Iterator[Problem]:
+    """What can be judged only of the models and the raw table side by side."""
+    if models and mode != "append":
+        yield Problem(
+            ("load", "mode"),
+            f'{quoted(mode)} moves rows from run to run, and models read the rows of one; use "append"',
+        )
+    made = {contract.target: "the pipeline's own contract"}
+    for place, model in enumerate(models):
+        if model.target in made:
+            yield Problem(("models", place), f"makes {model.target}, as does {made[model.target]}", " ")
+        made.setdefault(model.target, f"the model {model.name}")
+
+
+def _load_model(folder: Path, name: str) -> Model:
+    path = folder / "models" / f"{check_name(name, 'models')}.sql"
+    if not path.is_file():
+        hint = suggestion(name, sorted(other.stem for other in path.parent.glob("*.sql")), "there are")
+        raise DefinitionError(f"models: there is no file {path.absolute()}{hint}")
+    shown = f"models/{path.name}"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise DefinitionError(f"{shown}: cannot be read as UTF-8 text: {exc}") from exc
+    count = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    header = _header("\n".join(line[2:].removeprefix(" ") for line in lines[:count]), shown)
+    sql = "\n".join(lines[count:]).strip()
+    if not sql:
+        raise DefinitionError(f"{shown}: says nothing below its header; write one SELECT")
+    contract = _contract(path, header, shown)
+    return Model(
+        name=name,
+        materialized=header.materialized,
+        target=contract.target if contract else header.target or "",
+        contract=contract,
+        description=header.description,
+        sql=sql,
+    )
+
+
+def _header(text: str, shown: str) -> ModelHeader:
+    if not text.strip():
+        raise DefinitionError(f"{shown}: begins without a header; its first line is -- materialized: merge")
+    document = documents.parse(text, shown)
+    try:
+        return msgspec.convert(document, ModelHeader)
+    except msgspec.ValidationError as exc:
+        from haulier.explaining import explain
+
+        problems = explain(document, ModelHeader, "a model's header")
+        said = [f"{shown}: {problem.words(document)}" for problem in problems] or [f"{shown}: {exc}"]
+        raise DefinitionError("\n".join(said)) from exc
+
+
+def _contract(path: Path, header: ModelHeader, shown: str) -> Contract | None:
+    if header.materialized != "merge":
+        if header.contract:
+            raise DefinitionError(f"{shown}: contract: is for a merge; a {header.materialized} has a target")
+        if not header.target or not _TARGET.fullmatch(header.target):
+            given = quoted(header.target) if header.target else "nothing"
+            raise DefinitionError(f"{shown}: target: is schema.name in lower case; here it is {given}")
+        return None
+    if header.target:
+        raise DefinitionError(
+            f"{shown}: target: is for a table or a view; a merge has a contract that names it"
+        )
+    if not header.contract:
+        raise DefinitionError(f"{shown}: contract: is missing; a merge keeps one")
+    file = path.parent / header.contract
+    if not file.is_file():
+        raise DefinitionError(
+            f"{shown}: contract: there is no file {quoted(header.contract)}, seen from {path.parent}"
+        )
+    contract = load_contract(file, header.contract)
+    if not contract.key:
+        raise DefinitionError(f"{shown}: a merge needs a primary key and {header.contract} declares none")
+    if contract.marker or contract.valid_to:
+        what = "deletes" if contract.marker else "validTo"
+        raise DefinitionError(
+            f"{shown}: {header.contract} has {what}, which is for load; a merge keeps the newest row"
+        )
+    return contract

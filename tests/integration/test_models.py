@@ -1,0 +1,493 @@
+"""SQL models: what a run's raw rows become in PostgreSQL, once, in one transaction, with an account."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from support.elt import MODELS, THINGS, Site
+
+from haulier.errors import DataError, DefinitionError, FencedError, TransientError
+
+
+@pytest.fixture
+def site(database, tmp_path):
+    return Site.made(database, tmp_path)
+
+
+class TestBuilding:
+    def test_a_run_builds_its_models_in_the_order_of_their_references(self, site, database):
+        site.send(0, "lamp,Red,4.20", "chair,blue,20", "skip,red,1", "rug,red,7.5")
+
+        done = site.haul(0)
+
+        assert site.things() == [
+            ("chair", "blue", Decimal("20.00")),
+            ("lamp", "red", Decimal("4.20")),
+            ("rug", "red", Decimal("7.50")),
+        ]
+        assert database.rows("SELECT * FROM shop.colours ORDER BY 1") == [
+            ("blue", 1, Decimal("20.00")),
+            ("red", 2, Decimal("11.70")),
+        ]
+        assert database.rows("SELECT thing FROM shop.dear ORDER BY 1") == [("chair",), ("lamp",)]
+        assert (done["load"].models, done["models"].outcome) == (3, "loaded")
+        assert list(done["models"].counts["models"]) == ["things", "colours", "dear"]
+        assert database.rows("SELECT status FROM haulier.run") == [("loaded",)]
+        assert site.violations() == []
+
+    def test_both_accounts_close_and_a_row_that_the_model_leaves_out_is_filtered(self, site, database):
+        site.send(0, "lamp,red,4", "skip,red,1", "chair,mauve,2", "lamp,red,4")
+
+        site.haul(0)
+
+        assert database.rows(
+            "SELECT read, accepted, filtered, a.rejected, stripped, produced, inserted, duplicate, l.rejected"
+            " FROM haulier.load l JOIN haulier.source_account a USING (load_id) WHERE kind = 'model'"
+        ) == [(4, 3, 1, 0, 0, 3, 1, 1, 1)]
+        assert site.violations() == []
+
+    def test_the_ledger_says_what_each_model_read(self, site, database):
+        site.send(0, "lamp,red,4")
+
+        site.haul(0)
+
+        assert database.rows(
+            "SELECT model, reads, rows, load_id IS NOT NULL FROM haulier.model_build ORDER BY build_id"
+        ) == [
+            ("things", ["shop.things_raw"], 1, True),
+            ("colours", ["shop.things"], 1, False),
+            ("dear", ["shop.colours", "shop.things"], None, False),
+        ]
+
+    def test_the_same_run_again_changes_nothing(self, site, database):
+        site.send(0, "lamp,red,4", "chair,mauve,2")
+        site.haul(0)
+        kept = (
+            "shop.things",
+            "shop.colours",
+            "haulier.load",
+            "haulier.reject",
+            "haulier.model_build",
+            "haulier.schema_change",
+        )
+        before = [database.rows(table) for table in kept]
+
+        again = site.haul(0)
+
+        assert [database.rows(table) for table in kept] == before
+        assert again["models"].outcome == "already done"
+        assert again["models"].counts["models"]["things"]["rejected"] == 1
+
+    def test_a_run_that_was_loaded_before_its_pipeline_had_models_has_none(self, site, database):
+        pipeline = (site.folder / "pipelines/things.yaml").read_text()
+        site.define("pipelines/things.yaml", pipeline.replace("models: [dear, things, colours]\n", ""))
+        site.send(0, "lamp,red,4")
+        site.haul(0)
+        site.define("pipelines/things.yaml", pipeline)
+
+        assert "models" not in site.haul(0)
+
+        site.haul(0, reprocess="models")
+        assert site.things() == [("lamp", "red", Decimal(4))]
+
+    def test_sql_can_ask_which_run_it_is_of(self, site, database):
+        site.define(
+            "models/things.sql",
+            MODELS["things"].replace(
+                "r.thing, lower", "current_setting('haulier.instance') || r.thing AS thing, lower"
+            ),
+        )
+        site.send(0, "lamp,red,4")
+
+        site.haul(0)
+
+        assert site.things()[0][0] == "alamp"
+
+    def test_models_wait_for_the_raw_rows(self, site):
+        site.send(0, "lamp,red,4")
+        site.haul(0, before="load")
+
+        with pytest.raises(TransientError, match="must run first"):
+            site.build(0)
+
+
+class TestOrder:
+    def test_a_merge_sees_only_the_rows_of_its_run(self, site, database):
+        site.send(0, "lamp,red,4")
+        site.send(1, "chair,blue,2")
+        site.haul(0)
+
+        site.haul(1)
+
+        assert database.rows(
+            "SELECT produced, inserted FROM haulier.load WHERE kind = 'model' ORDER BY load_id"
+        ) == [
+            (1, 1),
+            (1, 1),
+        ]
+        assert database.rows("SELECT sum(things) FROM shop.colours") == [(2,)]
+
+    def test_an_older_run_that_comes_late_never_overwrites(self, site):
+        site.send(0, "lamp,red,4", "chair,blue,1")
+        site.send(1, "lamp,green,5")
+        site.haul(1)
+
+        site.haul(0)
+
+        assert site.things() == [("chair", "blue", Decimal(1)), ("lamp", "green", Decimal(5))]
+        assert site.violations() == []
+
+    def test_what_was_there_before_goes_to_the_history(self, site, database):
+        for number, colour in enumerate(("red", "green")):
+            site.send(number, f"lamp,{colour},4")
+            site.haul(number)
+
+        assert database.rows("SELECT target, operation, before ->> 'colour' FROM haulier.history") == [
+            ("shop.things", "update", "red")
+        ]
+        assert site.violations() == []
+
+    def test_two_instances_share_the_targets(self, site, database):
+        site.send(0, "lamp,red,4")
+        site.send(0, "chair,blue,2", instance="b")
+
+        site.haul(0)
+        site.haul(0, instance="b")
+
+        assert [row[0] for row in site.things()] == ["chair", "lamp"]
+        assert database.rows("SELECT count(*) FROM haulier.schema_change WHERE target = 'shop.dear'") == [
+            (1,)
+        ]
+        assert site.violations() == []
+
+    def test_a_corrected_file_closes_what_the_first_one_had_rejected(self, site, database):
+        site.send(0, "lamp,red,cheap", "rug,red,1")
+        site.haul(0)
+        assert site.things() == [("rug", "red", Decimal(1))]
+
+        site.send(0, "lamp,red,4", "rug,red,1")
+        site.haul(0)
+
+        assert [row[0] for row in site.things()] == ["lamp", "rug"]
+        assert database.rows("SELECT count(*) FROM haulier.open_reject") == [(0,)]
+        assert site.violations() == []
+
+    def test_a_changed_model_applies_to_a_run_that_is_reprocessed(self, site, database):
+        site.send(0, "lamp,mauve,4", "rug,red,1")
+        site.haul(0)
+        site.define(
+            "contracts/things.odcs.yaml", THINGS.replace("{value: red}", "{value: red}, {value: mauve}")
+        )
+
+        site.haul(0, reprocess="mauve is a colour")
+
+        assert [row[:2] for row in site.things()] == [("lamp", "mauve"), ("rug", "red")]
+        assert database.rows("SELECT status FROM haulier.reject_event") == [("regenerated",)]
+        assert site.violations() == []
+
+    def test_an_older_definition_never_takes_a_view_back(self, site, database):
+        """The models of run 0, loaded under the older definition, come after those of run 1."""
+        site.send(0, "lamp,red,4")
+        site.haul(0, before="models")
+        site.define(
+            "models/dear.sql",
+            MODELS["dear"].replace("SELECT thing, colour FROM", "SELECT thing, colour, place FROM"),
+        )
+        site.send(1, "rug,blue,4")
+        site.haul(1)
+
+        done = site.build(0)
+
+        assert done.counts["models"]["dear"]["outcome"] == "unchanged"
+        assert database.rows("SELECT * FROM shop.dear ORDER BY 1") == [("lamp", "red", 1), ("rug", "blue", 1)]
+        assert site.violations() == []
+
+    def test_a_model_that_could_not_work_is_mended_and_the_run_takes_it_up(self, site, database):
+        site.define("models/things.sql", MODELS["things"].replace("r.colour", "r.color"))
+        site.send(0, "lamp,red,4")
+        with pytest.raises(DefinitionError, match=r"PostgreSQL refuses it: column r\.color does not exist"):
+            site.haul(0)
+        site.define("models/things.sql", MODELS["things"])
+
+        site.haul(0)
+
+        assert site.things() == [("lamp", "red", Decimal(4))]
+        assert database.rows("SELECT reason FROM haulier.generation ORDER BY generation") == [
+            ("first delivery",),
+            ("definition changed before it was loaded",),
+        ]
+        assert site.violations() == []
+
+
+class TestRejects:
+    @pytest.mark.parametrize(
+        ("row", "rule", "says"),
+        [
+            ("lamp,red,cheap", "type", "price is not a number such as 4.20"),
+            ("lamp,red,4.205", "type", "with at most 2 decimals"),
+            ("lamp,red,12345678", "type", "price is not"),
+            ("lamp,red,NaN", "type", "price is not"),
+            ("lamp,red,0x1F", "type", "price is not"),
+            ("lamp,red,-1", "minimum", "price is less than 0"),
+            ("lamp,red,", "required", "price has no value"),
+            ("lamp,mauve,4", "enum", 'colour is not one of "red", "green", "blue"'),
+            (",red,4", "required", "thing has no value"),
+            ("cursed,red,4", "model", "nobody wants it"),
+        ],
+    )
+    def test_a_row_that_breaks_the_contract_is_found_by_its_file_and_row(
+        self, site, database, row, rule, says
+    ):
+        site.send(0, "rug,red,4.200", row, "chair,red,+0.5")
+
+        site.haul(0)
+
+        assert [name for name, *_ in site.things()] == ["chair", "rug"]
+        ((target, file, number, found, message, verbatim),) = database.rows(
+            "SELECT target, logical_name, row_number, rule, message, convert_from(verbatim, 'UTF8') FROM haulier.open_reject"
+        )
+        assert (target, file, number, found) == ("shop.things", "a_2026-01-05.csv", 3, rule)
+        assert says in message
+        assert verbatim == row
+        assert site.violations() == []
+
+    def test_a_key_with_two_values_in_one_file_rejects_both(self, site, database):
+        site.send(0, "lamp,red,4", "lamp,blue,4", "rug,red,1", "chair,red,1")
+
+        site.haul(0)
+
+        assert [name for name, *_ in site.things()] == ["chair", "rug"]
+        assert database.rows("SELECT row_number, rule FROM haulier.reject ORDER BY 1") == [
+            (2, "key-conflict"),
+            (3, "key-conflict"),
+        ]
+        assert site.violations() == []
+
+    def test_of_several_outputs_of_one_row_one_may_be_rejected(self, site, database):
+        site.define(
+            "models/things.sql",
+            MODELS["things"]
+            .replace("r.thing, lower(r.colour) AS colour", "r.thing || v.suffix AS thing, v.colour")
+            .replace(
+                "FROM shop.things_raw r",
+                "FROM shop.things_raw r CROSS JOIN LATERAL (VALUES ('1', r.colour), ('2', 'mauve')) AS v (suffix, colour)",
+            ),
+        )
+        site.send(0, "lamp,red,4")
+
+        site.haul(0)
+
+        assert [name for name, *_ in site.things()] == ["lamp1"]
+        assert database.rows("SELECT row_number, output FROM haulier.reject") == [(2, 1)]
+        assert site.violations() == []
+
+    def test_a_flagged_row_enters_with_its_reason(self, site, database):
+        site.send(0, "odd,red,4")
+
+        site.haul(0)
+
+        assert site.things() == [("odd", "red", Decimal(4))]
+        assert database.rows("SELECT row_number, rule, message FROM haulier.flag") == [
+            (2, "model", "look at it")
+        ]
+
+    def test_what_a_model_rejected_is_not_replayed_since_its_row_is_in_the_raw_table(self, site):
+        from haulier.ledger.connection import connect
+        from haulier.ledger.reservations import request_replays
+
+        site.send(0, "lamp,mauve,4", "rug,red,1")
+        site.haul(0)
+
+        with connect(site.settings, "test") as connection:
+            asked = request_replays(
+                connection, site.settings, "things", "a", reason="fixed", definition_digest="d"
+            )
+
+        assert asked == []
+
+    def test_a_replayed_raw_row_goes_through_the_models(self, site, database):
+        from haulier.ledger.connection import connect
+        from haulier.ledger.reservations import request_replays
+
+        site.send(0, "lamp,red,4,too many", "rug,red,1")
+        site.haul(0)
+        with connect(site.settings, "test") as connection:
+            (replay,) = request_replays(
+                connection, site.settings, "things", "a", reason="again", definition_digest="d"
+            )
+
+        done = site.haul(0, replay=replay.replay_id)
+
+        assert done["models"].counts["models"]["things"]["produced"] == 0
+        assert database.rows("SELECT status FROM haulier.reject_event") == [("failed again",)]
+        assert site.violations() == []
+
+
+class TestQuarantine:
+    def test_too_many_rejects_of_a_model_keep_every_model_from_changing_anything(self, site, database):
+        site.send(0, "rug,red,1")
+        site.haul(0)
+        site.send(1, "lamp,mauve,4", "chair,mauve,4", "bed,red,9")
+
+        done = site.haul(1)["models"]
+
+        assert (done.outcome, done.exit_code) == ("quarantined", 65)
+        assert [name for name, *_ in site.things()] == ["rug"]
+        assert database.rows("SELECT things FROM shop.colours") == [(1,)]
+        assert database.rows(
+            "SELECT produced, rejected, held FROM haulier.load WHERE outcome = 'quarantined'"
+        ) == [(3, 2, 1)]
+        assert database.rows("SELECT status FROM haulier.run ORDER BY run_id") == [
+            ("loaded",),
+            ("quarantined",),
+        ]
+        assert site.violations() == []
+
+    def test_asked_again_it_says_so_again_and_changes_nothing(self, site, database):
+        site.send(0, "lamp,mauve,4")
+        site.haul(0)
+        before = database.rows("haulier.load"), database.rows("haulier.reject")
+
+        again = site.build(0)
+
+        assert (again.outcome, again.exit_code) == ("quarantined", 65)
+        with pytest.raises(DataError, match="already quarantined"):
+            site.haul(0)
+        assert (database.rows("haulier.load"), database.rows("haulier.reject")) == before
+
+    def test_a_changed_contract_lets_the_run_in(self, site):
+        site.send(0, "lamp,mauve,4")
+        site.haul(0)
+        site.define(
+            "contracts/things.odcs.yaml", THINGS.replace("{value: red}", "{value: red}, {value: mauve}")
+        )
+
+        site.haul(0)
+
+        assert site.things() == [("lamp", "mauve", Decimal(4))]
+        assert site.violations() == []
+
+
+class TestWhole:
+    def test_a_model_that_fails_leaves_nothing_of_the_others(self, site, database):
+        site.define("models/colours.sql", MODELS["colours"].replace("sum(price)", "sum(1 / (price - price))"))
+        site.send(0, "lamp,red,4")
+
+        with pytest.raises(DataError, match="a value made its SQL fail"):
+            site.haul(0)
+
+        assert site.things() == []
+        assert database.rows("SELECT count(*) FROM haulier.model_build") == [(0,)]
+        assert database.rows("SELECT kind FROM haulier.load") == [("run",)]
+        assert database.rows("SELECT status FROM haulier.run") == [("open",)]
+
+    def test_mended_it_goes_on_where_it_stood(self, site, database):
+        self.test_a_model_that_fails_leaves_nothing_of_the_others(site, database)
+        site.define("models/colours.sql", MODELS["colours"])
+
+        site.haul(0)
+
+        assert site.things() == [("lamp", "red", Decimal(4))]
+        assert database.rows("SELECT count(*) FROM shop.things_raw") == [(1,)]
+        assert site.violations() == []
+
+    def test_no_cell_stands_in_what_a_failing_model_says(self, site):
+        site.define("models/things.sql", MODELS["things"].replace("r.price,", "r.price::numeric AS price,"))
+        site.send(0, "lamp,red,secret")
+
+        with pytest.raises(DataError) as caught:
+            site.haul(0)
+
+        assert "secret" not in str(caught.value)
+
+    def test_a_newer_attempt_fences_an_older_one(self, site, monkeypatch):
+        from haulier_transform.models import step
+
+        site.send(0, "lamp,red,4")
+        acquire = step.acquire
+
+        def overtaken(connection, task, manifest, **asked):
+            mine = acquire(connection, task, manifest, **asked)
+            site.database.rows("UPDATE haulier.run SET fence = nextval('haulier.fence')")
+            return mine
+
+        monkeypatch.setattr(step, "acquire", overtaken)
+        with pytest.raises(FencedError):
+            site.haul(0)
+
+        assert site.things() == []
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("sql", "says"),
+        [
+            (
+                "SELECT r.thing, r.colour, r._haulier_delivery, r._haulier_row FROM shop.things_raw r",
+                "gives no column price",
+            ),
+            (
+                "SELECT r.thing, r.colour, r.price FROM shop.things_raw r",
+                "gives no column _haulier_delivery, _haulier_row",
+            ),
+            (
+                "SELECT r.*, 1 AS prize FROM (SELECT thing, colour, price, _haulier_delivery, _haulier_row FROM shop.things_raw) r",
+                'column prize, which its contract does not have; did you mean "price"',
+            ),
+            (
+                "SELECT r.thing, r.colour, now() AS price, r._haulier_delivery, r._haulier_row FROM shop.things_raw r",
+                "price is timestamp with time zone, the contract says numeric(8,2)",
+            ),
+            (
+                "SELECT r.thing, r.colour, r.price, r._haulier_delivery, r._haulier_row + 1000 AS _haulier_row FROM shop.things_raw r",
+                "name a source row",
+            ),
+            (
+                "SELECT r.thing, r.colour, r.price, r._haulier_delivery, r._haulier_row FROM shop.nothing r",
+                'relation "shop.nothing" does not exist',
+            ),
+        ],
+    )
+    def test_a_model_that_does_not_fit_its_contract_is_refused(self, site, database, sql, says):
+        site.define(
+            "models/things.sql", "-- materialized: merge\n-- contract: ../contracts/things.odcs.yaml\n" + sql
+        )
+        site.send(0, "lamp,red,4")
+
+        with pytest.raises(DefinitionError) as caught:
+            site.haul(0)
+
+        assert says in str(caught.value).replace("timestamptz", "timestamp with time zone")
+        assert "models/things.sql" in str(caught.value)
+
+    @pytest.mark.parametrize("kind", ["TABLE shop.dear (thing text)", "VIEW shop.dear AS SELECT 1 AS one"])
+    def test_what_somebody_else_made_is_never_taken(self, site, database, kind):
+        database.rows(f"CREATE SCHEMA shop; CREATE {kind}")
+        site.send(0, "lamp,red,4")
+
+        with pytest.raises(DefinitionError, match=r"shop.dear is there and no view of Haulier's"):
+            site.haul(0)
+
+    def test_a_table_that_would_get_other_columns_is_left_alone(self, site, database):
+        site.send(0, "lamp,red,4")
+        site.haul(0)
+        site.define(
+            "models/colours.sql", MODELS["colours"].replace("count(*) AS things", "count(*)::text AS things")
+        )
+        site.send(1, "rug,red,4")
+
+        with pytest.raises(DefinitionError, match="nothing is dropped here"):
+            site.haul(1)
+
+        assert database.rows("SELECT things FROM shop.colours") == [(1,)]
+
+    def test_a_table_model_without_rows_empties_nothing(self, site, database):
+        site.send(0, "lamp,red,4")
+        site.haul(0)
+        site.define("models/colours.sql", MODELS["colours"].replace("GROUP BY", "WHERE false GROUP BY"))
+        site.send(1, "rug,red,4")
+
+        site.haul(1)
+
+        assert database.rows("SELECT things FROM shop.colours") == [(1,)]
