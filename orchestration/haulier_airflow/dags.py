@@ -62,7 +62,10 @@ def all_dags(settings: AirflowSettings) -> Iterator[DAG]:
 
 
 def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: AirflowSettings) -> DAG:
-    """arrival → extract → transform → load → verify; where runs may be split, transform and stage once per shard."""
+    """arrival → extract → transform → load → models → verify, models where there are some.
+
+    Where runs may be split, transform and stage come once per shard.
+    """
     start = datetime.combine(instance.start, time(), UTC) if instance.start else _LONG_AGO
     with DAG(
         dag_id,
@@ -119,16 +122,28 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
             if instance.split
             else TriggerRule.ALL_SUCCESS,
         )
+        loaded = [load]
+        if instance.models:
+            loaded.append(
+                step_operator(
+                    settings,
+                    "models",
+                    instance,
+                    execution_timeout=_LONGEST_STEP,
+                    pool=LOAD_POOL,
+                    outlets=[Asset(model.target, group="haulier") for model in instance.models],
+                )
+            )
         verify = step_operator(
             settings, "load", instance, verb="verify", task_id="verify", trigger_rule=_AFTER_LOAD
         )
         datasets = Datasets.of(
             instance, contract, settings.source_root, settings.containers.environment or {}
         )
-        for task in (extract, transform, load):
+        for task in (extract, transform, *loaded):
             if isinstance(task, StepTask):
                 task.datasets = datasets
-        chain(*tasks, extract, transform, load, verify)
+        chain(*tasks, extract, transform, *loaded, verify)
         transform >> verify
         if stage is not None:
             stage >> load
@@ -167,6 +182,7 @@ def _told(step: StepName, instance: Instance, verb: Literal["run", "verify"]) ->
             pipeline=instance.pipeline,
             instance=instance.instance,
             schedule=instance.schedule,
+            models=bool(instance.models),
             split=instance.split is not None,
         ),
     }

@@ -41,7 +41,9 @@ class DockerStep(StepTask, DockerOperator):
         **options: Any,
     ) -> None:
         options = {"retry_policy": ByExitCode(), **options}
-        super().__init__(image=containers.image(of.step), auto_remove="never", mount_tmp_dir=False, **options)
+        super().__init__(
+            image=containers.image(of.program), auto_remove="never", mount_tmp_dir=False, **options
+        )
         self.of, self.shard = of, shard
         self.containers = containers
 
@@ -67,7 +69,7 @@ class DockerStep(StepTask, DockerOperator):
             self._end(container)
 
     def _run(self, order: Order, key: str, volume: str | None) -> tuple[int, dict[str, Any] | None]:
-        self.log.info("by hand: %s", shown(self.containers.by_hand(order.step, order.arguments)))
+        self.log.info("by hand: %s", shown(self.containers.by_hand(order.program, order.arguments)))
         try:
             self.container = self._created(order, key, volume)
             container = self.container["Id"]

@@ -46,7 +46,7 @@ class KubernetesStep(StepTask, KubernetesPodOperator):
         super().__init__(
             **{
                 "name": f"haulier-{of.step if of.verb == 'run' else of.verb}",
-                "image": containers.image(of.step),
+                "image": containers.image(of.program),
                 "image_pull_policy": "IfNotPresent",
                 "env_vars": environment,
                 "labels": {"app.kubernetes.io/part-of": "haulier", "app.kubernetes.io/component": of.step},

@@ -63,6 +63,12 @@ class Datasets:
         elif step == "transform":
             inputs.append(self._handed_over("extract"))
             outputs.append(self._handed_on("transform", counts.get("produced")))
+        elif step == "models":
+            models = (counts.get("models") or {}).values()
+            inputs += [
+                self._read(table) for table in sorted({one for told in models for one in told["reads"]})
+            ]
+            outputs += [self._built(told) for told in models]
         else:
             inputs.append(self._handed_over("transform"))
             outputs.append(self._table(counts))
@@ -88,22 +94,42 @@ class Datasets:
         from openlineage.client.event_v2 import OutputDataset
         from openlineage.client.facet_v2 import schema_dataset
 
-        host, database = self._told("PGHOST"), self._told("PGDATABASE")
-        if not (host and database):
-            return None  # reached by a service file or a socket's default: a name made up would mislead
+        if (found := self._database(self.target)) is None:
+            return None
         fields = [
             schema_dataset.SchemaDatasetFacetFields(
                 name=name, type=pg_type, description=description or None, ordinal_position=n
             )
             for n, (name, pg_type, description) in enumerate(self.columns, 1)
         ]
-        written = counts["inserted"] + counts["updated"] if "inserted" in counts else None
         return OutputDataset(
-            namespace=f"postgres://{host}:{self._told('PGPORT') or 5432}",
-            name=f"{database}.{self.target}",
+            namespace=found[0],
+            name=found[1],
             facets={"schema": schema_dataset.SchemaDatasetFacet(fields=fields)},
-            outputFacets=_written(written),
+            outputFacets=_written(_changed(counts)),
         )
+
+    def _read(self, table: str) -> InputDataset | None:
+        from openlineage.client.event_v2 import InputDataset
+
+        found = self._database(table)
+        return InputDataset(namespace=found[0], name=found[1]) if found else None
+
+    def _built(self, told: Mapping[str, Any]) -> OutputDataset | None:
+        """What a model made; a table that was built anew has all its rows from this run."""
+        from openlineage.client.event_v2 import OutputDataset
+
+        found = self._database(told["target"])
+        rows = _changed(told) if "inserted" in told else told.get("rows")
+        return (
+            OutputDataset(namespace=found[0], name=found[1], outputFacets=_written(rows)) if found else None
+        )
+
+    def _database(self, table: str) -> tuple[str, str] | None:
+        host, database = self._told("PGHOST"), self._told("PGDATABASE")
+        if not (host and database):
+            return None  # reached by a service file or a socket's default: a name made up would mislead
+        return f"postgres://{host}:{self._told('PGPORT') or 5432}", f"{database}.{table}"
 
     def _handed_over(self, step: str) -> InputDataset | None:
         from openlineage.client.event_v2 import InputDataset
@@ -137,6 +163,10 @@ def _named(place: str, source_root: Path) -> tuple[str, str]:
         return "file", str(source_root / place)
     host, _, name = rest.partition("/")
     return f"{scheme}://{host}", name if scheme == "s3" else f"/{name}"
+
+
+def _changed(counts: Mapping[str, Any]) -> int | None:
+    return counts["inserted"] + counts["updated"] if "inserted" in counts else None
 
 
 def _written(rows: int | None) -> dict[str, Any]:

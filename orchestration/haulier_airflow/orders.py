@@ -74,8 +74,15 @@ class StepOf:
     pipeline: str
     instance: str
     schedule: str | None
+    #: Whether SQL models run after the load.
+    models: bool = False
     #: Whether the run may come in shards: extract then hands on one line for each, which tasks are mapped over.
     split: bool = False
+
+    @property
+    def program(self) -> str:
+        """Whose image does it."""
+        return "transform" if self.step == "models" else self.step
 
 
 class StepTask(BaseOperator):
@@ -168,10 +175,11 @@ class StepTask(BaseOperator):
             # A task that fails hands on nothing by itself.
             ti.xcom_push("return_value", report)
         judged(f"verify {order.pipeline}/{order.instance}", code)
-        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["load"], run_ids=[ti.run_id])
-        if (state := states.get(ti.run_id, {}).get("load")) != "success":
+        last = "models" if self.of.models else "load"
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[last], run_ids=[ti.run_id])
+        if (state := states.get(ti.run_id, {}).get(last)) != "success":
             raise FailedBefore(
-                f"load ended as {state} and its log says why; of what is in the ledger nothing is wrong"
+                f"{last} ended as {state} and its log says why; of what is in the ledger nothing is wrong"
             )
         return report
 

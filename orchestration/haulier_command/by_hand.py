@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from haulier.settings import SECRET_PREFIX, VARIABLES
 from haulier_command.containers import Containers
 from haulier_command.hauling import Run
-from haulier_command.steps import STEPS
+from haulier_command.steps import STEPS, StepName
 from haulier_command.surroundings import Surroundings, exported, near
 
 _SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "ACCESS_KEY")
@@ -21,11 +21,18 @@ def by_hand(
 
     With ``containers`` the command lines are `docker run`, and need of the environment its secrets only.
     """
-    orders = [run.order(step, None) for run in runs for step in STEPS]
+    orders = [run.order(step, None) for run in runs for step in _steps(around, run)]
     if containers is None:
         return environment_lines(around), [str(order) for order in orders]
-    commands = [shlex.join(containers.by_hand(order.step, order.arguments)) for order in orders]
+    commands = [shlex.join(containers.by_hand(order.program, order.arguments)) for order in orders]
     return environment_lines(around), commands
+
+
+def _steps(around: Surroundings, run: Run) -> tuple[StepName, ...]:
+    from haulier.loading import load_pipeline
+
+    models = load_pipeline(around.settings.definitions, run.pipeline).pipeline.models
+    return (*STEPS, "models") if models else STEPS
 
 
 def environment_lines(around: Surroundings) -> list[str]:

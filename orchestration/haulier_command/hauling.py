@@ -1,4 +1,4 @@
-"""Runs hauled as Airflow would: three steps in order, exit codes acted on, instances side by side."""
+"""Runs hauled as Airflow would: their steps in order, exit codes acted on, instances side by side."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Hauling:
     pause_seconds: float = 1.0
 
     def haul(self, run: Run) -> Hauled:
-        """Extract, transform and load one run."""
+        """Extract, transform and load one run, and build its models where it has some."""
         self.watch.begin(run)
         began = time.monotonic()
         generation: int | None = None
@@ -114,7 +114,8 @@ class Hauling:
         counts: dict[str, Mapping[str, Any]] = {}
         waits: tuple[str, ...] = ()
         notes: dict[str, None] = {}
-        for step in STEPS:
+        steps = list(STEPS)
+        for step in steps:
             answer, attempts = self._step(run, step, generation)
             counts[step] = answer.counts
             waits = answer.waits or waits
@@ -123,6 +124,8 @@ class Hauling:
             generation = found if isinstance(found, int) and found else generation
             if answer.code != 0:
                 break
+            if step == "load" and answer.result.get("models"):
+                steps.append("models")
         outcome = outcome_of(answer, self.start.stopped.is_set())
         if answer.code == DataError.exit_code and outcome == "failed" and self.recorded(run) == "quarantined":
             outcome = "quarantined"

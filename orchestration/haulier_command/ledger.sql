@@ -26,7 +26,7 @@ WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND interval_start = %
 
 -- name: accounts
 -- Both accounts of what some runs, or replays, brought into their targets.
-SELECT r.pipeline, r.instance, r.interval_start, r.interval_end, r.run_id, l.generation, l.replay_id, l.load_id, l.target,
+SELECT r.pipeline, r.instance, r.interval_start, r.interval_end, r.run_id, l.generation, l.replay_id, l.load_id, l.kind, l.target,
        l.outcome, source.deliveries, source.read, source.accepted, source.filtered, source.rejected AS source_rejected,
        source.stripped, l.produced, l.inserted, l.updated, l.unchanged, l.superseded, l.duplicate, l.deleted, l.rejected,
        l.held, l.removed

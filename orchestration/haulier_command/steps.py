@@ -19,7 +19,8 @@ from haulier_command.words import utc
 if TYPE_CHECKING:
     from haulier_command.containers import Containers
 
-StepName = Literal["extract", "transform", "load"]
+#: `models` is a verb of transform's program, and only of pipelines that have some.
+StepName = Literal["extract", "transform", "load", "models"]
 STEPS: tuple[StepName, ...] = ("extract", "transform", "load")
 
 
@@ -40,6 +41,11 @@ class Order:
     into: Path | None = None
 
     @property
+    def program(self) -> str:
+        """Whose program, and image, does it."""
+        return "transform" if self.step == "models" else self.step
+
+    @property
     def arguments(self) -> list[str]:
         told: dict[str, object | None] = {
             "--pipeline": self.pipeline,
@@ -52,14 +58,17 @@ class Order:
             "--shard": self.shard,
             "--into": self.into,
         }
+        verb = [self.verb]
+        if self.step == "models":
+            verb = ["models", *(["--plan"] if self.verb == "plan" else [])]
         return [
-            self.verb,
+            *verb,
             *(word for name, value in told.items() if value is not None for word in (name, str(value))),
         ]
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable, "-m", f"haulier_{self.step}", *self.arguments]
+        return [sys.executable, "-m", f"haulier_{self.program}", *self.arguments]
 
     def __str__(self) -> str:
         return shlex.join(self.command)
@@ -127,7 +136,7 @@ class Processes:
     def __call__(self, order: Order, log: Path) -> Answer:
         if self._containers is None:
             return self.call(order.command, log)
-        return self.call(self._containers.by_hand(order.step, order.arguments), log)
+        return self.call(self._containers.by_hand(order.program, order.arguments), log)
 
     def call(self, command: list[str], log: Path) -> Answer:
         """Run one command; its last line on stdout is its result."""
@@ -190,9 +199,10 @@ class Here:
 
         began = time.monotonic()
         settings = Settings.from_env(self._environ)
-        program: Program = getattr(import_module(f"haulier_{order.step}.program"), order.step.upper())
+        program: Program = getattr(import_module(f"haulier_{order.program}.program"), order.program.upper())
         asked = Namespace(
-            verb=order.verb,
+            verb="models" if order.step == "models" else order.verb,
+            plan=order.verb == "plan",
             pipeline=order.pipeline,
             instance=order.instance,
             interval_start=utc(order.interval.start),
@@ -211,8 +221,9 @@ class Here:
                 stream,
             )
             try:
-                task = build_task(order.step, asked, settings)
-                outcome = program.run(task) if order.verb == "run" else program.plan(task)
+                task = build_task(order.program, asked, settings)
+                act = program.run if order.verb == "run" else program.plan
+                outcome = (program.models if order.step == "models" and program.models else act)(task)
             except HaulierError as exc:
                 logs.log.error(str(exc), extra={"facts": {**exc.context, "exit_code": exc.exit_code}})
                 error = "" if exc.exit_code == 99 else str(exc)

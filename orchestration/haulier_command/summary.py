@@ -21,7 +21,10 @@ def summary(hauled: Sequence[Hauled], accounts: Sequence[Row]) -> list[Line]:
     lines = []
     for pipeline, instance in by_lane([one.run for one in hauled]):
         mine = [one for one in hauled if one.run.lane == (pipeline, instance)]
-        held = [row for row in accounts if (row["pipeline"], row["instance"]) == (pipeline, instance)]
+        both = [row for row in accounts if (row["pipeline"], row["instance"]) == (pipeline, instance)]
+        # What a model makes of rows was read once, and has an account of its own.
+        held = [row for row in both if row.get("kind") != "model"]
+        modelled = [row for row in both if row.get("kind") == "model"]
         lines.append(
             {
                 "pipeline": pipeline,
@@ -31,6 +34,7 @@ def summary(hauled: Sequence[Hauled], accounts: Sequence[Row]) -> list[Line]:
                 "deliveries": sum(row["deliveries"] for row in held),
                 "source": _sums(held, SOURCE_ACCOUNT),
                 "target": _sums(held, TARGET),
+                **({"models": _by_target(modelled)} if modelled else {}),
                 "seconds": round(sum(one.seconds for one in mine), 1),
             }
         )
@@ -80,7 +84,19 @@ def tables(lines: Sequence[Line], *, instance_word: str = "instance") -> list[Bl
         ],
         note=f"rows: produced = {' + '.join(TARGET[1:])}",
     )
-    return [source, target]
+    return [source, target, *_models(lines, instance_word)]
+
+
+def _models(lines: Sequence[Line], instance_word: str) -> list[Block]:
+    rows = []
+    for line in lines:
+        models = line.get("models", {})
+        assert isinstance(models, dict)
+        rows += [(line["pipeline"], line["instance"], name, *sums.values()) for name, sums in models.items()]
+    if not rows:
+        return []
+    named = ("pipeline", instance_word, "table", "produced#", *(f"{name}#?" for name in TARGET[1:]))
+    return [Table(title="What the models merged", columns=columns(*named), rows=rows)]
 
 
 def outcome_words(line: Line) -> str:
@@ -89,6 +105,11 @@ def outcome_words(line: Line) -> str:
     assert isinstance(outcomes, dict)
     known = [*OUTCOMES, *(name for name in outcomes if name not in OUTCOMES)]
     return ", ".join(f"{outcomes[name]} {name}" for name in known if name in outcomes)
+
+
+def _by_target(held: Sequence[Row]) -> dict[str, dict[str, int]]:
+    targets = dict.fromkeys(str(row["target"]) for row in held)
+    return {name: _sums([row for row in held if row["target"] == name], TARGET) for name in targets}
 
 
 def _sums(held: Sequence[Row], names: Sequence[str]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.airflow import Airflow
+from support.elt import Site
 from support.steps import haul
 from support.things import day as interval
 from support.things import place, snapshot
@@ -247,3 +248,30 @@ def test_dags_are_light_and_the_same_each_time(airflow, here, tmp_path):
     assert len(first["dags"]) == 301
     assert first["dags"] == second["dags"]
     assert first["modules"] == []
+
+
+def test_models_are_a_task_between_load_and_verify(airflow, database, tmp_path):
+    site = Site.made(database, tmp_path, HAULIER_RUNNER="process")
+    site.send(0, "lamp,red,4", "chair,mauve,1")
+    file = tmp_path / "events.jsonl"
+    told = {
+        "OPENLINEAGE__TRANSPORT__TYPE": "file",
+        "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": str(file),
+        "OPENLINEAGE__TRANSPORT__APPEND": "true",
+        "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
+    }
+
+    ran, _ = airflow.test("things.a", {**site.environment, **told}, conf=DAY)
+
+    assert (ran["state"], ran["tasks"]) == (
+        "success",
+        dict.fromkeys(("extract", "transform", "load", "models", "verify"), "success"),
+    )
+    assert [name for name, *_ in site.things()] == ["lamp"]
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    (event,) = [e for e in events if e["job"]["name"] == "things.a.models" and e["eventType"] == "COMPLETE"]
+    tables = [[one["name"].partition(".")[2] for one in event[side]] for side in ("inputs", "outputs")]
+    assert tables == [
+        ["shop.colours", "shop.things", "shop.things_raw"],
+        ["shop.things", "shop.colours", "shop.dear"],
+    ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -444,6 +448,11 @@ class TestRefusals:
                 "name a source row",
             ),
             (
+                "SELECT r.thing, r.colour, r.price, r._haulier_delivery, r._haulier_row, 0 AS _haulier_output"
+                " FROM shop.things_raw r, generate_series(1, 2)",
+                "gives one _haulier_output to several rows",
+            ),
+            (
                 "SELECT r.thing, r.colour, r.price, r._haulier_delivery, r._haulier_row FROM shop.nothing r",
                 'relation "shop.nothing" does not exist',
             ),
@@ -491,3 +500,111 @@ class TestRefusals:
         site.haul(1)
 
         assert database.rows("SELECT things FROM shop.colours") == [(1,)]
+
+
+def commanded(site, *words):
+    """`haulier …` as a person asks it: (exit code, what it says)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "haulier_command", *words],
+        env={**os.environ, **site.environment, "HAULIER_HOME": str(site.folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+RUN = ("--pipeline", "things", "--instance", "a")
+DAY = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06T00:00:00Z")
+
+
+class TestCommand:
+    @pytest.mark.parametrize("how", [[], ["--in-process"]])
+    def test_run_builds_the_models_and_tells_both_accounts(self, site, how):
+        site.send(0, "lamp,red,4", "chair,mauve,1", "skip,red,1")
+
+        code, said = commanded(site, "run", *RUN, *DAY, *how)
+
+        assert code == 0, said
+        assert [name for name, *_ in site.things()] == ["lamp"]
+        assert re.search(r"things +a +1 +1 +3 +3 +1 loaded", said)
+        assert re.search(r"things +a +shop\.things +2 +1 +1", said)
+
+    def test_plan_counts_what_a_merge_would_do_and_shows_all_ddl(self, site, database):
+        site.send(0, "lamp,red,4", "lamp,red,4", "chair,mauve,1", "bed,blue,2")
+
+        code, said = commanded(site, "plan", *RUN, *DAY)
+
+        assert code == 0, said
+        told = said[said.index("shop.things\n") :]
+        assert re.search(r"produced +4\n *inserted +2\n *duplicate +1\n *rejected +1", told), told
+        assert "CREATE TABLE shop.things" in said
+        assert "CREATE OR REPLACE VIEW" in said
+        assert re.search(r"colours +table +shop\.colours", said)
+        assert database.rows("SELECT to_regclass('shop.things'), count(*) FROM haulier.run") == [(None, 0)]
+
+    def test_trace_leads_from_a_models_row_to_its_line(self, site):
+        site.send(0, "chair,blue,1", "lamp,red,4")
+        site.haul(0)
+
+        code, said = commanded(site, "trace", "shop.things", "thing=lamp")
+
+        assert code == 0, said
+        assert re.search(r"a_2026-01-05\.csv sequence 1, row 3\n+ *lamp,red,4", said), said
+
+    def test_trace_leads_from_a_line_to_both_tables(self, site):
+        site.send(0, "chair,blue,1", "lamp,red,4")
+        site.haul(0)
+
+        code, said = commanded(site, "trace", "--file", "a_2026-01-05.csv", "--row", "3")
+
+        assert code == 0, said
+        assert "shop.things_raw" in said
+        assert "shop.things:" in said or "shop.things " in said
+
+    def test_check_finds_a_circle(self, site):
+        site.define("models/colours.sql", MODELS["colours"].replace("FROM shop.things", "FROM shop.dear"))
+
+        code, said = commanded(site, "check")
+
+        assert code == 2
+        assert "models read each other in a circle: dear reads colours reads dear" in said
+
+    def test_print_shows_the_models_command(self, site):
+        _, said = commanded(site, "run", *RUN, *DAY, "--print")
+
+        assert re.search(r"haulier_transform models --pipeline things", said)
+
+
+def test_killed_at_any_moment_and_run_again_the_models_are_whole(site, database):
+    """SIGKILL while the transaction is open, at moments spread over it; the run is then done again."""
+    site.send(0, *(f"thing {n},red,{n}" for n in range(900)))
+    site.haul(0, before="models")
+    slow = "SELECT pg_sleep(0.02) FROM generate_series(1, 40)"
+    database.rows(
+        "CREATE FUNCTION shop.slow() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN PERFORM * FROM ({slow}) s; RETURN NULL; END $$;"
+        "CREATE TRIGGER slow AFTER INSERT ON haulier.chain FOR EACH STATEMENT EXECUTE FUNCTION shop.slow()"
+    )
+    words = ["models", *RUN, *DAY, "--generation", "1"]
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "haulier_transform", *words],
+            env={**os.environ, **site.environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while not database.rows(
+            "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%INSERT INTO haulier.chain%'"
+            " AND state = 'active' AND pid <> pg_backend_pid()"
+        ):
+            assert process.poll() is None
+        process.kill()
+        process.wait()
+        assert database.rows("SELECT count(*) FROM haulier.model_build") == [(0,)]
+
+    done = site.build(0)
+
+    assert done.counts["models"]["things"]["inserted"] == 900
+    assert database.rows("SELECT count(*) FROM shop.things") == [(900,)]
+    assert site.violations() == []

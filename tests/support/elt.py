@@ -52,6 +52,7 @@ schema:
         physicalType: numeric(8,2)
         required: true
         logicalTypeOptions: {minimum: 0}
+        customProperties: [{property: softMaximum, value: 1000}]
 """
 PIPELINE = """\
 pipeline: things

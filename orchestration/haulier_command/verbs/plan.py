@@ -1,4 +1,4 @@
-"""`haulier plan`: the three steps' plans chained in a temporary folder; nothing is written outside it."""
+"""`haulier plan`: the steps' plans chained in a temporary folder; nothing is written outside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,10 +56,11 @@ def plan(asked: Namespace, around: Surroundings, screen: Screen) -> int:
             for step in STEPS
         ]
         answers = _chain(orders, around, into)
+        names = [order.step for order in orders]
         manifests = {order.step: _manifest(into, order) for order in orders[:2]}
     title = f"{instance.pipeline}/{instance.instance} {interval_name(interval)}"
     code = worst(answer.code for answer in answers)
-    screen.show(_document(answers, code), *_blocks(title, answers, manifests))
+    screen.show(_document(names, answers, code), *_blocks(title, names, answers, manifests))
     return code
 
 
@@ -67,6 +69,8 @@ def _chain(orders: list[Order], around: Surroundings, into: Path) -> list[Answer
     answers: list[Answer] = []
     for order in orders:
         answers.append(start(order, into / f"{order.step}.log"))
+        if order.step == "load" and answers[-1].result.get("models"):
+            orders.append(replace(order, step="models"))
         if answers[-1].code or answers[-1].result.get("outcome") == "already done":
             break
     return answers
@@ -85,16 +89,21 @@ def _manifest(into: Path, order: Order) -> Manifest | None:
         return None
 
 
-def _document(answers: list[Answer], code: int) -> dict[str, Any]:
+def _document(names: list[StepName], answers: list[Answer], code: int) -> dict[str, Any]:
     steps = {
         step: {"exit_code": answer.code, "error": answer.error or None, **answer.result}
-        for step, answer in zip(STEPS, answers, strict=False)
+        for step, answer in zip(names, answers, strict=False)
     }
     return {"exit_code": code, "steps": steps}
 
 
-def _blocks(title: str, answers: list[Answer], manifests: Mapping[StepName, Manifest | None]) -> list[Block]:
-    last, step = answers[-1], STEPS[len(answers) - 1]
+def _blocks(
+    title: str,
+    names: list[StepName],
+    answers: list[Answer],
+    manifests: Mapping[StepName, Manifest | None],
+) -> list[Block]:
+    last, step = answers[-1], names[len(answers) - 1]
     waits = [Lines(title="Files that wait", lines=list(answers[0].waits))] if answers[0].waits else []
     if last.code == 99:
         nothing = ["There is nothing new; a run would record that and stop.", *_NOTHING]
@@ -109,8 +118,12 @@ def _blocks(title: str, answers: list[Answer], manifests: Mapping[StepName, Mani
     notes = list(dict.fromkeys(note for answer in answers for note in answer.result.get("notes", ())))
     if last.code and not last.result:
         blocks.append(Lines(title=f"It would fail in {step} (exit {last.code})", lines=[last.error]))
-    elif step == "load":
-        blocks.append(_target(last))
+    else:
+        for name, answer in zip(names, answers, strict=False):
+            if name == "load":
+                blocks.append(_target(answer.counts))
+            elif name == "models":
+                blocks += _models(answer)
     if transformed := manifests.get("transform"):
         blocks.append(
             Table(
@@ -155,8 +168,18 @@ def _deliveries(extracted: Manifest, transformed: Manifest | None) -> Table:
     )
 
 
-def _target(loaded: Answer) -> Table:
-    counts = loaded.counts
+def _models(answer: Answer) -> list[Block]:
+    """What each merge would do, and the others that would be built."""
+    told = answer.counts.get("models", {})
+    counted_ones = [_target(model) for model in told.values() if "produced" in model]
+    others = [
+        (name, one["materialized"], one["target"]) for name, one in told.items() if "produced" not in one
+    ]
+    standing = Table(title="It would then build", columns=columns("model", "as", "name"), rows=others)
+    return [*counted_ones, *([standing] if others else [])]
+
+
+def _target(counts: Mapping[str, Any]) -> Table:
     target = counts.get("target", "the table")
     held = counts.get("would_be") == "quarantined"
     return Table(

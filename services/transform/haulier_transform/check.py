@@ -1,4 +1,5 @@
-"""What a transform needs before it starts: rules that can be applied, functions that can be imported."""
+"""What a transform needs before it starts: rules that can be applied, functions that can be
+imported, models that only select and go round in no circle."""
 
 from __future__ import annotations
 
@@ -40,3 +41,7 @@ def _prepare(file: PipelineFile, name: str, settings: Settings) -> None:
 
         functions = Functions.load(definition.transform.functions, settings.definitions / "functions")
     Canonical(definition, contract, (), functions)
+    if definition.models:
+        from haulier_transform.models.parsing import in_order, read_model
+
+        in_order(read_model(model) for model in definition.models)

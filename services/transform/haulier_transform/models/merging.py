@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,7 @@ from haulier.manifest import Manifest, SourceAccount
 from haulier.problems import suggestion
 from haulier.rows import DELIVERY, OUTPUT, ROW
 from haulier_transform.models.parsing import ReadModel
-from haulier_transform.models.rules import broken
+from haulier_transform.models.rules import broken, implausible
 from haulier_transform.models.selecting import execute, select
 from haulier_transform.models.typing import reading
 
@@ -53,7 +53,8 @@ class Merging:
     instead: Mapping[str, sql.Composable]
     merge: Merge = field(init=False)
     accounts: list[SourceAccount] = field(default_factory=list)
-    flags: list[tuple[int, int, int | None, str]] = field(default_factory=list)
+    #: Rows that enter with something to look at, shaped as rejects are.
+    flags: list[Rejected] = field(default_factory=list)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -76,8 +77,7 @@ class Merging:
         produced = self._count("count_result")
         self._account()
         rejected = [*self._unreadable(given), *self._breaking(), *self._refused()]
-        self.cursor.execute(_SQL["flagged"])
-        self.flags = self.cursor.fetchall()
+        self.flags = list(self._flagged())
         manifest = self.manifest
         self.merge = Upsert(
             cursor=self.cursor,
@@ -148,7 +148,7 @@ class Merging:
         kept = own_rejects(self.cursor, self.exchange, self.manifest, self.merge.rejected, step="models")
         insert_rejects(self.cursor, load_id, kept)
         if self.flags and not is_quarantined:
-            rows = [(load_id, *place, "model", message) for *place, message in self.flags]
+            rows = [(load_id, *flag) for flag in self.flags]
             execute_values(self.cursor, _SQL["insert_flags"], rows, page_size=200)
 
     def _select(self) -> dict[str, str]:
@@ -171,7 +171,11 @@ class Merging:
         if OUTPUT not in given:
             cursor.execute(_SQL["add_output"])
             columns = sql.SQL(", ").join(sql.Identifier(name) for name in wanted)
-            cursor.execute(sql.SQL(_SQL["number_outputs"]).format(columns=columns))
+            execute(cursor, self.read, sql.SQL(_SQL["number_outputs"]).format(columns=columns))
+        if self._count("twins"):
+            raise DefinitionError(
+                f"{shown}: gives one {OUTPUT} to several rows of a source row; number them, or leave it out"
+            )
         if astray := self._count("astray", raw=self.raw):
             raise DefinitionError(
                 f"{shown}: {astray} rows name a source row ({DELIVERY}, {ROW}) that this run did not bring"
@@ -237,6 +241,15 @@ class Merging:
             (delivery, row, output, "model", None, message)
             for delivery, row, output, message in sorted(self.cursor.fetchall(), key=str)
         ]
+
+    def _flagged(self) -> Iterator[Rejected]:
+        self.cursor.execute(_SQL["flagged"])
+        for delivery, row, output, message in self.cursor.fetchall():
+            yield delivery, row, output, "model", None, message
+        for column, says, is_odd in implausible(self.contract):
+            self.cursor.execute(sql.SQL(_SQL["odd"]).format(is_odd=is_odd))
+            for delivery, row, output in self.cursor.fetchall():
+                yield delivery, row, output, "implausible", column.name, f"{column.name} {says}"
 
     def _rejected(self, rule: str, column: str, says: str, to_fix: str) -> list[Rejected]:
         """The rows the last statement returned, with the reason."""

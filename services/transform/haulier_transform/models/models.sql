@@ -59,6 +59,11 @@ UPDATE pg_temp.haulier_result s SET _haulier_output = numbered.place FROM number
 -- A model that does not number its outputs.
 ALTER TABLE pg_temp.haulier_result ADD COLUMN _haulier_output integer
 
+-- name: twins
+-- Rows that nothing tells apart: a reject of one could not be told from that of the other.
+SELECT count(*) FROM (SELECT FROM pg_temp.haulier_result GROUP BY _haulier_delivery, _haulier_row, _haulier_output
+                      HAVING count(*) > 1) AS twin
+
 -- name: account
 -- Of each delivery: the raw rows of this run, and those that the model made something of.
 SELECT d.delivery_id,
@@ -98,9 +103,13 @@ RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output, s._haulier_rej
 SELECT s._haulier_delivery, s._haulier_row, s._haulier_output, s._haulier_flag FROM pg_temp.haulier_stage s
 WHERE s._haulier_flag IS NOT NULL ORDER BY 1, 2, 3
 
+-- name: odd
+-- Rows that enter though a value is outside its soft limits.
+SELECT s._haulier_delivery, s._haulier_row, s._haulier_output FROM pg_temp.haulier_stage s WHERE {is_odd} ORDER BY 1, 2, 3
+
 -- name: insert_flags
 -- What the model flagged.
-INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, message) VALUES %s
+INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, column_name, message) VALUES %s
 
 -- name: is_there
 -- Whether something has this name already.

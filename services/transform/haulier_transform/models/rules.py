@@ -27,6 +27,24 @@ def broken(contract: Contract) -> Iterator[tuple[Column, str, str, sql.Composabl
         yield from _of_values(column, cell)
 
 
+def implausible(contract: Contract) -> Iterator[tuple[Column, str, sql.Composable]]:
+    """(column, what is odd, what is true of a staged row ``s`` outside its soft limits): it enters and is flagged."""
+    for column in contract.columns:
+        for limit in ("minimum", "maximum"):
+            text = getattr(column, f"soft_{limit}")
+            if text is not None:
+                operator, words = _LIMITS[limit]
+                yield column, f"is implausible: it {words} {text}", _beyond(column, operator, text)
+
+
+def _beyond(column: Column, operator: str, text: str) -> sql.Composable:
+    # A limit may have more decimals than the column keeps.
+    bound = sql.SQL("numeric" if column.pg_type.startswith("numeric") else column.pg_type)
+    return sql.SQL("{} {} {}::{}").format(
+        sql.Identifier("s", column.name), sql.SQL(operator), sql.Literal(text), bound
+    )
+
+
 def _of_values(column: Column, cell: sql.Composable) -> Iterator[tuple[Column, str, str, sql.Composable]]:
     typed = sql.SQL(column.pg_type)
     if column.enum is not None:
@@ -34,13 +52,10 @@ def _of_values(column: Column, cell: sql.Composable) -> Iterator[tuple[Column, s
         more = f" and {len(column.enum) - _SHOWN_VALUES} more" if len(column.enum) > _SHOWN_VALUES else ""
         listed = sql.SQL("{}::text[]::{}[]").format(sql.Literal(list(column.enum)), typed)
         yield column, "enum", f"is not one of {shown}{more}", sql.SQL("{} <> ALL({})").format(cell, listed)
-    # A limit may have more decimals than the column keeps.
-    bound = sql.SQL("numeric") if column.pg_type.startswith("numeric") else typed
     for rule, (operator, words) in _LIMITS.items():
         text = getattr(column, rule)
         if text is not None:
-            breaks = sql.SQL("{} {} {}::{}").format(cell, sql.SQL(operator), sql.Literal(text), bound)
-            yield column, rule, f"{words} {text}", breaks
+            yield column, rule, f"{words} {text}", _beyond(column, operator, text)
     if column.pattern is not None:
         whole = sql.Literal(f"^(?:{column.pattern})$")
         says = f"does not match the pattern {column.pattern}"

@@ -309,7 +309,13 @@ def _contracts(ordered: list[ReadModel]) -> list[Contract]:
 
 def _told(read: ReadModel, built: str, more: dict[str, Any]) -> dict[str, Any]:
     model = read.model
-    return {"materialized": model.materialized, "target": model.target, "outcome": built, **more}
+    return {
+        "materialized": model.materialized,
+        "target": model.target,
+        "reads": list(read.reads),
+        "outcome": built,
+        **more,
+    }
 
 
 def _outcome(
