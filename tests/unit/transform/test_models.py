@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg2 import sql
 
@@ -93,6 +93,7 @@ def test_a_table_is_replaced_where_it_stands_and_nothing_else_changes(text, beco
     assert plain(read_model(model(text)).text({"raw.a": sql.Identifier("x")})) == becomes
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="aé𝄞'\\ \n-*/$", max_size=20))
 def test_no_text_in_a_string_moves_the_place_of_a_table(text):
     literal = "'" + text.replace("'", "''") + "'"
@@ -103,6 +104,7 @@ def test_no_text_in_a_string_moves_the_place_of_a_table(text):
     assert plain(read.text({"raw.a": sql.Identifier("x")})) == f'SELECT {literal} AS t FROM "x" AS r'
 
 
+@settings(deadline=None)
 @given(
     st.permutations(
         [("a", "raw.r"), ("b", "shop.a"), ("c", "shop.a, shop.b"), ("d", "shop.c"), ("e", "raw.r")]
