@@ -58,7 +58,7 @@ class Order:
             "--shard": self.shard,
             "--into": self.into,
         }
-        verb = [self.verb]
+        verb: list[str] = [self.verb]
         if self.step == "models":
             verb = ["models", *(["--plan"] if self.verb == "plan" else [])]
         return [

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from psycopg2 import sql
 
-from haulier.cold.ledger import away
 from haulier.digests import definition_digest
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
@@ -17,17 +16,18 @@ from haulier.landing.attempts import Attempt, acquire, own_or_stop, recorded, se
 from haulier.landing.catalogue import live_columns
 from haulier.landing.drift import check_live, unfit
 from haulier.landing.evolving import changes, shown, stand_in
-from haulier.landing.indexes import analyze_if_large, make_indexes, missing_indexes
+from haulier.landing.indexes import analyze_if_large
 from haulier.landing.merge import Account, Content, Merge
 from haulier.landing.names import STAGE
-from haulier.landing.partitions import New, ahead, check_partitioned, make, missing, pieces, places
+from haulier.landing.partitions import check_partitioned
 from haulier.landing.rejects import insert_rejects, own_rejects
 from haulier.landing.table import ddl, ensure
+from haulier.landing.writing import would_make, write
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
 from haulier.manifest import Manifest
-from haulier.partitions import Tree, live_tree
+from haulier.partitions import live_tree
 from haulier.parts import row_groups
 from haulier.run import on_cancel
 from haulier.sealing import read_manifest
@@ -106,12 +106,7 @@ def plan(task: Task) -> Outcome:
                 else [f"{statement};" for statement in ddl(contract)]
             )
             if outcome == "loaded":
-                statements += [
-                    f"{new.statement.as_string(cursor)};" for new in missing_indexes(cursor, merge.contract)
-                ]
-                statements += [
-                    new.statement.as_string(cursor) for new in planned.partitions(cursor, merge, tree)
-                ]
+                statements += would_make(cursor, contract, merge, tree)
             connection.rollback()
         return Outcome(
             outcome="planned",
@@ -170,18 +165,6 @@ class _Load:
         rejected = source_rejects + merge.account.rejected
         judged = source_rejects + merge.account.produced
         return "quarantined" if rejected > manifest.definition.load.reject_threshold * judged else "loaded"
-
-    def partitions(self, cursor: Cursor, merge: Merge, tree: Tree) -> list[New]:
-        """The partitions that have to be made for the judged rows, and ahead of the next ones."""
-        contract = self._contract
-        if not contract.partitions:
-            return []
-        needed = places(cursor, contract, merge.stage, new=True)
-        needed |= ahead(contract, needed, self._manifest.interval_end)
-        # Never an empty one in the place of one that is archived.
-        gone = away(cursor, contract.target)
-        free = (piece for piece in pieces(contract, needed) if not any(one.meets(piece) for one in gone))
-        return missing(contract, tree, free)
 
     def _stage(self, cursor: Cursor) -> Merge:
         manifest = self._manifest
@@ -277,14 +260,7 @@ class _Load:
                     {"load_id": load_id, **{f: getattr(source, f) for f in source.__struct_fields__}},
                 )
         if outcome == "loaded":
-            if self._contract.partitions:
-                tree = live_tree(cursor, self._contract.schema, self._contract.table)
-                new = self.partitions(cursor, merge, tree)
-                make(cursor, self._contract, new, manifest.run_id, task.settings.actor)
-            merge.apply(load_id)
-            # Once the rows are there: to sort them once is quicker than to look for each one's place.
-            indexes = missing_indexes(cursor, merge.contract)
-            make_indexes(cursor, self._contract, indexes, manifest.run_id, task.settings.actor)
+            write(cursor, self._contract, merge, load_id, task.settings.actor)
             self.written = account
         self._record_rejects(cursor, merge, values)
         cursor.execute(_SQL["insert_link"], values)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
-import sqlglot
 from psycopg2 import sql
 from psycopg2.extras import execute_values
 
@@ -17,10 +17,13 @@ from haulier.contracts import Contract
 from haulier.digests import definition_digest, digest_of
 from haulier.errors import DataError, DefinitionError
 from haulier.exchange import Exchange
+from haulier.landing.catalogue import live_columns
+from haulier.landing.drift import unfit
 from haulier.landing.merge import Content, Merge, Rejected
 from haulier.landing.names import STAGE
 from haulier.landing.rejects import insert_rejects, own_rejects
 from haulier.landing.upsert import Upsert
+from haulier.landing.writing import write
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier.manifest import Manifest, SourceAccount
@@ -92,6 +95,9 @@ class Merging:
             ),
             stage=STAGE,
             stand_in=stand_in,
+            unfit=unfit(
+                self.contract, live_columns(self.cursor, self.contract), manifest.definition.load.drift
+            ),
             rejected=rejected,
         )
         self.merge.account.produced = produced
@@ -124,7 +130,7 @@ class Merging:
             "definition_digest": definition_digest(manifest.definition, manifest.contract),
             "exit_code": DataError.exit_code if is_quarantined else 0,
             "mode": "upsert",
-            "versions": json.dumps({"haulier": haulier.__version__, "sqlglot": sqlglot.__version__}),
+            "versions": json.dumps({"haulier": haulier.__version__, "sqlglot": version("sqlglot")}),
             "started_at": self.started_at,
             "deliveries": [d.delivery_id for d in manifest.deliveries],
             **asdict(account),
@@ -135,7 +141,7 @@ class Merging:
                 fields = {name: getattr(source, name) for name in source.__struct_fields__}
                 cursor.execute(_LEDGER["insert_account"], {"load_id": load_id, **fields})
         if not is_quarantined:
-            self.merge.apply(load_id)
+            write(cursor, self.contract, self.merge, load_id, values["actor"])
         self._record_rejects(load_id, values, is_quarantined)
         cursor.execute(_LEDGER["insert_link"], values)
         return int(load_id)

@@ -78,7 +78,7 @@ def read_model(model: Model) -> ReadModel:
     return ReadModel(model=model, references=tuple(references))
 
 
-def _references(tree: exp.Expression, text: str, shown: str) -> Iterator[Reference]:
+def _references(tree: exp.Query, text: str, shown: str) -> Iterator[Reference]:
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
     for table in tree.find_all(exp.Table):
         name, schema = table.this, table.args.get("db")

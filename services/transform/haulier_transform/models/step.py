@@ -15,12 +15,17 @@ from haulier.landing.attempts import Attempt, acquire, own_or_stop, settle
 from haulier.landing.catalogue import live_columns
 from haulier.landing.drift import check_live
 from haulier.landing.evolving import changes, shown, stand_in
+from haulier.landing.indexes import analyze_if_large
+from haulier.landing.merge import Account
 from haulier.landing.names import SYSTEM_COLUMNS
+from haulier.landing.partitions import check_partitioned
 from haulier.landing.table import ddl, ensure
+from haulier.landing.writing import would_make
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
 from haulier.manifest import Manifest
+from haulier.partitions import live_tree
 from haulier.parts import row_groups
 from haulier.rows import DELIVERY, ROW
 from haulier.run import on_cancel
@@ -60,9 +65,12 @@ def build(task: Task) -> Outcome:
         building = _Building(task, exchange, manifest, attempt, ordered)
         try:
             with driver_errors():
-                return building.commit(connection)
+                outcome = building.commit(connection)
         except TransientError as exc:
             return settle(task, attempt, exc, building.recorded)
+        for contract, account in building.written:
+            analyze_if_large(connection, task.settings, contract, account)
+        return outcome
 
 
 class _Building:
@@ -84,6 +92,8 @@ class _Building:
             "raw": manifest.contract.target,
         }
         self._attempt = attempt
+        #: What the merges wrote, each to its target.
+        self.written: list[tuple[Contract, Account]] = []
 
     def commit(self, connection: Connection) -> Outcome:
         with transaction(connection, self._task.settings) as cursor:
@@ -109,8 +119,10 @@ class _Building:
                 merging = self._merging(cursor, read, instead)
                 merging.judge()
                 if merging.is_over_threshold:
+                    self.written.clear()
                     return self._quarantine(cursor, merging)
                 load_id = merging.record({**self._values, "outcome": "loaded"})
+                self.written.append((merging.contract, merging.merge.account))
                 self._keep(cursor, read, "built", merging.merge.account.produced, load_id)
                 instead[read.model.target] = of_run(read.model.target, load_id)
                 counts[read.model.name] = _told(read, "built", asdict(merging.merge.account))
@@ -247,7 +259,9 @@ def _planned(
     assert contract is not None
     live, policy = live_columns(cursor, contract), manifest.definition.load.drift
     pending = changes(contract, live, policy) if live else []
+    tree = live_tree(cursor, contract.schema, contract.table)
     if live:
+        check_partitioned(tree, contract)
         check_live(contract, live, policy)
     merging = Merging(
         cursor=cursor, exchange=exchange, manifest=manifest, read=read, raw=_PLAN_RAW, instead=instead
@@ -258,6 +272,8 @@ def _planned(
         "would_be": "quarantined" if merging.is_over_threshold else "loaded",
     }
     made = [shown(cursor, change) for change in pending] if live else [f"{one};" for one in ddl(contract)]
+    if not merging.is_over_threshold:
+        made += would_make(cursor, contract, merging.merge, tree)
     return told, made
 
 

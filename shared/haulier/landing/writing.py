@@ -1,0 +1,42 @@
+"""What was judged, into the target: its new partitions, its rows, its indexes. The caller holds the target's lock."""
+
+from __future__ import annotations
+
+from haulier.cold.ledger import away
+from haulier.contracts import Contract
+from haulier.landing.indexes import make_indexes, missing_indexes
+from haulier.landing.merge import Merge
+from haulier.landing.partitions import New, ahead, make, missing, pieces, places
+from haulier.ledger.connection import Cursor
+from haulier.partitions import Tree, live_tree
+
+
+def write(cursor: Cursor, contract: Contract, merge: Merge, load_id: int, actor: str) -> None:
+    """Apply a merge. Raises `AssertionError` if the table moved since it was judged."""
+    run_id = merge.content.run_id
+    if contract.partitions:
+        tree = live_tree(cursor, contract.schema, contract.table)
+        make(cursor, contract, new_partitions(cursor, contract, merge, tree), run_id, actor)
+    merge.apply(load_id)
+    # Once the rows are there: to sort them once is quicker than to look for each one's place.
+    make_indexes(cursor, contract, missing_indexes(cursor, merge.contract), run_id, actor)
+
+
+def new_partitions(cursor: Cursor, contract: Contract, merge: Merge, tree: Tree) -> list[New]:
+    """The partitions that have to be made for the judged rows, and ahead of the next ones."""
+    if not contract.partitions:
+        return []
+    needed = places(cursor, contract, merge.stage, new=True)
+    needed |= ahead(contract, needed, merge.content.ordered)
+    # Never an empty one in the place of one that is archived.
+    gone = away(cursor, contract.target)
+    free = (piece for piece in pieces(contract, needed) if not any(one.meets(piece) for one in gone))
+    return missing(contract, tree, free)
+
+
+def would_make(cursor: Cursor, contract: Contract, merge: Merge, tree: Tree) -> list[str]:
+    """The DDL of `write`, for a plan."""
+    indexes = [f"{new.statement.as_string(cursor)};" for new in missing_indexes(cursor, merge.contract)]
+    return indexes + [
+        new.statement.as_string(cursor) for new in new_partitions(cursor, contract, merge, tree)
+    ]
