@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,6 +34,13 @@ FROM (SELECT ROW(study, subject, visit, visit_date, position, testcd, result, un
 def landing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("landing")
     Trial().deliver_all(folder)
+    # The trial has no value that is possible and not usual.
+    file = folder / "701/2026-01-05/vitals_2026-01-05.csv"
+    arrived = file.stat().st_mtime
+    sent = file.read_bytes()
+    file.write_bytes(sent.replace(b",SUPINE,129,", b",SUPINE,229,", 1))
+    assert file.read_bytes() != sent
+    os.utime(file, (arrived, arrived))
     return folder
 
 
@@ -89,7 +97,7 @@ def test_both_keep_the_same_rows_out_and_look_at_the_same(database, tmp_path, la
             for _, pipeline, _ in (ETL, ELT)
         ]
         assert found[0] == found[1]
-        assert found[0]
+        assert found[0], kept
 
 
 def test_the_order_of_the_days_makes_no_difference(database, tmp_path, landing):
