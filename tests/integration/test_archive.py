@@ -6,9 +6,11 @@ import dataclasses
 import json
 from contextlib import closing
 from datetime import date
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from support.cold import RICH, furnish, rich, snapshot
 from support.hauling import KEYED, Sender, partitioned, replace_struct
 
@@ -19,6 +21,7 @@ from haulier.cold.sealed import open_archive
 from haulier.contracts import Column
 from haulier.definitions.drift import Drift
 from haulier.errors import DataError, DefinitionError, TransientError
+from haulier.exchange.folder import FolderExchange
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
@@ -263,6 +266,65 @@ def test_a_table_that_got_a_column_meanwhile_takes_its_partition_back(sender, se
     restore(settings, TARGET, NOVEMBER)
 
     assert database.rows("SELECT thing, size FROM shop.things ORDER BY 1") == [("x", None), ("y", 3)]
+
+
+def test_a_column_that_came_meanwhile_is_filled_in_a_restored_partition_as_in_the_table(
+    sender, settings, database
+):
+    sender.send(0, {"a.csv": [rich("x", "2025-11-05"), rich("y", "2025-12-05")]})
+    archive(settings, TARGET, partition=NOVEMBER)
+    database.rows(
+        "ALTER TABLE shop.things ADD COLUMN twice numeric GENERATED ALWAYS AS (fixed * 2) STORED,"
+        " ADD COLUMN origin text DEFAULT 'here'"
+    )
+    restore(settings, TARGET, NOVEMBER)
+
+    assert database.rows("SELECT thing, twice::text, origin FROM shop.things ORDER BY 1") == [
+        ("x", "3.0000", "here"), ("y", "3.0000", "here"),
+    ]  # fmt: skip
+
+
+def test_a_table_that_was_narrowed_by_hand_never_rounds_what_comes_back(sender, settings, database):
+    sender.send(0, {"a.csv": [rich("x", "2025-11-05", fixed=Decimal("1.5555"))]})
+    archive(settings, TARGET, partition=NOVEMBER)
+    database.rows("ALTER TABLE shop.things ALTER COLUMN fixed TYPE numeric(10,2)")
+    with pytest.raises(
+        DefinitionError,
+        match=r"column fixed was numeric\(12,4\) when shop\.things_2025_11 was archived.*numeric\(10,2\) now",
+    ):
+        restore(settings, TARGET, NOVEMBER)
+    database.rows("ALTER TABLE shop.things ALTER COLUMN fixed TYPE numeric(12,4)")
+    restore(settings, TARGET, NOVEMBER)
+
+    assert database.rows("SELECT fixed::text FROM shop.things") == [("1.5555",)]
+
+
+def test_an_archive_that_cannot_be_asked_is_no_finding(sender, settings):
+    sender.send(0, {"a.csv": [rich("x", "2025-11-05")]})
+    archive(settings, TARGET, partition=NOVEMBER)
+
+    with pytest.raises(DefinitionError, match="HAULIER_ARCHIVE"):
+        findings(dataclasses.replace(settings, archive=""), sender)
+
+
+def test_no_transaction_stays_open_while_verify_asks_a_store(sender, settings, monkeypatch):
+    sender.send(0, {"a.csv": [rich("x", "2025-11-05"), rich("y", "2025-12-05")]})
+    archive(settings, TARGET, partition=NOVEMBER)
+    with connect(settings, "test") as connection:
+        seen = []
+
+        def asked(plain):
+            def ask(*arguments):
+                seen.append(connection.info.transaction_status)
+                return plain(*arguments)
+
+            return ask
+
+        for name in ("get", "size", "stream"):
+            monkeypatch.setattr(FolderExchange, name, asked(getattr(FolderExchange, name)))
+        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+
+    assert set(seen) == {TRANSACTION_STATUS_IDLE}
 
 
 STANDING = {

@@ -6,31 +6,35 @@ from collections.abc import Iterator
 
 from haulier.cold import ledger
 from haulier.cold.ledger import Away
-from haulier.errors import HaulierError
+from haulier.errors import DataError
 from haulier.exchange import Exchange
-from haulier.ledger.connection import Cursor
+from haulier.ledger.connection import Connection, transaction
 from haulier.settings import Settings
 
 
 def archive_problems(
-    cursor: Cursor, settings: Settings, *, deep: bool, target: str | None
+    connection: Connection, settings: Settings, *, deep: bool, target: str | None
 ) -> Iterator[tuple[str, str]]:
-    """(partition, what is wrong). ``deep`` reads every row; else manifests and the sizes of parts are looked at."""
-    for name in ledger.targets(cursor, target):
-        for one in ledger.away(cursor, name):
-            try:
-                yield from ((one.shown, problem) for problem in _problems(cursor, settings, one, deep))
-            except HaulierError as exc:
-                yield one.shown, str(exc)
+    """(partition, what is wrong). ``deep`` reads every row; else manifests and the sizes of parts are looked at.
 
-
-def _problems(cursor: Cursor, settings: Settings, one: Away, deep: bool) -> Iterator[str]:
+    Raises `DefinitionError` or `TransientError` when the archive cannot be asked: that says nothing of a partition.
+    """
+    with transaction(connection, settings) as cursor:
+        gone = [one for name in ledger.targets(cursor, target) for one in ledger.away(cursor, name)]
+        lost = [one for one in gone if one.detached and ledger.oid_of(cursor, one.schema, one.name) is None]
+    for one in lost:
+        yield one.shown, "was detached to be archived, and is gone"
+    archived = [one for one in gone if not one.detached]
+    if not archived:
+        return
     from haulier.cold.sealed import open_archive
 
-    if not one.detached:
-        yield from _of_copy(open_archive(settings), one, deep)
-    elif ledger.oid_of(cursor, one.schema, one.name) is None:
-        yield "was detached to be archived, and is gone"
+    store = open_archive(settings)
+    for one in archived:
+        try:
+            yield from ((one.shown, problem) for problem in _of_copy(store, one, deep))
+        except DataError as exc:
+            yield one.shown, str(exc)
 
 
 def _of_copy(store: Exchange, one: Away, deep: bool) -> Iterator[str]:

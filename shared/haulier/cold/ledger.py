@@ -137,10 +137,10 @@ def oid_of(cursor: Cursor, schema: str, name: str) -> int | None:
     return found
 
 
-def columns_of(cursor: Cursor, schema: str, name: str) -> dict[str, str]:
-    """name -> type."""
+def columns_of(cursor: Cursor, schema: str, name: str) -> dict[str, tuple[str, str]]:
+    """name -> type, and its DEFAULT or GENERATED as CREATE TABLE has it."""
     cursor.execute(_SQL["columns"], {"schema": schema, "name": name})
-    return dict(cursor.fetchall())
+    return {column: (pg_type, filled) for column, pg_type, filled in cursor.fetchall()}
 
 
 def _record_change(

@@ -38,8 +38,13 @@ INSERT INTO haulier.schema_change (target, kind, ddl, actor, before, after)
 VALUES (%(target)s, %(kind)s, %(ddl)s, %(actor)s, %(before)s, %(after)s)
 
 -- name: columns
--- What a table's columns are.
-SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+-- What a table's columns are, each with what it is filled by where no row says.
+SELECT a.attname, format_type(a.atttypid, a.atttypmod),
+       coalesce(CASE a.attgenerated
+           WHEN 's' THEN format('GENERATED ALWAYS AS (%%s) STORED', pg_get_expr(d.adbin, d.adrelid))
+           WHEN 'v' THEN format('GENERATED ALWAYS AS (%%s) VIRTUAL', pg_get_expr(d.adbin, d.adrelid))
+           ELSE 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) END, '')
+FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 

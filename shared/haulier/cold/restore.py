@@ -13,8 +13,10 @@ from haulier.cold.rows import Content, copy_in, copy_out
 from haulier.cold.sealed import ArchiveManifest, archived_rows, open_archive, read
 from haulier.errors import DataError, DefinitionError
 from haulier.exchange import Exchange
+from haulier.landing.catalogue import normal
 from haulier.ledger.connection import Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.logs import log
+from haulier.odcs.widths import kind_of_change
 from haulier.problems import suggestion
 from haulier.settings import Settings
 
@@ -102,20 +104,18 @@ def _compare(cursor: Cursor, settings: Settings, store: Exchange, manifest: Arch
 def _attach(cursor: Cursor, one: Away) -> str:
     """Back into its table, which may have got columns and wider types meanwhile; the DDL."""
     statements = []
-    have, want = (
-        columns
-        for columns in (
-            ledger.columns_of(cursor, one.schema, one.name),
-            ledger.columns_of(cursor, *one.parent),
-        )
-    )
-    for name, pg_type in want.items():
+    have = ledger.columns_of(cursor, one.schema, one.name)
+    want = ledger.columns_of(cursor, *one.parent)
+    for name, (pg_type, filled) in want.items():
         column, typed = sql.Identifier(name), sql.SQL(pg_type)
         if name not in have:
             statements.append(
-                sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(one.identifier, column, typed)
+                sql.SQL("ALTER TABLE {} ADD COLUMN {} {} {}").format(
+                    one.identifier, column, typed, sql.SQL(filled)
+                )
             )
-        elif have[name] != pg_type:
+        elif have[name][0] != pg_type:
+            _check_wider(one, name, have[name][0], pg_type)
             statements.append(
                 sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(one.identifier, column, typed)
             )
@@ -125,6 +125,15 @@ def _attach(cursor: Cursor, one: Away) -> str:
         done.append(statement.as_string(cursor))
     done.append(_attach_to(cursor, one.parent, one.identifier, one.expression))
     return ";\n".join(done) + ";"
+
+
+def _check_wider(one: Away, column: str, archived: str, live: str) -> None:
+    """Raises `DefinitionError`: a cast to fewer digits would round without a word."""
+    if kind_of_change(normal(archived), normal(live)) != "widened":
+        raise DefinitionError(
+            f"column {column} was {archived} when {one.shown} was archived, and {'.'.join(one.parent)} has {live} now, which "
+            f"does not hold all of it; widen the table's column to {archived}, and restore again"
+        )
 
 
 def _attach_to(cursor: Cursor, parent: tuple[str, str], partition: sql.Identifier, expression: str) -> str:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from psycopg2 import sql
 
-from haulier.errors import HaulierError
-from haulier.exchange import Exchange
+from haulier.errors import DataError
+from haulier.exchange import Exchange, ObjectMissing
 from haulier.interval import Interval
 from haulier.keys import RunKeys
 from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
-from haulier.manifest import Manifest
 from haulier.settings import Settings
 
 _SQL = queries("haulier.ledger", "verify.sql")
@@ -48,7 +47,7 @@ def verify(
     target: str | None = None,
     run_id: int | None = None,
 ) -> list[Finding]:
-    """Every violation, empty when all is well.
+    """Every violation, empty when all is well. Raises when database, exchange or archive cannot be asked.
 
     Without an exchange I4 is left out. ``deep`` also reads every part and every kept original again:
     digests, and each reject's verbatim row against its file. ``run_id`` asks of one run's loads only, and of
@@ -69,23 +68,27 @@ def verify(
         cursor.execute(_SQL["targets"], values)
         for (name,) in cursor.fetchall():
             findings += _rows(cursor, {**values, "target": name})
-        if run_id is None:
-            from haulier.cold.check import archive_problems
+        cursor.execute(_SQL["loads"], values)
+        loads = cursor.fetchall() if exchange else []
+    # Stores are asked outside of a transaction: they may take longer than one may sit idle.
+    if run_id is None:
+        from haulier.cold.check import archive_problems
 
-            findings += [
-                Finding(invariant="I9", subject=subject, problem=problem)
-                for subject, problem in archive_problems(cursor, settings, deep=deep, target=target)
-            ]
-        if exchange is not None:
-            cursor.execute(_SQL["loads"], values)
-            for load_id, input_digest, pipeline, instance, start, end, content in cursor.fetchall():
-                keys = RunKeys(
-                    pipeline=pipeline,
-                    instance=instance,
-                    interval=Interval(start=start, end=end),
-                    content=content,
-                )
-                findings += _exchange(cursor, exchange, keys, load_id, input_digest, deep)
+        findings += [
+            Finding(invariant="I9", subject=subject, problem=problem)
+            for subject, problem in archive_problems(connection, settings, deep=deep, target=target)
+        ]
+    if exchange is not None:
+        for load_id, input_digest, pipeline, instance, start, end, content in loads:
+            keys = RunKeys(
+                pipeline=pipeline,
+                instance=instance,
+                interval=Interval(start=start, end=end),
+                content=content,
+            )
+            findings += _sealed(exchange, keys, load_id, input_digest, deep)
+            if deep:
+                findings += _originals(connection, settings, exchange, keys, load_id)
     return findings
 
 
@@ -118,8 +121,8 @@ def _rows(cursor: Cursor, values: dict[str, object]) -> Iterator[Finding]:
         yield from _findings("I2", cursor)
 
 
-def _exchange(
-    cursor: Cursor, exchange: Exchange, keys: RunKeys, load_id: int, input_digest: str, deep: bool
+def _sealed(
+    exchange: Exchange, keys: RunKeys, load_id: int, input_digest: str, deep: bool
 ) -> Iterator[Finding]:
     from haulier.parts import read_part
     from haulier.sealing import read_manifest
@@ -128,7 +131,7 @@ def _exchange(
     for step in ("extract", "transform"):
         try:
             manifest = read_manifest(exchange, keys, step)
-        except HaulierError as exc:
+        except (DataError, ObjectMissing) as exc:
             yield Finding(invariant="I4", subject=subject, problem=str(exc))
             continue
         if step == "transform" and manifest.input_digest != input_digest:
@@ -146,32 +149,33 @@ def _exchange(
             elif deep:
                 try:
                     read_part(exchange, part)
-                except HaulierError as exc:
+                except (DataError, ObjectMissing) as exc:
                     yield Finding(invariant="I4", subject=part.key, problem=str(exc))
-        if step == "transform" and deep:
-            yield from _originals(cursor, exchange, manifest, load_id)
 
 
-def _originals(cursor: Cursor, exchange: Exchange, manifest: Manifest, load_id: int) -> Iterator[Finding]:
+def _originals(
+    connection: Connection, settings: Settings, exchange: Exchange, keys: RunKeys, load_id: int
+) -> Iterator[Finding]:
     from haulier.originals import VerbatimRows, open_original
+    from haulier.sealing import read_manifest
 
+    try:
+        manifest = read_manifest(exchange, keys, "transform")
+    except (DataError, ObjectMissing):
+        return  # I4 said so
     for delivery in manifest.deliveries:
         try:
             for _ in open_original(exchange, delivery):
                 pass
-        except HaulierError as exc:
+            with transaction(connection, settings) as cursor:
+                cursor.execute(_SQL["rejects_of"], {"load_id": load_id, "delivery_id": delivery.delivery_id})
+                rejects = cursor.fetchall()
+            numbers = sorted({row for _, row, _, _ in rejects})
+            rows = VerbatimRows(exchange, delivery, manifest.definition.source.format)
+            found = dict(zip(numbers, rows.take_with_place(numbers), strict=True))
+        except (DataError, ObjectMissing) as exc:
             yield Finding(invariant="I7", subject=delivery.uri, problem=str(exc))
             continue
-        cursor.execute(_SQL["rejects_of"], {"load_id": load_id, "delivery_id": delivery.delivery_id})
-        rejects = cursor.fetchall()
-        numbers = sorted({row for _, row, _, _ in rejects})
-        found = dict(
-            zip(
-                numbers,
-                VerbatimRows(exchange, delivery, manifest.definition.source.format).take_with_place(numbers),
-                strict=True,
-            )
-        )
         for reject_id, row, verbatim, size in rejects:
             record, whole = found[row]
             if record[: len(verbatim)] != bytes(verbatim) or (whole.length if whole else len(record)) != size:
