@@ -145,6 +145,17 @@ def test_an_index_that_looks_at_each_row_by_itself_rejects_what_would_change_han
     assert is_clean(sender)
 
 
+def test_an_index_of_several_columns_keeps_nobody_from_changing_hands(sender_of):
+    database, sender = sender_of("upsert")
+    send(sender, 0, {"x": "red", "y": "blue"})
+    database.rows("CREATE UNIQUE INDEX ON shop.things (colour, thing)")
+    database.rows("CREATE UNIQUE INDEX ON shop.things (thing) INCLUDE (colour)")
+    outcome = send(sender, 1, {"x": "blue", "y": "red"})
+
+    assert (outcome.counts["updated"], outcome.counts["rejected"]) == (2, 0)
+    assert is_clean(sender)
+
+
 def test_an_older_row_that_changes_nothing_claims_nothing(sender_of):
     _, sender = sender_of("upsert")
     send(sender, 2, {"x": "red", "y": "blue"})

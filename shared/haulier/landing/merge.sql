@@ -71,9 +71,9 @@ DELETE FROM {stage} s USING {verdict} v WHERE s.ctid = v.id AND v.fate <> 'winne
 -- name: checked_at_once
 -- Whether an index of the table refuses a value that another row is just about to give up.
 SELECT EXISTS (
-    SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
-      AND i.indisunique AND i.indimmediate AND a.attname = %(column)s)
+      AND i.indisunique AND i.indimmediate AND i.indnkeyatts = 1 AND a.attname = %(column)s)
 
 -- name: not_unique
 -- Rows whose value of a unique column another key will have, too: in the stage, or in the target as this load leaves it.
