@@ -1,22 +1,8 @@
-"""The command's own exit code, out of those of many steps."""
+"""What the command makes of the exit codes of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from haulier.errors import EXIT_CODES
-
-#: The worst first: what a person must look at before anything else. An unknown code is a crash, like 1.
-SEVERITY = (1, 143, 2, 65, 77, 75, 0, 99)
-
-
-def worst(codes: Iterable[int]) -> int:
-    """One code for all; 0 when everything was done or there was nothing new."""
-    found = [code if code in SEVERITY else 1 for code in codes]
-    if not found:
-        return 0
-    code = min(found, key=SEVERITY.index)
-    return 0 if code == 99 else code
 
 
 def retried(code: int) -> bool:

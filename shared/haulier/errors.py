@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -79,3 +80,15 @@ EXIT_CODES: dict[int, tuple[str, str, str]] = {
     99: ("nothing new", NothingNew.__doc__ or "", "skip"),
     143: ("cancelled", Cancelled.__doc__ or "", "retry"),
 }
+
+#: The worst first: what a person must look at before anything else. An unknown code is a crash, like 1.
+SEVERITY = (1, 143, 2, 65, 77, 75, 0, 99)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """One code for all; 0 when everything was done or there was nothing new."""
+    found = [code if code in SEVERITY else 1 for code in codes]
+    if not found:
+        return 0
+    code = min(found, key=SEVERITY.index)
+    return 0 if code == 99 else code

@@ -133,7 +133,7 @@ def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str,
 
 def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from haulier import logs
-    from haulier.errors import DefinitionError
+    from haulier.errors import DefinitionError, worst
     from haulier.settings import Settings
 
     settings = Settings.from_env(environ)
@@ -142,11 +142,11 @@ def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str
     for subject, problem in findings:
         logs.log.error(problem, extra={"facts": {"checked": subject}})
     told = [
-        [subject, problem, getattr(problem, "exit_code", DefinitionError.exit_code)]
+        (subject, problem, int(getattr(problem, "exit_code", DefinitionError.exit_code)))
         for subject, problem in findings
     ]
     _answer(json.dumps({"step": program.name, "ok": not findings, "findings": told}), settings)
-    return DefinitionError.exit_code if findings else 0
+    return worst(code for _, _, code in told)
 
 
 def _verify(program: Program, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -148,7 +148,7 @@ def test_a_source_is_well_or_named_with_what_is_wrong(case: Case, database: Data
     case.spoil(case)
 
     code, findings = asked(case, database, tmp_path)
-    assert code == 2
+    assert code == case.finding
     ((subject, text, found_code),) = findings
     assert (subject, found_code) == ("things/main", case.finding)
     assert case.said in text

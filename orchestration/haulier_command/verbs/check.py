@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from haulier.errors import DefinitionError, HaulierError
+from haulier.errors import DefinitionError, HaulierError, worst
 from haulier_command.choice import add_instance_options
-from haulier_command.codes import worst
 from haulier_command.output import Screen, Table, columns
 from haulier_command.steps import STEPS, StepName, error_of
 from haulier_command.surroundings import Surroundings

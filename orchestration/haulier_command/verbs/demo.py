@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haulier_command.codes import stops_instance, worst
+from haulier.errors import worst
+from haulier_command.codes import stops_instance
 from haulier_command.hauling import Hauled, Hauling, Run
 from haulier_command.output import Lines, Screen
 from haulier_command.steps import Processes

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from haulier.accounts import TARGET
+from haulier.errors import worst
 from haulier_command.choice import add_instance_options, add_interval_options, one_interval
-from haulier_command.codes import worst
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.steps import STEPS, Answer, Order, Processes, StepName
 from haulier_command.surroundings import Surroundings

@@ -5,10 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from haulier.errors import DefinitionError
+from haulier.errors import DefinitionError, worst
 from haulier.ledger.queries import queries
 from haulier_command.choice import add_instance_options, positive
-from haulier_command.codes import worst
 from haulier_command.hauling import Hauled, Run
 from haulier_command.ledger import Row, reading, rows
 from haulier_command.output import Lines, Screen, Table, columns

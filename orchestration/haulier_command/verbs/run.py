@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, worst
 from haulier_command.choice import (
     add_instance_options,
     add_interval_options,
@@ -19,7 +19,7 @@ from haulier_command.choice import (
     natural,
     positive,
 )
-from haulier_command.codes import meaning, worst
+from haulier_command.codes import meaning
 from haulier_command.hauling import Hauled, Hauling, Run
 from haulier_command.output import Block, Lines, Screen
 from haulier_command.steps import Here, Processes, Start

@@ -35,12 +35,12 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
     try:
         found += _exchange(open_exchange(settings))
     except HaulierError as exc:
-        found.append(("exchange", str(exc)))
+        found.append(("exchange", Told.of(exc)))
     try:
         with connect(settings, "haulier extract check"):
             pass
     except HaulierError as exc:
-        found.append(("ledger", str(exc)))
+        found.append(("ledger", Told.of(exc)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, Told
 from haulier.landing.catalogue import live_columns
 from haulier.landing.drift import check_live
 from haulier.landing.partitions import check_partitioned
@@ -33,7 +33,7 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
                         check_partitioned(tree, contract)
                         check_live(contract, live, definition.load.drift)
                 except HaulierError as exc:
-                    findings.append((contract.target, str(exc)))
+                    findings.append((contract.target, Told.of(exc)))
     except HaulierError as exc:
-        findings.append(("ledger", str(exc)))
+        findings.append(("ledger", Told.of(exc)))
     return findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, Told
 from haulier.loading import PipelineFile, instances, load_pipeline, load_pipelines, resolve
 from haulier.settings import Settings
 
@@ -19,7 +19,7 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
             else list(load_pipelines(settings.definitions).values())
         )
     except HaulierError as exc:
-        return [(pipeline or "pipelines", str(exc))]
+        return [(pipeline or "pipelines", Told.of(exc))]
     return [finding for file in files for finding in _of_pipeline(file, instance, settings)]
 
 
@@ -28,7 +28,7 @@ def _of_pipeline(file: PipelineFile, instance: str | None, settings: Settings) -
         try:
             _prepare(file, name, settings)
         except HaulierError as exc:
-            yield f"{file.name}/{name}", str(exc)
+            yield f"{file.name}/{name}", Told.of(exc)
 
 
 def _prepare(file: PipelineFile, name: str, settings: Settings) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from haulier.errors import EXIT_CODES
-from haulier_command.codes import SEVERITY, retried, stops_instance, worst
+from haulier.errors import EXIT_CODES, SEVERITY, worst
+from haulier_command.codes import retried, stops_instance
 
 
 @pytest.mark.parametrize(
