@@ -162,7 +162,8 @@ def test_files_are_read_in_the_format_that_is_named_and_corrections_count(
 
     first = haul(made.settings, "things", "main", day(0))
     assert first["extract"].notes == (
-        "custom://own.things/main/b waits: its last line has no end; if the sender never ends it, write ready: {last_line: any}",
+        "custom://own.things/main/b waits: its last line has no end; if the sender never ends it, write "
+        "last_line: any (in source.files.ready, or in source.custom)",
     )
     (made.landing / "b.csv").write_text("thing;price\ny;2\nz;3\n")
     second = haul(made.settings, "things", "main", day(0))
@@ -173,6 +174,19 @@ def test_files_are_read_in_the_format_that_is_named_and_corrections_count(
         ("y", "2.00"),
         ("z", "3.00"),
     ]
+
+
+def test_a_file_whose_last_line_never_ends_is_taken_where_the_definition_says_so(
+    define: Callable[..., Place],
+) -> None:
+    body = """
+    def things(asked):
+        yield File(name="a", modified_at=asked.start, open=lambda: [b"thing;price\\nx;1.50"])
+    """
+    made = define(body, ", csv: {delimiter: ';'}", options="{}, last_line: any")
+    outcomes = haul(made.settings, "things", "main", day(0))
+
+    assert outcomes["load"].counts["inserted"] == 1
 
 
 def test_values_keep_their_digits_and_secrets_and_options_arrive(define: Callable[..., Place]) -> None:

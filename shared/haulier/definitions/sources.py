@@ -141,6 +141,8 @@ class Custom(Section, frozen=True, kw_only=True):
     use: Name
     #: What it is told, with placeholders: `{instance}`, `{pipeline}`, any parameter. Never a secret.
     options: dict[str, str | int | bool] = {}
+    #: Of a text file that it yields. `complete`: its last line must end, else the file waits; `any`: it may not.
+    last_line: Literal["complete", "any"] = "complete"
 
 
 class Source(Section, frozen=True, kw_only=True):

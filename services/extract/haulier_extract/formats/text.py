@@ -26,7 +26,8 @@ def ending(chunks: Iterator[bytes], form: Text, ready: Ready, name: str) -> tupl
         return str(exc), tail
     if ready.last_line == "complete" and tail and not tail.endswith((b"\n", b"\r")):
         return (
-            "its last line has no end; if the sender never ends it, write ready: {last_line: any}",
+            "its last line has no end; if the sender never ends it, write last_line: any (in source.files.ready, or in "
+            "source.custom)",
             tail,
         )
     return None, tail

@@ -159,7 +159,9 @@ class _Own:
                 yield chunk
 
         uri = self.uri(file.name)
-        if why := module_of(form).unfinished(read(), form, Ready(), uri):
+        assert self.instance.source.custom is not None
+        ready = Ready(last_line=self.instance.source.custom.last_line)
+        if why := module_of(form).unfinished(read(), form, ready, uri):
             return f"{uri} waits: {why}"
         return SourceFile(
             uri=uri,
