@@ -64,6 +64,16 @@ def test_all_is_well_on_real_servers(told: dict[str, str]) -> None:
     assert "6 instances" in found["pipelines", "definitions"]["found"]
 
 
+def test_the_archive_is_looked_at_where_there_is_one(told: dict[str, str], tmp_path: Path) -> None:
+    found = looks({**told, "HAULIER_ARCHIVE": f"file://{tmp_path}/cold"}, 0)
+    assert found["archive", "one winner"]["state"] == "ok"
+
+    (tmp_path / "taken").write_text("no folder")
+    wrong = looks({**told, "HAULIER_ARCHIVE": f"file://{tmp_path}/taken"}, 2)
+    assert failed(wrong) == {("archive", "reached")}
+    assert "HAULIER_ARCHIVE" in wrong["archive", "reached"]["advice"]
+
+
 def test_a_wrong_password_is_a_setting_and_a_closed_port_is_not(told: dict[str, str]) -> None:
     wrong = looks({**told, "PGPASSWORD": "wrong"}, 2)
     assert ("PostgreSQL", "reached") in failed(wrong)

@@ -1,4 +1,4 @@
-"""The exchange: reached, keeps what it is given, and lets one of many simultaneous commits win."""
+"""Exchange and archive: reached, keep what they are given, and let one of many simultaneous commits win."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 
+from haulier.cold.sealed import open_archive
 from haulier.errors import HaulierError
 from haulier.exchange import Exchange, open_exchange
 from haulier.settings import Settings
@@ -27,36 +30,58 @@ RACERS, RACES = 16, 3
 _PATIENCE_SECONDS = 5.0
 _BODY = b"haulier doctor"
 _SETTINGS = "look at HAULIER_EXCHANGE, AWS_ENDPOINT_URL, AWS_REGION and the keys"
+_ARCHIVE_SETTINGS = "look at HAULIER_ARCHIVE and the HAULIER_ARCHIVE_S3_* variables"
 
 
 def looks(settings: Settings) -> Looks:
-    look = Looking("exchange")
-    # Somebody waits for the answer.
-    settings = replace(settings, s3_timeout_seconds=min(settings.s3_timeout_seconds, _PATIENCE_SECONDS))
+    """The exchange."""
+    look, settings = Looking("exchange"), _impatient(settings)
+    yield from _store(look, lambda: open_exchange(settings), _SETTINGS, partial(_of_exchange, look, settings))
+
+
+def archive_looks(settings: Settings) -> Looks:
+    """Where archived partitions go; nothing is looked at where none are."""
+    if settings.archive:
+        look = Looking("archive")
+        yield from _store(look, lambda: open_archive(_impatient(settings)), _ARCHIVE_SETTINGS, lambda _: ())
+
+
+def _impatient(settings: Settings) -> Settings:
+    """Somebody waits for the answer."""
+    return replace(settings, s3_timeout_seconds=min(settings.s3_timeout_seconds, _PATIENCE_SECONDS))
+
+
+def _store(
+    look: Looking, opened: Callable[[], Exchange], advice: str, more: Callable[[Exchange], Iterable[Look]]
+) -> Looks:
     key = f"_doctor/{uuid.uuid4()}"
     try:
-        exchange = open_exchange(settings)
-        exchange.put(key, _BODY)
-        if exchange.get(key) != _BODY:
-            yield look.fail("keeps", f"{exchange.url} gave back something else", "no store for Haulier")
+        store = opened()
+        store.put(key, _BODY)
+        if store.get(key) != _BODY:
+            yield look.fail("keeps", f"{store.url} gave back something else", "no store for Haulier")
             return
-        yield look.ok("reached", f"{exchange.url}: written and read back")
-        yield race(look, exchange)
+        yield look.ok("reached", f"{store.url}: written and read back")
+        yield race(look, store)
     except HaulierError as exc:
-        yield look.error("reached", exc, _SETTINGS)
+        yield look.error("reached", exc, advice)
         return
-    if exchange.url.startswith("s3://"):
-        yield _checksum(look, exchange, settings)
-        yield from _store_clock(look, settings)
-    else:
-        folder = Path(settings.exchange.removeprefix("file://")).absolute()
-        yield space(look, folder, "free space")
-        yield look.ok("reach", "a folder: every step must see the same one")
+    yield from more(store)
     try:
-        exchange.delete(key)
+        store.delete(key)
         yield look.ok("deletes", "allowed, which only a sweeper needs")
     except HaulierError:
         yield look.ok("deletes", f"not allowed, which is right for steps; {key} stays behind")
+
+
+def _of_exchange(look: Looking, settings: Settings, exchange: Exchange) -> Looks:
+    if exchange.url.startswith("s3://"):
+        yield _checksum(look, exchange, settings)
+        yield from _store_clock(look, settings)
+        return
+    folder = Path(settings.exchange.removeprefix("file://")).absolute()
+    yield space(look, folder, "free space")
+    yield look.ok("reach", "a folder: every step must see the same one")
 
 
 def race(look: Looking, exchange: Exchange) -> Look:

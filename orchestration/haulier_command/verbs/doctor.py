@@ -6,16 +6,16 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, worst
 from haulier_command.choice import add_instance_options
-from haulier_command.codes import worst
 from haulier_command.doctor import Look, Looking, machine
 from haulier_command.output import Lines, Screen, Table, columns
 from haulier_command.surroundings import Surroundings
 from haulier_command.words import counted
 
 EPILOG = """\
-It writes a few small objects below _doctor/ in the exchange, and nothing else.
+It writes a few small objects below _doctor/ in exchange and archive, and nothing
+else.
 Exit code: 0, also with warnings; 2, something is set wrong; 75, something
 cannot be reached now.
 """
@@ -75,6 +75,7 @@ def _looked(asked: Namespace, around: Surroundings) -> list[Look]:
         lambda: machine.looks(around.environ, around.home),
         lambda: postgres.looks(told),
         lambda: store.looks(told),
+        lambda: store.archive_looks(told),
         lambda: _definitions(asked, around),
     ]
     with ThreadPoolExecutor() as pool:
