@@ -96,13 +96,18 @@ class Target:
 
     def gone(self, cursor: Cursor, described: Mapping[str, str], limit: int) -> list[Row]:
         """Keys with these values that only the history knows."""
-        from psycopg2.extras import Json
-
-        statement = sql.SQL(_SQL["gone_keys"]).format(limit=sql.Literal(limit))
-        wanted = {name: value for name, value in described.items() if name in self.key}
-        if not wanted:
+        # Typed, for a number is no text in the history's JSON.
+        pairs = [
+            sql.SQL("{}, {}::{}").format(sql.Literal(name), sql.Literal(value), sql.SQL(self.types[name]))
+            for name, value in described.items()
+            if name in self.key
+        ]
+        if not pairs:
             return []
-        return rows(cursor, statement, {"target": self.name, "described": Json(wanted)})
+        statement = sql.SQL(_SQL["gone_keys"]).format(
+            described=sql.SQL(", ").join(pairs), limit=sql.Literal(limit)
+        )
+        return rows(cursor, statement, {"target": self.name})
 
     def _condition(self, name: str, value: str | None) -> sql.Composable:
         column = sql.Identifier("t", name)

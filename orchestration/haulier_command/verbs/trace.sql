@@ -25,7 +25,7 @@ WHERE t._haulier_delivery = %(delivery)s AND t._haulier_row = %(row)s
 
 -- name: gone_keys
 -- Keys that left a table, found by their history.
-SELECT DISTINCT h.key, h.key::text AS key_text FROM haulier.history h WHERE h.target = %(target)s AND h.key @> %(described)s LIMIT {limit}
+SELECT DISTINCT h.key, h.key::text AS key_text FROM haulier.history h WHERE h.target = %(target)s AND h.key @> jsonb_build_object({described}) LIMIT {limit}
 
 -- name: history
 -- Every former version of one key, the newest first, with the load that replaced it.

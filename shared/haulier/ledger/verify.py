@@ -110,7 +110,9 @@ def _rows(cursor: Cursor, values: dict[str, object]) -> Iterator[Finding]:
             invariant="I2", subject=f"table {target}", problem="does not exist; the ledger says it was loaded"
         )
         return
-    rows: sql.Composable = sql.SQL(_SQL["every_row"]).format(table=sql.Identifier(*target.split(".", 1)))
+    table = sql.Identifier(*target.split(".", 1))
+    cursor.execute(sql.SQL(_SQL["hold"]).format(table=table))
+    rows: sql.Composable = sql.SQL(_SQL["every_row"]).format(table=table)
     cursor.execute(_SQL["detached"], values)
     for detached in cursor.fetchall():
         more = sql.SQL(_SQL["of_detached"]).format(table=sql.Identifier(*detached))

@@ -64,6 +64,10 @@ WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
   AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND l.updated + l.removed + l.deleted <> (SELECT count(*) FROM haulier.history h WHERE h.load_id = l.load_id)
 
+-- name: hold
+-- Until the end of the transaction no partition leaves: what is read of the archive and of the table belongs together.
+LOCK TABLE {table} IN ACCESS SHARE MODE
+
 -- name: detached
 -- Partitions of a target that are tables of their own, on their way to the archive.
 SELECT partition_schema, partition_name FROM haulier.archived WHERE target = %(target)s AND is_detached
