@@ -184,8 +184,15 @@ class Hauling:
         lanes = by_lane(runs).values()
         if not self.start.threads:
             return [hauled for lane in lanes for hauled in self.lane(lane)]
+        futures: list[Future[list[Hauled]]] = []
         with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="instance") as pool:
-            futures: list[Future[list[Hauled]]] = [pool.submit(self.lane, lane) for lane in lanes]
+            try:
+                # The first lanes run while the others are still handed out.
+                futures.extend(pool.submit(self.lane, lane) for lane in lanes)
+            except Cancelled:
+                self.start.stop()
+                # What is left says for itself that it did not run.
+                futures.extend(pool.submit(self.lane, lane) for lane in list(lanes)[len(futures) :])
             try:
                 return [hauled for future in futures for hauled in future.result()]
             except Cancelled:

@@ -38,7 +38,6 @@ class Bucket:
     #: So many objects are listed in several answers.
     many, threads = 1100, 8
     secret = "HAULIER_SOURCE_S3_SECRET_ACCESS_KEY"
-    unreachable = {"source_s3_endpoint": "http://127.0.0.1:1", "s3_timeout_seconds": 0.2}  # noqa: RUF012
     refused = {"source_s3_secret_access_key": "wrong"}  # noqa: RUF012
     unset = {"source_s3_secret_access_key": None}  # noqa: RUF012
 
@@ -62,6 +61,10 @@ class Bucket:
     def delete(self, *names: str) -> None:
         obstore.delete(self._store, [f"{self.prefix}/{name}" for name in names])
 
+    def moved_away(self, settings: Settings) -> Settings:
+        """Where nobody listens."""
+        return replace(settings, source_s3_endpoint="http://127.0.0.1:1", s3_timeout_seconds=0.2)
+
     def empty(self) -> None:
         for page in obstore.list(self._store, self.prefix):
             obstore.delete(self._store, [found["path"] for found in page])
@@ -73,7 +76,6 @@ class Folder:
     #: One answer of the server lists a hundred; its client is no friend of threads.
     many, threads = 250, 1
     secret = "HAULIER_SOURCE_SFTP_PASSWORD"
-    unreachable = {"source_sftp_timeout_seconds": 0.0001}  # noqa: RUF012
     refused = {"source_sftp_password": "wrong"}  # noqa: RUF012
     unset = {"source_sftp_password": None}  # noqa: RUF012
 
@@ -89,6 +91,11 @@ class Folder:
     def delete(self, *names: str) -> None:
         for name in names:
             self._server.delete(f"{self.folder}/{name}")
+
+    def moved_away(self, settings: Settings) -> Settings:
+        """Where nobody listens."""
+        self.path = f"sftp://127.0.0.1:1{self.folder}"
+        return settings
 
     def empty(self) -> None:
         """The server goes with all it has."""
@@ -187,8 +194,9 @@ def test_an_object_that_is_gone_when_it_is_kept_has_vanished(place: Place, setti
 def test_a_refusal_names_the_sources_own_settings_and_no_secret(
     place: Place, settings: Settings, what: str, error: type[HaulierError], said: str
 ) -> None:
+    asked = place.moved_away(settings) if what == "unreachable" else replace(settings, **getattr(place, what))
     with pytest.raises(error) as refused:
-        look(place, replace(settings, **getattr(place, what)))
+        look(place, asked)
 
     assert said in str(refused.value)
     if what == "unset":

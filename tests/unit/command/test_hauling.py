@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from haulier.errors import Cancelled
 from haulier.interval import Interval
 from haulier_command.hauling import Hauled, Hauling, Run, outcome_of
 from haulier_command.progress import ending
@@ -162,6 +165,32 @@ def test_one_instance_keeps_its_order_and_others_go_on_beside_it() -> None:
     for instance in ("701", "702"):
         mine = [order.interval.start for order in start.asked if order.instance == instance]
         assert mine == sorted(mine)
+
+
+def test_ctrl_c_while_lanes_are_handed_out_ends_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The main thread is told in between two of them, as a busy machine lets it be."""
+
+    def says(order: Order) -> Answer:
+        assert start.stopped.wait(30), "nobody ended this step"
+        return Answer(code=143)
+
+    haul, start = hauling(says)
+    submit, handed = ThreadPoolExecutor.submit, []
+
+    def interrupted(pool: ThreadPoolExecutor, *what: Any) -> Any:
+        handed.append(what)
+        if len(handed) == 2:
+            raise Cancelled("ended by SIGINT")
+        return submit(pool, *what)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    found = haul.all([run(instance=name) for name in ("701", "702", "703")], jobs=2)
+
+    assert [(one.run.instance, one.outcome) for one in found] == [
+        ("701", "cancelled"),
+        ("702", "not run"),
+        ("703", "not run"),
+    ]
 
 
 def test_what_ended_a_step_has_one_word() -> None:
