@@ -14,8 +14,8 @@ from haulier_command.surroundings import Surroundings
 from haulier_command.words import counted
 
 EPILOG = """\
-It writes a few small objects below _doctor/ in exchange and archive, and nothing
-else.
+It writes a few small objects below _doctor/ in exchange and archive, and
+nothing else.
 Exit code: 0, also with warnings; 2, something is set wrong; 75, something
 cannot be reached now.
 """
