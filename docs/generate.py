@@ -36,6 +36,8 @@ _SECTIONS = (
     ("OAuth2", "source.http.auth.oauth2", "source.http.auth.oauth2"),
     ("Pages", "source.http.pages", "source.http.pages"),
     ("Custom", "source.custom", "source.custom"),
+    ("Sql", "source.sql", "source.sql"),
+    ("Watermark", "source.sql.watermark", "source.sql.watermark"),
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
     ("Packed", "source.csv.packed", "source.csv.packed"),

@@ -4,7 +4,9 @@
 set -eu
 cd "$1"/lib/python3.*/site-packages
 rm -rf pyarrow/tests pyarrow/include pyarrow/includes pyarrow/src pyarrow/*.pyx pyarrow/*.pxi pyarrow/*.pxd \
-  pandas/tests numpy/*/tests numpy/tests sqlalchemy/testing sqlalchemy/ext \
+  pandas/tests numpy/*/tests numpy/tests sqlalchemy/testing sqlalchemy/ext
+# Other databases than PostgreSQL are sources: where extract's driver is, their dialects stay.
+[ -d pymysql ] || rm -rf \
   sqlalchemy/dialects/mssql sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle sqlalchemy/dialects/sqlite
 for part in flight substrait s3 dataset acero orc hdfs gcsfs azurefs feather cpp_tests parquet_encryption _json; do
   rm -f pyarrow/*"$part"*

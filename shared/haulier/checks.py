@@ -9,7 +9,7 @@ from itertools import pairwise
 from haulier.contracts import EXTRA, Contract
 from haulier.definitions import Instance, Pipeline, Transform, Unpivot
 from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines
-from haulier.definitions.sources import Custom, Files, Source
+from haulier.definitions.sources import KINDS, Custom, Files, Source
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.http_checks import of_http
@@ -19,6 +19,7 @@ from haulier.patterns import problems_of_regex
 from haulier.placeholders import is_remote, problems_of_path, problems_of_template
 from haulier.problems import Problem, Trail, listed, nearest, quoted, suggestion
 from haulier.schedules import problems_of_schedule
+from haulier.sql_checks import increments_in, of_sql
 
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Placeholders with a meaning of their own.
@@ -58,6 +59,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
         *(_files(source.files, filled) if source.files else ()),
         *(of_http(source.http, source.csv, filled) if source.http else ()),
         *(_custom(source.custom, filled) if source.custom else ()),
+        *(of_sql(source.sql, filled) if source.sql else ()),
         *_one_format(source),
         *(problem for form in source.formats for problem in _format(form)),
         *_transform(transform),
@@ -100,13 +102,15 @@ def _parameters(parameters: Mapping[str, str], trail: Trail) -> Iterator[Problem
 
 
 def _one_source(source: Source) -> Iterator[Problem]:
-    first, *others = [name for name in ("files", "http", "custom") if getattr(source, name)] or [""]
+    first, *others = [kind for kind in KINDS if getattr(source, kind)] or [""]
+    if not first:
+        yield Problem(
+            ("source",), f"names no source; write {', '.join(KINDS[:-1])} or {KINDS[-1]} below it", " "
+        )
     for other in others:
         yield Problem(
             ("source", other), f"stands beside source.{first}; a pipeline has one source: remove one", " "
         )
-    if not first:
-        yield Problem(("source",), "names no source; write files, http or custom below it", " ")
 
 
 def _custom(custom: Custom, filled: set[str]) -> Iterator[Problem]:
@@ -147,6 +151,10 @@ def _one_format(source: Source) -> Iterator[Problem]:
                 "is for files; an API answers JSON, or CSV: remove it, or write csv",
                 " ",
             )
+    for form in source.formats if source.sql else ():
+        yield Problem(
+            ("source", form.section), "is for files; a database's columns have types: remove it", " "
+        )
     first, *others = [form.section for form in source.formats] or [""]
     for other in others:
         yield Problem(
@@ -372,6 +380,8 @@ def _load_against_contract(instance: Instance, contract: Contract, shown: str) -
             else f'{shown} has validTo, so it keeps every version of a row; use "scd2"'
         )
         yield Problem(("load", "mode"), why)
+    if instance.source.sql:
+        yield from increments_in(instance.source.sql, mode, bool(contract.key), shown)
     if marker and mode in _WITHOUT_DELETIONS:
         yield Problem(
             ("load", "mode"),

@@ -14,7 +14,7 @@ from haulier.problems import Problem, Trail, listed, quoted
 
 _HTTP: Trail = ("source", "http")
 #: Not with _FILE at its end: that variable names a file.
-_SECRET = re.compile(r"(?!.*_FILE\Z)[A-Z][A-Z0-9_]{0,59}")
+SECRET = re.compile(r"(?!.*_FILE\Z)[A-Z][A-Z0-9_]{0,59}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: Headers that say who asks: they belong into auth, where no secret is written down.
 _AUTH_HEADERS = ("authorization", "proxy-authorization", "cookie")
@@ -87,7 +87,7 @@ def _auth(auth: Auth) -> Iterator[Problem]:
         ("oauth2", "client_secret"): auth.oauth2.client_secret if auth.oauth2 else None,
     }
     for place, name in secrets.items():
-        if name is not None and not _SECRET.fullmatch(name):
+        if name is not None and not SECRET.fullmatch(name):
             # Not repeated: somebody may have written the secret itself.
             yield Problem(
                 (*trail, *place),

@@ -18,7 +18,7 @@ from haulier import checks, documents
 from haulier.contracts import Contract, with_extra
 from haulier.definitions import Instance, Pipeline, Transform
 from haulier.definitions.formats import Csv
-from haulier.definitions.sources import Source
+from haulier.definitions.sources import Source, Sql
 from haulier.errors import DefinitionError
 from haulier.keys import check_name
 from haulier.models import load_models, of_models
@@ -141,6 +141,12 @@ def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instanc
     parameters = override.parameters if override else {}
     origin = _Origin(pipeline_file, instance_name)
     source, transform = origin.sections()
+    if source.sql and source.sql.query and not source.sql.statement:
+        source = msgspec.structs.replace(source, sql=origin.with_statement(source.sql))
+    elif source.sql and source.sql.statement:
+        origin.refuse(
+            [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
+        )
     origin.refuse(checks.of_instance(source, transform, parameters))
     values = {"instance": instance_name, "pipeline": pipeline.pipeline, **parameters}
     return Instance(
@@ -213,6 +219,25 @@ class _Origin:
         except msgspec.ValidationError as exc:
             self.refuse(self._explained(merged))
             raise AssertionError(f"{self.file.shown}: refused without a reason: {exc}") from exc
+
+    def with_statement(self, sql: Sql) -> Sql:
+        """The section with what its query's file holds. Raises `DefinitionError`."""
+        path = self.file.path.parent / (sql.query or "")
+        if not path.resolve().is_relative_to(self.file.folder.resolve()):
+            problem = f"{quoted(sql.query)} lies outside the definitions folder; move it inside"
+        elif not path.is_file():
+            known = sorted(self.file.folder.glob("*/*.sql"))
+            near = suggestion(sql.query or "", [f"../{one.parent.name}/{one.name}" for one in known])
+            problem = f"there is no file {quoted(sql.query)}, seen from {self.file.path.parent}{near}"
+        else:
+            try:
+                return msgspec.structs.replace(sql, statement=path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as exc:
+                problem = (
+                    f"{quoted(sql.query)} cannot be read ({type(exc).__name__}); it must be text in UTF-8"
+                )
+        self.refuse([Problem(("source", "sql", "query"), problem)])
+        raise AssertionError(f"{self.file.shown}: refused without a reason")
 
     def refuse(self, problems: list[Problem]) -> None:
         _refuse([self._placed(problem) for problem in problems], self.file.shown, self.file.document)
@@ -290,6 +315,13 @@ def _filled(source: Source, values: Mapping[str, str]) -> Source:
         given = source.custom.options.items()
         options = {name: fill(one, values) if isinstance(one, str) else one for name, one in given}
         return msgspec.structs.replace(source, custom=msgspec.structs.replace(source.custom, options=options))
+    if source.sql:
+        sql = msgspec.structs.replace(
+            source.sql,
+            url=fill(source.sql.url, values),
+            table=source.sql.table and fill(source.sql.table, values),
+        )
+        return msgspec.structs.replace(source, sql=sql)
     files = source.files
     if files is None:
         return source

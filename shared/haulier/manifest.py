@@ -22,6 +22,17 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     rows: int
 
 
+class Position(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From where to where an increment of a source reaches; what the two are is the source's affair."""
+
+    #: Of the ledger's state.
+    name: str
+    #: The state when it was read; none: there was no state yet.
+    start: dict[str, Any] | None = None
+    #: The state once it is loaded.
+    end: dict[str, Any]
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file or increment as it arrived, reserved for this run."""
 
@@ -36,6 +47,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     original: str
     #: In a replay: the rejected (row, output) pairs to haul again; ``None`` hauls the whole delivery.
     replayed: tuple[tuple[int, int | None], ...] | None = None
+    #: Of an increment: from where to where it reaches.
+    position: Position | None = None
 
 
 class SourceAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

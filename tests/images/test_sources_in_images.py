@@ -1,10 +1,13 @@
-"""What the images lack would show here: every format and the API source, through three containers."""
+"""What the images lack would show here: every format, an API and databases, through three containers."""
 
 from __future__ import annotations
 
 import io
 import os
 import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -101,7 +104,27 @@ def test_an_api_is_read_in_the_images(here):
     rows = [{"thing": thing, "colour": colour, "price": float(price)} for thing, colour, price in ROWS]
     environment = {**here.environment, "HAULIER_SECRET_LAB": "s3cret"}
     with served(Api(rows=rows, authorization="Bearer s3cret")) as api:
-        from dataclasses import replace
-
         asked = {"url": f"{api.url}/whole", "auth": {"bearer": "LAB"}}
         assert haul(replace(here, environment=environment), {"http": asked}) == ROWS
+
+
+def test_a_sqlite_file_is_read_in_the_images(here):
+    with closing(sqlite3.connect(here.landing / "lab.db")) as lab:
+        lab.execute("CREATE TABLE things (thing TEXT PRIMARY KEY, colour TEXT, price TEXT)")
+        lab.executemany("INSERT INTO things VALUES (?, ?, ?)", [(t, c, str(p)) for t, c, p in ROWS])
+        lab.commit()
+
+    assert haul(here, {"sql": {"url": "sqlite:///lab.db", "table": "things"}}) == ROWS
+
+
+def test_a_postgresql_is_read_in_the_images(here):
+    here.database.rows("CREATE SCHEMA lab")
+    here.database.rows("CREATE TABLE lab.things (thing text PRIMARY KEY, colour text, price numeric(6, 2))")
+    for line in ROWS:
+        here.database.rows("INSERT INTO lab.things VALUES (%s, %s, %s)", line)
+    told = here.environment
+    environment = {**told, "HAULIER_SECRET_LAB": told["PGPASSWORD"]}
+    url = f"postgresql://{told['PGUSER']}@{told['PGHOST']}:{told['PGPORT']}/{told['PGDATABASE']}?sslmode=disable"
+    asked = {"url": url, "password": "LAB", "table": "lab.things"}
+
+    assert haul(replace(here, environment=environment), {"sql": asked}) == ROWS

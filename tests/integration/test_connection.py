@@ -7,7 +7,7 @@ import pytest
 from support.databases import administer
 
 from haulier.errors import DataError, DefinitionError, TransientError
-from haulier.ledger.connection import connect, driver_errors, limit_idle, transaction
+from haulier.ledger.connection import SCHEMA_VERSION, connect, driver_errors, limit_idle, transaction
 from haulier.settings import Settings
 
 
@@ -38,7 +38,7 @@ def test_a_ledger_of_another_version_is_refused(database, settings):
     database.rows("UPDATE haulier.alembic_version SET version_num = '0000'")
 
     with (
-        pytest.raises(DefinitionError, match="is at version 0000, this program needs 0008"),
+        pytest.raises(DefinitionError, match=f"is at version 0000, this program needs {SCHEMA_VERSION}"),
         connect(settings, "test"),
     ):
         pass

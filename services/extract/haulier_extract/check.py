@@ -45,7 +45,7 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
 
 
 def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Whether the definitions' stores can be listed and a file there be read, and their APIs let us in."""
+    """Whether the definitions' stores can be listed and a file there be read, and their APIs and databases let us in."""
     asked: set[str] = set()
     now = datetime.now(UTC)
     today = Interval(start=now - timedelta(days=1), end=now)
@@ -65,6 +65,10 @@ def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> 
                 from haulier_extract.sources.http import reach
 
                 reach(source.http, settings, today)
+            elif source.sql:
+                from haulier_extract.sources.sql import reach as reach_database
+
+                reach_database(chosen, settings, today)
             elif source.files and (is_remote(source.place) or settings.source_root.is_dir()):
                 _read_one(source.files, settings, today)
         except HaulierError as exc:

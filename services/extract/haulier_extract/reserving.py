@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from haulier import keys
 from haulier.definitions import Instance
+from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import Candidate, Reservation, known, reserve, reserved_for_replay
+from haulier.ledger.reservations import (
+    Candidate,
+    Reservation,
+    Standing,
+    known,
+    reserve,
+    reserved_for_replay,
+    standing,
+)
 from haulier.originals import keep
 from haulier.run import cancelling
 from haulier.task import Task
-from haulier_extract.sources import SourceFile, Vanished, find
+from haulier_extract.sources import Found, SourceFile, Vanished, find
 
 
 def reserved(
@@ -27,7 +37,18 @@ def reserved(
     if task.replay is not None:
         with connect(task.settings, application) as connection, cancelling(connection.cancel):
             return reserved_for_replay(connection, task), ()
-    found = find(instance, task.interval, task.settings)
+    stood: Standing | None = None
+    found = Found(files=())
+    if instance.source.as_it_stands:
+        with connect(task.settings, application) as connection:
+            stood = standing(connection, task, instance.source.position)
+        if stood.may_read(task.reprocess, definition_digest):
+            _unblocked(task, instance, stood)
+            found = find(instance, task.interval, task.settings, stood.state)
+        elif stood.generation == 0:
+            found = Found(files=(), notes=(_LATER.format(later=stood.later),))
+    else:
+        found = find(instance, task.interval, task.settings)
     new: Sequence[SourceFile] = found.files
     if new and task.verb == "run":
         # A connection of its own: no connection stays open while files are sent.
@@ -45,8 +66,32 @@ def reserved(
             candidates=candidates,
             copies=instance.source.files.copies if instance.source.files else "load",
             preview=task.verb == "plan",
+            stood=(instance.source.position, stood) if stood else None,
         )
-    return reservation, (*found.waiting, *changed)
+    return replace(reservation, notes=(*reservation.notes, *found.notes)), (*found.waiting, *changed)
+
+
+_LATER = "not read: the later run of {later:%Y-%m-%d %H:%M}Z has read what this one would, and older versions would hide newer"
+
+
+def _unblocked(task: Task, instance: Instance, stood: Standing) -> None:
+    """Raises `TransientError` or `DataError` where a run before this one has not loaded what it read.
+
+    What it holds lies behind the position this run would begin at, and the next position behind both.
+    """
+    if instance.source.position is None or stood.blocking is None:
+        return
+    interval, status = stood.blocking
+    name = f"{task.pipeline}/{task.instance}"
+    if status == "open":
+        raise TransientError(
+            f"the run {interval} of {name} has not loaded yet what it read, and this one goes on from there: "
+            "let it end, or run it again; haulier state set leaves it behind"
+        )
+    raise DataError(
+        f"the run {interval} of {name} is quarantined, and this one goes on from there: see haulier rejects, mend what is "
+        "wrong, and run it again with --reprocess; haulier state set or reset leaves it behind",
+    )
 
 
 def _kept(task: Task, exchange: Exchange, files: Iterable[SourceFile]) -> tuple[list[Candidate], list[str]]:
@@ -69,6 +114,7 @@ def _kept(task: Task, exchange: Exchange, files: Iterable[SourceFile]) -> tuple[
                 bytes=file.bytes,
                 modified_at=file.modified_at,
                 original=original,
+                position=file.position,
             )
         )
     return candidates, changed

@@ -134,6 +134,7 @@ class _Load:
         self._started_at = datetime.now(UTC)
         #: What was written to the target; None: nothing.
         self.written: Account | None = None
+        self._notes: list[str] = []
 
     def commit(self, connection: Connection) -> Outcome:
         with transaction(connection, self._task.settings, may_idle=True) as cursor:
@@ -261,6 +262,7 @@ class _Load:
                 )
         if outcome == "loaded":
             write(cursor, self._contract, merge, load_id, task.settings.actor)
+            self._advance(cursor, load_id)
             self.written = account
         self._record_rejects(cursor, merge, values)
         cursor.execute(_SQL["insert_link"], values)
@@ -269,6 +271,25 @@ class _Load:
             status = "open" if outcome == "loaded" and manifest.definition.models else outcome
             cursor.execute(_SQL["mark_run"], {**values, "status": status})
         return self._outcome(outcome, exit_code, load_id, account)
+
+    def _advance(self, cursor: Cursor, load_id: int) -> None:
+        """Say how far the source is read, in the transaction of the rows themselves."""
+        if self._manifest.replay_id is not None:
+            return
+        for position in [d.position for d in self._manifest.deliveries if d.position]:
+            values = {
+                "pipeline": self._manifest.pipeline,
+                "instance": self._manifest.instance,
+                "name": position.name,
+                "start": None if position.start is None else json.dumps(position.start),
+                "end": json.dumps(position.end),
+                "load_id": load_id,
+            }
+            cursor.execute(_SQL["advance_state"], values)
+            if not cursor.rowcount:
+                self._notes.append(
+                    f"the position {position.name} was moved since this run read; it stays: see haulier state show"
+                )
 
     def _record_rejects(self, cursor: Cursor, merge: Merge, values: dict[str, object]) -> None:
         load_id = values["load_id"]
@@ -293,9 +314,9 @@ class _Load:
         counts: dict[str, object] = {"load": load_id, **asdict(account)}
         if self._manifest.replay_id is not None:
             counts["failed_again"] = len(self._replayed.failed)
-        notes: tuple[str, ...] = ()
+        notes = tuple(self._notes)
         if outcome == "quarantined":
-            notes = (
+            notes += (
                 f"more than {self._manifest.definition.load.reject_threshold:.1%} of the rows were rejected, so none entered "
                 f"{self._contract.target}; see: haulier rejects list --pipeline {self._manifest.pipeline} "
                 f"--instance {self._manifest.instance}",

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines, Parquet
 from haulier.definitions.words import Name, Natural, SecretName, Section
+from haulier.placeholders import instants
 
 
 class Ready(Section, frozen=True, kw_only=True):
@@ -134,6 +135,58 @@ class Http(Section, frozen=True, kw_only=True):
     page_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024 * 1024)] = 64 * 1024 * 1024
 
 
+class Watermark(Section, frozen=True, kw_only=True):
+    """How far a table was read: the next run begins there. docs/adr/0012 says what is promised."""
+
+    #: Column that grows with every change: when a row was last written, or a number.
+    column: Name
+    #: How long before that each run begins, for rows that were committed later than they were written.
+    lag_seconds: Natural = 0
+    #: The same for a column of numbers: how far below it each run begins.
+    lag_steps: Natural = 0
+
+
+class Sql(Section, frozen=True, kw_only=True):
+    """A table of a database, or what a query gives: all of it, what is new since the last run, or an interval."""
+
+    #: Address, as SQLAlchemy writes it, without a password: `postgresql://reader@host/lims`, `mysql://reader@host/lims`,
+    #: `sqlite:///lims.db` (a file, from `HAULIER_SOURCE_ROOT` on). Placeholders for parameters may stand in it.
+    url: Name
+    #: Which secret is the user's password.
+    password: SecretName | None = None
+    #: The table, with its schema where it has one: `public.results`.
+    table: Name | None = None
+    #: A file with one SELECT, seen from the definition file, in the table's place. In it, `{instance}`, parameters,
+    #: and the run's interval as `{start}` and `{end}` are values, never text of the statement.
+    query: Name | None = None
+    #: Columns to read; none: all.
+    columns: tuple[Name, ...] = ()
+    #: Columns that put the rows in order; none: the table's primary key.
+    key: tuple[Name, ...] = ()
+    #: How far the table was read; none: every run reads all of it.
+    watermark: Watermark | None = None
+    #: Column whose value says which run's interval a row belongs to; what runs before it have read does not matter.
+    interval: Name | None = None
+    #: Rows asked for at once, by `key`; none: one statement reads all.
+    chunk_rows: Annotated[int, Meta(ge=1)] | None = None
+    #: Longest time to wait for a connection.
+    timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 30
+    #: What the query's file holds: filled in when a definition is read, never written in one.
+    statement: str = ""
+
+    @property
+    def place(self) -> str:
+        """The table or query in its database, without who asks."""
+        scheme, _, rest = self.url.partition("?")[0].partition("://")
+        host, slash, database = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{database}/{self.table or self.query}"
+
+    @property
+    def by_interval(self) -> bool:
+        """Whether a run's interval says what it reads, and not how things stand."""
+        return bool(self.interval or instants(self.statement))
+
+
 class Custom(Section, frozen=True, kw_only=True):
     """A source of your own: a Python function of the folder `sources` that yields rows or files."""
 
@@ -146,12 +199,14 @@ class Custom(Section, frozen=True, kw_only=True):
 
 
 class Source(Section, frozen=True, kw_only=True):
-    """Where the data comes from: files, an API, or a source of your own."""
+    """Where the data comes from: files, an API, a database, or a source of your own."""
 
     #: Files that someone sends.
     files: Files | None = None
     #: An API.
     http: Http | None = None
+    #: A database.
+    sql: Sql | None = None
     #: A source of your own.
     custom: Custom | None = None
     #: Delimited text; what files are unless another format is named.
@@ -168,22 +223,44 @@ class Source(Section, frozen=True, kw_only=True):
     @property
     def kind(self) -> str:
         """The section that says where the data comes from."""
-        return "custom" if self.custom else "http" if self.http else "files"
+        return next((kind for kind in KINDS if getattr(self, kind)), KINDS[0])
 
     @property
     def place(self) -> str:
         """Where that is, for people."""
+        if self.sql:
+            return self.sql.place
         if self.custom:
             return f"custom://{self.custom.use}"
         return self.http.url if self.http else self.files.path if self.files else ""
 
     @property
+    def as_it_stands(self) -> bool:
+        """Whether a run reads what is there when it runs, whichever interval it is of."""
+        return self.sql is not None and not self.sql.by_interval
+
+    @property
+    def position(self) -> str | None:
+        """Name of the ledger's state that says how far the source was read; none: it needs no such thing."""
+        return "watermark" if self.sql and self.sql.watermark else None
+
+    def position_of(self, value: str) -> dict[str, str]:
+        """The state that a person means by a value."""
+        column = self.sql.watermark.column if self.sql and self.sql.watermark else ""
+        return {"column": column, "value": value}
+
+    @property
     def format(self) -> Format:
         """How a delivery's bytes become columns: what the definition names, or what the source itself makes."""
-        return next(iter(self.formats), JsonLines() if self.http or self.custom else Csv())
+        made: Format = JsonLines() if self.http or self.custom else Parquet() if self.sql else Csv()
+        return next(iter(self.formats), made)
 
     @property
     def formats(self) -> tuple[Format, ...]:
         """The formats that are named: one at the most, or the definition is refused."""
         named = (self.csv, self.jsonl, self.fixed, self.excel, self.parquet)
         return tuple(form for form in named if form is not None)
+
+
+#: The sections that say where data comes from.
+KINDS = ("files", "http", "sql", "custom")

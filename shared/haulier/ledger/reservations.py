@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
+
 from haulier.errors import DefinitionError, NothingNew, TransientError
 from haulier.interval import Interval
 from haulier.ledger.connection import Connection, Cursor, connect, transaction
 from haulier.ledger.queries import queries
-from haulier.manifest import Delivery
+from haulier.manifest import Delivery, Position
 from haulier.settings import Settings
 from haulier.task import Task
 
@@ -28,6 +30,38 @@ class Candidate:
     bytes: int
     modified_at: datetime
     original: str
+    position: Position | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How things stand for a run of a source that is read as it is, whichever interval the run is of."""
+
+    generation: int
+    sealed_definition: str | None
+    outcome: str | None
+    #: How far the source was read and loaded.
+    state: dict[str, Any] | None
+    #: The last time that a person moved it.
+    change_id: int | None
+    #: From where the run's own content was read.
+    began: dict[str, Any] | None
+    #: Start of a later run that has read already.
+    later: datetime | None
+    #: A run whose content may not get lost behind the position: its interval, and `open` or `quarantined`.
+    blocking: tuple[Interval, str] | None
+
+    def may_read(self, reprocess: str | None, definition_digest: str) -> bool:
+        """Whether the run asks the source now, and does not go on with what it read before, or leave it to a later run.
+
+        A later run read behind this one; what this one would read now had the version of an older interval.
+        """
+        if self.later is not None:
+            return False
+        if self.generation == 0:
+            return True
+        again = bool(reprocess) or (self.outcome != "loaded" and self.sealed_definition != definition_digest)
+        return again and self.state == self.began
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +100,36 @@ def known(
         return {uri: (sha256, size, modified_at) for uri, sha256, size, modified_at in cursor.fetchall()}
 
 
+def standing(connection: Connection, task: Task, name: str | None) -> Standing:
+    """How things stand for a run; ``name``: of the state that says how far its source was read."""
+    with transaction(connection, task.settings) as cursor:
+        return _standing(cursor, task, name)
+
+
+def _standing(cursor: Cursor, task: Task, name: str | None) -> Standing:
+    values = {
+        "pipeline": task.pipeline,
+        "instance": task.instance,
+        "interval_start": task.interval.start,
+        "interval_end": task.interval.end,
+        "name": name,
+    }
+    cursor.execute(_SQL["find_run"], values)
+    found = cursor.fetchone() or (None, 0, None, None, None)
+    cursor.execute(_SQL["standing"], values)
+    state, change_id, began, later, start, end, status = cursor.fetchone() or (None,) * 7
+    return Standing(
+        generation=found[1],
+        sealed_definition=found[3],
+        outcome=found[4],
+        state=state,
+        change_id=change_id,
+        began=began,
+        later=later,
+        blocking=(Interval(start=start, end=end), status) if status else None,
+    )
+
+
 def reserve(
     connection: Connection,
     task: Task,
@@ -74,6 +138,7 @@ def reserve(
     candidates: Sequence[Candidate],
     copies: Literal["skip", "load"],
     preview: bool = False,
+    stood: tuple[str | None, Standing] | None = None,
 ) -> Reservation:
     """Decide which candidates are new and what this run hauls, in one transaction.
 
@@ -81,12 +146,24 @@ def reserve(
     the last delivery of its logical name. The same bytes under another name are recorded as a copy
     and, unless ``copies`` is ``load``, not hauled. A run whose input changed, or that a person wants
     reprocessed, gets its next generation; so does one that did not load under an older definition.
-    ``preview`` decides the same and records nothing.
+    ``preview`` decides the same and records nothing. ``stood``: the name of a state and what `standing` said before
+    the source was read; raises `TransientError` when that is no longer so.
     """
     with transaction(connection, task.settings) as cursor:
+        if not preview:
+            lock_instance(cursor, task.pipeline, task.instance)
+        if stood is not None and _standing(cursor, task, stood[0]) != stood[1]:
+            raise TransientError(
+                f"another run of {task.pipeline}/{task.instance}, or a person, was there while its source was read; try again"
+            )
         reserving = _Reserving(cursor, task, definition_digest, preview)
         notes = reserving.record(candidates, copies)
         return reserving.decide(notes)
+
+
+def lock_instance(cursor: Cursor, pipeline: str, instance: str) -> None:
+    """Until the transaction ends nobody else reserves for the instance, or moves its position."""
+    cursor.execute(_SQL["lock_instance"], {"pipeline": pipeline, "instance": instance})
 
 
 @dataclass
@@ -102,8 +179,6 @@ class _Reserving:
     reserved: list[Delivery] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not self.preview:
-            self._run("lock_instance")
         found = self._run("find_run").fetchone()
         if found:
             self.run_id, self.generation, _, self.sealed_definition, self.outcome = found
@@ -212,14 +287,22 @@ class _Reserving:
             "modified_at": candidate.modified_at,
             "original": candidate.original,
         }
+        position = candidate.position
+        sealed = None if position is None else msgspec.json.encode(position).decode()
         delivery_id = -1 - len(self.reserved)
         if not self.preview:
             delivery_id = _value(
                 self._run(
-                    "insert_delivery", **values, disposition=disposition, sequence=sequence, same_as=same_as
+                    "insert_delivery",
+                    **values,
+                    disposition=disposition,
+                    sequence=sequence,
+                    same_as=same_as,
+                    position=sealed,
                 )
             )
-        return Delivery(delivery_id=delivery_id, sequence=sequence or 0, **values)  # type: ignore[arg-type]
+        made = {"delivery_id": delivery_id, "sequence": sequence or 0, "position": position, **values}
+        return Delivery(**made)  # type: ignore[arg-type]
 
     def _run(self, name: str, **values: object) -> Cursor:
         self.cursor.execute(
@@ -338,7 +421,7 @@ def _deliveries(rows: Iterable[tuple[Any, ...]]) -> tuple[Delivery, ...]:
 
 
 def _delivery(row: tuple[Any, ...], replayed: tuple[tuple[int, int | None], ...] | None = None) -> Delivery:
-    delivery_id, logical_name, sequence, sha256, size, uri, modified_at, original = row
+    delivery_id, logical_name, sequence, sha256, size, uri, modified_at, original, *more = row
     return Delivery(
         delivery_id=delivery_id,
         logical_name=logical_name,
@@ -349,6 +432,7 @@ def _delivery(row: tuple[Any, ...], replayed: tuple[tuple[int, int | None], ...]
         modified_at=modified_at,
         original=original,
         replayed=replayed,
+        position=msgspec.convert(more[0], Position) if more and more[0] else None,
     )
 
 

@@ -10,6 +10,35 @@ LEFT JOIN haulier.generation g USING (run_id, generation)
 WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s
   AND r.interval_start = %(interval_start)s AND r.interval_end = %(interval_end)s
 
+-- name: standing
+-- How things stand for a run of a source that is read as it is: the position, how often a person moved it, where the
+-- run's own content began, and the runs in its way.
+SELECT s.value,
+       (SELECT max(change_id) FROM haulier.state_change c WHERE c.pipeline = asked.pipeline AND c.instance = asked.instance),
+       (SELECT d.position -> 'start'
+        FROM haulier.generation_delivery g JOIN haulier.delivery d USING (delivery_id)
+        WHERE g.run_id = r.run_id AND g.generation = r.generation AND d.position IS NOT NULL
+        ORDER BY delivery_id LIMIT 1),
+       (SELECT min(o.interval_start) FROM haulier.run o
+        WHERE o.pipeline = asked.pipeline AND o.instance = asked.instance AND o.generation > 0
+          AND (o.interval_end, o.interval_start) > (%(interval_end)s, %(interval_start)s)),
+       blocking.interval_start, blocking.interval_end, blocking.status
+FROM (SELECT %(pipeline)s::text AS pipeline, %(instance)s::text AS instance) AS asked
+LEFT JOIN haulier.state s ON s.pipeline = asked.pipeline AND s.instance = asked.instance AND s.name = %(name)s
+LEFT JOIN haulier.run r ON r.pipeline = asked.pipeline AND r.instance = asked.instance
+     AND r.interval_start = %(interval_start)s AND r.interval_end = %(interval_end)s
+LEFT JOIN LATERAL (
+    SELECT b.interval_start, b.interval_end, b.status
+    FROM haulier.run b JOIN haulier.generation g USING (run_id, generation)
+    WHERE b.pipeline = asked.pipeline AND b.instance = asked.instance AND b.run_id IS DISTINCT FROM r.run_id
+      AND b.status IN ('open', 'quarantined')
+      AND g.opened_at > coalesce((SELECT max(c.at) FROM haulier.state_change c
+                                  WHERE c.pipeline = asked.pipeline AND c.instance = asked.instance), '-infinity')
+      AND EXISTS (SELECT FROM haulier.generation_delivery gd JOIN haulier.delivery d USING (delivery_id)
+                  WHERE gd.run_id = b.run_id AND gd.generation = b.generation AND d.position IS NOT NULL)
+    ORDER BY b.status DESC, b.interval_start LIMIT 1
+) AS blocking ON true
+
 -- name: insert_run
 -- A run nobody asked for before.
 INSERT INTO haulier.run (pipeline, instance, interval_start, interval_end, status)
@@ -17,10 +46,12 @@ VALUES (%(pipeline)s, %(instance)s, %(interval_start)s, %(interval_end)s, 'open'
 RETURNING run_id
 
 -- name: known_uris
--- What was last recorded at each place.
+-- What was last recorded at each place; since a person moved a position, if one did: all behind it is to be read again.
 SELECT DISTINCT ON (uri) uri, sha256, bytes, modified_at
 FROM haulier.delivery
 WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND uri = ANY(%(uris)s)
+  AND seen_at > coalesce((SELECT max(at) FROM haulier.state_change
+                          WHERE pipeline = %(pipeline)s AND instance = %(instance)s), '-infinity')
 ORDER BY uri, delivery_id DESC
 
 -- name: last_named
@@ -42,21 +73,22 @@ ORDER BY sha256, delivery_id
 -- name: insert_delivery
 -- One file as it arrived.
 INSERT INTO haulier.delivery (pipeline, instance, logical_name, sequence, sha256, bytes, uri, modified_at, original,
-                              disposition, same_as, run_id)
+                              disposition, same_as, run_id,
+                              position)
 VALUES (%(pipeline)s, %(instance)s, %(logical_name)s, %(sequence)s, %(sha256)s, %(bytes)s, %(uri)s, %(modified_at)s,
-        %(original)s, %(disposition)s, %(same_as)s, %(run_id)s)
+        %(original)s, %(disposition)s, %(same_as)s, %(run_id)s, %(position)s)
 RETURNING delivery_id
 
 -- name: content_of_run
 -- What a new generation hauls: the last delivery of each logical name that this run reserved.
-SELECT DISTINCT ON (logical_name) delivery_id, logical_name, sequence, sha256, bytes, uri, modified_at, original
+SELECT DISTINCT ON (logical_name) delivery_id, logical_name, sequence, sha256, bytes, uri, modified_at, original, position
 FROM haulier.delivery
 WHERE run_id = %(run_id)s AND disposition = 'reserved'
 ORDER BY logical_name, sequence DESC
 
 -- name: content_of_generation
 -- What an open generation hauls.
-SELECT d.delivery_id, d.logical_name, d.sequence, d.sha256, d.bytes, d.uri, d.modified_at, d.original
+SELECT d.delivery_id, d.logical_name, d.sequence, d.sha256, d.bytes, d.uri, d.modified_at, d.original, d.position
 FROM haulier.generation_delivery
 JOIN haulier.delivery d USING (delivery_id)
 WHERE generation_delivery.run_id = %(run_id)s AND generation = %(generation)s

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
+from typing import Any
 
 from haulier.definitions import Instance
 from haulier.interval import Interval
+from haulier.manifest import Position
 from haulier.originals import Opener
 from haulier.settings import Settings
 
@@ -35,6 +37,8 @@ class SourceFile:
     modified_at: datetime
     #: Raises `Vanished`, at the first chunk or later.
     open: Opener = field(repr=False, compare=False)
+    #: Of an increment: from where to where it reaches.
+    position: Position | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,8 @@ class Found:
 
     files: tuple[SourceFile, ...]
     waiting: tuple[str, ...] = ()
+    #: What a person should know of it.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +61,26 @@ class Newest:
     open: Opener = field(repr=False, compare=False)
 
 
-#: Finds the deliveries of an interval.
-Find = Callable[[Instance, Interval, Settings], Found]
+#: Finds the deliveries of an interval; of a source with a position, those behind it.
+Find = Callable[..., Found]
 
 #: Section of a definition's source -> the module whose ``find`` and ``newest`` read it; imported when it is needed.
 SOURCES: dict[str, str] = {
     "files": "haulier_extract.sources.files",
     "http": "haulier_extract.sources.http",
+    "sql": "haulier_extract.sources.sql",
     "custom": "haulier_extract.sources.custom",
 }
 
 
-def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
-    """What arrived in an interval, where the instance's definition says. Raises what the source raises."""
+def find(
+    instance: Instance, interval: Interval, settings: Settings, standing: dict[str, Any] | None = None
+) -> Found:
+    """What arrived in an interval, where the instance's definition says; ``standing``: how far a source with a
+    position was read. Raises what the source raises."""
     look: Find = import_module(SOURCES[instance.source.kind]).find
+    if instance.source.position:
+        return look(instance, interval, settings, standing)
     return look(instance, interval, settings)
 
 

@@ -43,7 +43,7 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
     cannot be made is a `TransientError`.
     """
     own = _Own.load(instance, settings)
-    written, files, waiting = Written(), list[SourceFile](), list[str]()
+    written, files, waiting = Written("the source yields"), list[SourceFile](), list[str]()
     for item in own.items(interval):
         if isinstance(item, bytes):
             written.add(item)
@@ -78,7 +78,7 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
 def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest | None:
     """The first rows it yields, or the file modified last. Raises as `find` does."""
     own = _Own.load(instance, settings)
-    written, files = Written(), list[File]()
+    written, files = Written("the source yields"), list[File]()
     for item in own.items(interval):
         if isinstance(item, File):
             files.append(item)

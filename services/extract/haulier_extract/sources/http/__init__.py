@@ -75,7 +75,7 @@ def _answered(
     instance: Instance, http: Http, asked: dict[str, str], settings: Settings, *, enough: int | None = None
 ) -> Written:
     """Page after page, to the end or until there are so many bytes."""
-    written = Written()
+    written = Written("the API answers")
     with Client(http, settings.secrets) as client:
         if instance.source.csv is not None:
             written.add(client.get(http.url, asked).body or b"")

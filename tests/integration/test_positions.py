@@ -1,0 +1,445 @@
+"""How far a source was read: what is promised of it (docs/adr/0012), in databases as they are."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager, suppress
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import mariadb
+from support.lab import lab
+from support.steps import haul
+from support.things import day
+
+import haulier_load.step as load_step
+from haulier.errors import DataError, DefinitionError, TransientError
+from haulier.exchange import open_exchange
+from haulier.ledger.connection import connect
+from haulier.ledger.states import move
+from haulier.ledger.verify import verify
+from haulier.task import Task
+from haulier_extract.step import extract
+
+INSERT = "INSERT INTO things (thing, colour, price, changed) VALUES (?, ?, ?, ?)"
+
+
+class Died(BaseException):
+    """What no handler of the program expects, as little as a kill."""
+
+
+@pytest.fixture(scope="module")
+def maria():
+    with mariadb.running() as socket:
+        yield socket
+
+
+@pytest.fixture(params=["postgresql", "mariadb", "sqlite"])
+def here(request, tier, tmp_path):
+    socket = request.getfixturevalue("maria") if request.param == "mariadb" else None
+    with lab(request.param, tier, tmp_path, socket) as made:
+        made.define(watermark={"column": "changed"})
+        yield made
+
+
+@pytest.fixture
+def sqlite(tier, tmp_path):
+    with lab("sqlite", tier, tmp_path) as made:
+        made.define(watermark={"column": "changed"})
+        yield made
+
+
+@pytest.fixture
+def postgres(tier, tmp_path):
+    with lab("postgresql", tier, tmp_path) as made:
+        made.define(watermark={"column": "changed"})
+        yield made
+
+
+def run(made, number=0, **asked):
+    return haul(made.settings, "things", "main", day(number), **asked)
+
+
+def put(made, *rows):
+    """(thing, when it was changed)"""
+    made.do(INSERT, [(thing, "red", "1", changed) for thing, changed in rows])
+
+
+def arrived(made):
+    return [thing for thing, *_ in made.table()]
+
+
+def read(made):
+    """How many rows each load read, in the order of loading."""
+    return [n for (n,) in made.database.rows("SELECT read FROM haulier.source_account ORDER BY load_id")]
+
+
+def moved(made, value, reason="test"):
+    after = None if value is None else {"column": "changed", "value": value}
+    with connect(made.settings, "test") as connection:
+        return move(connection, made.settings, "things", "main", "watermark", after, reason)
+
+
+def clean(made):
+    with connect(made.settings, "test") as connection:
+        return verify(connection, made.settings, exchange=open_exchange(made.settings), deep=True) == []
+
+
+class TestIncrements:
+    def test_each_run_begins_where_the_last_one_ended(self, here):
+        put(here, ("a", "2026-01-01 00:00:00"), ("b", "2026-01-02 00:00:00"))
+        run(here)
+        put(here, ("c", "2026-01-03 00:00:00"))
+        run(here, 1)
+
+        assert arrived(here) == ["a", "b", "c"]
+        assert read(here) == [2, 2]
+        assert here.position().startswith("2026-01-03 00:00:00")
+        assert clean(here)
+
+    def test_rows_that_share_the_boundary_are_never_lost(self, here):
+        """airbyte#85918, airbyte#80152: a cursor that goes on behind its last value skips what came with it."""
+        put(here, ("a", "2026-01-02 10:00:00.5"))
+        run(here)
+        put(here, ("b", "2026-01-02 10:00:00.5"))
+        counts = run(here, 1)["load"].counts
+
+        assert arrived(here) == ["a", "b"]
+        assert (counts["inserted"], counts["unchanged"]) == (1, 1)
+
+    def test_rows_committed_late_are_found_within_the_lag(self, here):
+        here.define(watermark={"column": "changed", "lag_seconds": 3600})
+        put(here, ("a", "2026-01-02 10:00:00"))
+        run(here)
+        put(here, ("late", "2026-01-02 09:00:00"), ("too late", "2026-01-02 08:59:59"))
+        run(here, 1)
+
+        assert arrived(here) == ["a", "late"]
+
+    def test_a_number_may_say_what_is_new(self, here):
+        here.do(
+            "CREATE TABLE counted (thing varchar(9) NOT NULL PRIMARY KEY, colour varchar(9), price numeric(5, 2), serial bigint)"
+        )
+        here.define(table="counted", watermark={"column": "serial", "lag_steps": 2})
+        here.do(
+            "INSERT INTO counted VALUES ('a', 'red', 1, 9007199254740993), ('b', 'red', 1, 9007199254740995)"
+        )
+        run(here)
+        assert here.position() == "9007199254740995"
+        here.do(
+            "INSERT INTO counted VALUES ('c', 'red', 1, 9007199254740993), ('d', 'red', 1, 9007199254740992)"
+        )
+        run(here, 1)
+
+        assert arrived(here) == ["a", "b", "c"]
+        here.define(table="counted", watermark={"column": "serial", "lag_seconds": 2})
+        with pytest.raises(DefinitionError, match="serial is a number; write lag_steps"):
+            run(here, 2)
+
+    def test_rows_without_a_watermark_are_read_each_time_and_counted(self, here):
+        put(here, ("a", "2026-01-02 10:00:00"), ("b", None))
+        assert "1 rows without changed are read by every run" in run(here)["extract"].notes
+        put(here, ("c", None))
+        run(here, 1)
+
+        assert arrived(here) == ["a", "b", "c"]
+
+    def test_a_row_from_the_future_hides_nothing(self, here):
+        put(here, ("a", "2026-01-02 10:00:00"), ("future", "2037-01-01 00:00:00"))
+        outcome = run(here)["extract"]
+        assert (
+            "rows whose changed is later than the database's clock are read again until then" in outcome.notes
+        )
+        put(here, ("b", "2026-01-03 10:00:00"))
+        run(here, 1)
+
+        assert arrived(here) == ["a", "b", "future"]
+        assert here.position().startswith("2026-01-03")
+
+    def test_nothing_new_is_an_empty_run_that_changes_nothing(self, here):
+        """dlt#3998: an empty run truncates."""
+        put(here, ("a", "2026-01-02 10:00:00"))
+        run(here)
+        run(here, 1)
+        before = here.position(), here.table()
+        assert run(here, 2)["extract"].outcome == "empty"
+        here.do("DELETE FROM things")
+        assert run(here, 3)["extract"].outcome == "empty"
+
+        assert (here.position(), here.table()) == before
+
+    def test_a_row_that_goes_back_to_an_earlier_value_is_news(self, sqlite):
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        for number, colour in enumerate(["red", "red", "blue", "red"]):
+            sqlite.do(f"UPDATE things SET colour = '{colour}'")
+            run(sqlite, number)
+            assert sqlite.table() == [("a", colour, Decimal(1))]
+
+    def test_a_query_may_have_a_watermark_and_chunks(self, here):
+        (here.definitions / "queries" / "red.sql").write_text("SELECT * FROM things WHERE colour = 'red';\n")
+        here.define(table=None, query="../queries/red.sql", watermark={"column": "changed"}, chunk_rows=2)
+        put(here, *((f"t{n}", f"2026-01-02 10:00:0{n // 2}") for n in range(7)))
+        run(here)
+        put(here, ("t9", "2026-01-02 10:00:03"))
+        run(here, 1)
+
+        assert arrived(here) == [*(f"t{n}" for n in range(7)), "t9"]
+        assert read(here) == [7, 2]
+
+
+class TestRuns:
+    def test_a_loaded_run_is_done_and_reads_nothing_again(self, here):
+        put(here, ("a", "2026-01-02 10:00:00"))
+        run(here)
+        put(here, ("b", "2026-01-02 11:00:00"))
+
+        assert run(here)["load"].outcome == "already done"
+        assert arrived(here) == ["a"]
+
+    def test_a_run_that_was_not_loaded_reads_the_same_again_and_holds_up_the_next(self, sqlite):
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        extract(_task(sqlite, "extract"))
+        put(sqlite, ("b", "2026-01-02 11:00:00"))
+        with pytest.raises(
+            TransientError, match="has not loaded yet what it read, and this one goes on from there"
+        ):
+            run(sqlite, 1)
+        run(sqlite)
+        assert (arrived(sqlite), sqlite.position()) == (["a"], "2026-01-02 10:00:00")
+        run(sqlite, 1)
+
+        assert (arrived(sqlite), sqlite.position()) == (["a", "b"], "2026-01-02 11:00:00")
+
+    def test_a_quarantined_run_holds_up_the_next_until_it_is_mended(self, sqlite):
+        sqlite.do(INSERT, [("a", "red", "much", "2026-01-02 10:00:00")])
+        assert run(sqlite)["load"].outcome == "quarantined"
+        assert sqlite.position() is None
+        put(sqlite, ("b", "2026-01-02 11:00:00"))
+        with pytest.raises(DataError, match=r"is quarantined, and this one goes on from there.*--reprocess"):
+            run(sqlite, 1)
+        sqlite.do("UPDATE things SET price = '2' WHERE thing = 'a'")
+        run(sqlite, reprocess="mended at the source")
+        run(sqlite, 1)
+
+        assert arrived(sqlite) == ["a", "b"]
+        assert sqlite.position() == "2026-01-02 11:00:00"
+        assert clean(sqlite)
+
+    def test_or_until_a_person_leaves_it_behind(self, sqlite):
+        sqlite.do(INSERT, [("a", "red", "much", "2026-01-02 10:00:00")])
+        run(sqlite)
+        put(sqlite, ("b", "2026-01-02 11:00:00"))
+        moved(sqlite, "2026-01-02 10:30:00")
+        run(sqlite, 1)
+
+        assert arrived(sqlite) == ["b"]
+
+    def test_what_was_left_behind_with_the_same_position_is_read_again_though_it_is_the_same(self, sqlite):
+        sqlite.define(watermark={"column": "changed"}, load={"reject_threshold": 0.0})
+        sqlite.do(
+            INSERT, [("a", "red", "much", "2026-01-02 10:00:00"), ("b", "red", "1", "2026-01-02 10:00:00")]
+        )
+        run(sqlite)
+        moved(sqlite, None)
+        sqlite.define(watermark={"column": "changed"}, load={"reject_threshold": 0.9})
+        run(sqlite, 1)
+
+        assert arrived(sqlite) == ["b"]
+
+    def test_a_run_of_an_earlier_interval_leaves_reading_to_later_ones(self, here):
+        """Its rows would have the version of its interval, and lose against what was read before them."""
+        put(here, ("a", "2026-01-02 10:00:00"))
+        run(here, 5)
+        here.do("UPDATE things SET colour = 'blue', changed = '2026-01-02 11:00:00'")
+        outcome = run(here, 3)["extract"]
+        assert outcome.outcome == "empty"
+        assert "not read: the later run of 2026-01-10 00:00Z has read what this one would" in outcome.notes[0]
+        run(here, 6)
+
+        assert here.table() == [("a", "blue", Decimal(1))]
+
+    def test_a_whole_table_is_read_in_the_order_of_intervals_as_well(self, here):
+        here.define()
+        put(here, ("a", "2026-01-02 10:00:00"))
+        run(here, 5)
+        here.do("UPDATE things SET colour = 'blue'")
+        assert run(here, 3)["extract"].outcome == "empty"
+        run(here, 6)
+
+        assert here.table() == [("a", "blue", Decimal(1))]
+
+    def test_an_older_run_made_again_does_not_move_the_position_back(self, sqlite):
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        run(sqlite)
+        put(sqlite, ("b", "2026-01-02 11:00:00"))
+        run(sqlite, 1)
+        outcome = run(sqlite, 0, reprocess="looking again")["load"]
+
+        assert outcome.generation == 2
+        assert "the position watermark was moved since this run read" in outcome.notes[0]
+        assert sqlite.position() == "2026-01-02 11:00:00"
+
+    def test_a_position_that_a_person_moved_meanwhile_stays(self, sqlite):
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        extract(_task(sqlite, "extract"))
+        moved(sqlite, "2026-01-01 00:00:00")
+        run(sqlite)
+
+        assert (arrived(sqlite), sqlite.position()) == (["a"], "2026-01-01 00:00:00")
+
+    def test_who_reads_beside_another_run_begins_anew(self, sqlite, monkeypatch):
+        import haulier_extract.reserving as reserving
+
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        found = reserving.find
+
+        def slowly(*arguments):
+            monkeypatch.setattr(reserving, "find", found)
+            answer = found(*arguments)
+            run(sqlite, 1)
+            return answer
+
+        monkeypatch.setattr(reserving, "find", slowly)
+        with pytest.raises(TransientError, match="was there while its source was read; try again"):
+            run(sqlite)
+        assert run(sqlite)["extract"].outcome == "empty"
+        assert arrived(sqlite) == ["a"]
+
+    def test_another_column_needs_a_word_from_a_person(self, sqlite):
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        run(sqlite)
+        sqlite.define(watermark={"column": "price"})
+        with pytest.raises(DefinitionError, match="the ledger has a position of changed, and this is price"):
+            run(sqlite, 1)
+        moved(sqlite, None)
+        run(sqlite, 1)
+        assert sqlite.position() == "1"
+
+    def test_numbers_among_texts_are_no_order(self, sqlite):
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        sqlite.do("CREATE TABLE mixed (thing text PRIMARY KEY, colour text, price text, at)")
+        sqlite.do("INSERT INTO mixed VALUES ('a', 'red', '1', 5), ('b', 'red', '1', 'x')")
+        sqlite.define(table="mixed", watermark={"column": "at"})
+        with pytest.raises(DataError, match="at holds numbers and texts, so nothing says what is new"):
+            run(sqlite)
+
+
+class TestOneTransaction:
+    """dlt#4052, dlt#4023: rows and state are committed one after the other, and a kill between the two parts them."""
+
+    @pytest.mark.parametrize("moment", ["before the rows", "between", "behind both", "committed"])
+    def test_a_kill_at_any_moment_leaves_both_or_neither(self, postgres, moment):
+        put(postgres, ("a", "2026-01-02 10:00:00"))
+        run(postgres)
+        before = (postgres.table(), postgres.position())
+        put(postgres, ("b", "2026-01-02 11:00:00"))
+        with dying(moment), pytest.raises(Died):
+            run(postgres, 1)
+        after = (["a", "b"], "2026-01-02 11:00:00+00")
+        if moment == "committed":
+            assert (arrived(postgres), postgres.position()) == after
+        else:
+            assert (postgres.table(), postgres.position()) == before
+        run(postgres, 1)
+
+        assert (arrived(postgres), postgres.position()) == after
+        assert clean(postgres)
+
+
+@contextmanager
+def dying(moment):
+    """A load in here dies at the moment."""
+    advance, commit = load_step._Load._advance, load_step._Load.commit
+
+    def die_first(*arguments):
+        raise Died
+
+    def die_after(call):
+        def dead(*arguments):
+            call(*arguments)
+            raise Died
+
+        return dead
+
+    with pytest.MonkeyPatch.context() as patch:
+        if moment == "before the rows":
+            patch.setattr(load_step._Load, "_judge", die_first)
+        elif moment == "between":
+            patch.setattr(load_step._Load, "_advance", die_first)
+        elif moment == "behind both":
+            patch.setattr(load_step._Load, "_advance", die_after(advance))
+        elif moment == "committed":
+            patch.setattr(load_step._Load, "commit", die_after(commit))
+        yield
+
+
+def _task(made, step, number=0, **asked):
+    return Task(
+        step=step,
+        verb="run",
+        pipeline="things",
+        instance="main",
+        interval=day(number),
+        settings=made.settings,
+        **asked,
+    )
+
+
+LAG = 4
+WRITES = st.tuples(st.sampled_from("abcd"), st.sampled_from("rgb"), st.integers(0, LAG))
+RUNS = st.sampled_from(["whole", "read", "before the rows", "between", "behind both", "committed"])
+STEPS = st.lists(st.one_of(WRITES, st.integers(1, 3), RUNS), min_size=2, max_size=14)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_no_row_is_lost_whatever_is_written_read_and_killed_when(tier, tmp_path_factory, steps):
+    """Rows are committed up to the lag later than they are written; the source is the model.
+
+    A write takes its moment from the clock and is seen so many ticks later; a run reads, and may die, at any
+    tick. Whoever goes on after a run that died without having loaded is held up, and the same run again is not.
+    """
+    with lab("sqlite", tier, tmp_path_factory.mktemp("lab")) as made:
+        made.define(watermark={"column": "changed", "lag_seconds": LAG})
+        clock, number, pending = 0, 0, {}
+
+        def commit():
+            for key, (at, colour, seen) in list(pending.items()):
+                if seen <= clock:
+                    del pending[key]
+                    made.do("DELETE FROM things WHERE thing = ?", [(key,)])
+                    made.do(INSERT, [(key, colour, "1", f"2026-01-02 10:00:{at:02d}")])
+
+        for step in [*steps, LAG, "whole"]:
+            if isinstance(step, tuple):
+                key, colour, late = step
+                # A row that is being written is locked: nobody else writes it.
+                pending.setdefault(key, (clock, colour, clock + late))
+            elif isinstance(step, int):
+                clock += step
+            commit()
+            if not isinstance(step, str):
+                continue
+            if step == "read":
+                extract(_task(made, "extract", number))
+            elif step == "whole":
+                run(made, number)
+            else:
+                with dying(step), suppress(Died):
+                    run(made, number)
+            status = made.database.rows("SELECT status FROM haulier.run ORDER BY interval_start DESC LIMIT 1")
+            if status == [("open",)]:
+                with pytest.raises(TransientError, match="has not loaded yet"):
+                    extract(_task(made, "extract", number + 1))
+                run(made, number)
+            number += 1
+        with closing(sqlite3.connect(made.handle)) as source:
+            there = sorted(source.execute("SELECT thing, colour FROM things").fetchall())
+        if there:
+            assert (
+                made.database.rows('SELECT thing, colour FROM shop.things ORDER BY thing COLLATE "C"')
+                == there
+            )
+        assert clean(made)

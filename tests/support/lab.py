@@ -1,0 +1,174 @@
+"""A database to read from, of three kinds, and a pipeline that reads it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import yaml
+from support import mariadb
+from support.databases import Database, fresh_database
+from support.things import Place, place
+
+from haulier_command.__main__ import main
+from haulier_command.embedded import Tier
+
+CONTRACT = Path(__file__).parent.parent / "faults" / "definitions" / "contracts" / "things.odcs.yaml"
+#: How each database spells what the tests' table needs.
+TYPES = {
+    "postgresql": {"text": "text", "instant": "timestamptz", "mark": "?"},
+    "mariadb": {"text": "varchar(200)", "instant": "timestamp(6) NULL", "mark": "?"},
+    "sqlite": {"text": "text", "instant": "text", "mark": "?"},
+}
+
+
+@dataclass(kw_only=True)
+class Lab:
+    """A place of one's own, beside it a database with a table `things` (thing, colour, price, changed)."""
+
+    kind: str
+    place: Place
+    url: str
+    password: str | None
+    handle: Any = field(repr=False)
+
+    @property
+    def settings(self) -> Any:
+        return self.place.settings
+
+    @property
+    def database(self) -> Database:
+        """Where the rows go."""
+        return self.place.database
+
+    @property
+    def definitions(self) -> Path:
+        return Path(self.place.environment["HAULIER_DEFINITIONS"])
+
+    def define(self, *, load: dict[str, Any] | None = None, schedule: str | None = None, **sql: Any) -> None:
+        """The pipeline `things`; ``sql`` is laid over a source that reads the whole table."""
+        secret = {"password": "LAB"} if self.password else {}
+        source = {"url": self.url, **secret, "table": "things", "key": ["thing"], **sql}
+        document = {
+            "pipeline": "things",
+            "contract": "../contracts/things.odcs.yaml",
+            "source": {"sql": {name: value for name, value in source.items() if value is not None}},
+            "load": {"reject_threshold": 0.6, **(load or {})},
+        }
+        if schedule:
+            document["schedule"] = schedule
+        file = self.definitions / "pipelines" / "things.yaml"
+        file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    def keep_history(self) -> None:
+        """Four days in which each of two rows is written anew; a run of a day reads that day's."""
+        self.do("CREATE TABLE history (thing text, colour text, price text, at text)")
+        days = [(f"colour of the {number}th", f"2026-01-0{number} 12:00:00") for number in range(5, 9)]
+        rows = [(thing, colour, "1", at) for colour, at in days for thing in "ab"]
+        self.do("INSERT INTO history VALUES (?, ?, ?, ?)", rows)
+        self.define(table="history", interval="at", schedule="@daily")
+
+    def do(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        """Carry out a statement in the database that is read; with ``?`` for each value of rows."""
+        with self.session() as run:
+            run(statement, rows)
+
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        """A transaction of its own there, committed at the end."""
+        with closing(self._connect()) as connection:
+            cursor = connection.cursor()
+
+            def run(statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+                if not rows:
+                    cursor.execute(statement)
+                elif self.kind == "sqlite":
+                    cursor.executemany(statement, rows)
+                else:
+                    cursor.executemany(statement.replace("?", "%s"), rows)
+
+            yield run
+            connection.commit()
+
+    def _connect(self) -> Any:
+        if self.kind == "sqlite":
+            return sqlite3.connect(self.handle)
+        if self.kind == "postgresql":
+            connection = self.handle.connect()
+            connection.cursor().execute("SET TimeZone = 'UTC'")
+            return connection
+        return pymysql.connect(
+            unix_socket=str(self.handle), user="root", database="lab", init_command="SET time_zone = '+00:00'"
+        )
+
+    def table(self) -> list[tuple[Any, ...]]:
+        """What arrived."""
+        return self.database.rows('SELECT thing, colour, price FROM shop.things ORDER BY thing COLLATE "C"')
+
+    def say(self, *words: str) -> tuple[int, Any, str]:
+        """(exit code, the document on stdout, stderr) of the `haulier` command, in this process."""
+        home = str(self.place.landing / "home")
+        environ = {**os.environ, **self.place.environment, "HAULIER_HOME": home}
+        out, err = io.StringIO(), io.StringIO()
+        before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                code = main([*words, "--output", "json"], environ)
+        finally:
+            for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+                signal.signal(number, handler)
+        return code, json.loads(out.getvalue()), err.getvalue()
+
+    def position(self) -> str | None:
+        found = self.database.rows("SELECT value ->> 'value' FROM haulier.state")
+        return found[0][0] if found else None
+
+
+@contextmanager
+def lab(kind: str, tier: Tier, folder: Path, maria: Path | None = None, **more: str) -> Iterator[Lab]:
+    """A fresh one; ``maria``: the socket of a server that runs."""
+    definitions = folder / "definitions"
+    for name in ("pipelines", "contracts", "queries"):
+        (definitions / name).mkdir(parents=True, exist_ok=True)
+    (definitions / "contracts" / "things.odcs.yaml").write_text(CONTRACT.read_text())
+    with _source(kind, tier, folder, maria) as (url, password, handle):
+        secrets = {"HAULIER_SECRET_LAB": password} if password else {}
+        with place(tier, folder, HAULIER_DEFINITIONS=str(definitions), **secrets, **more) as made:
+            made_lab = Lab(kind=kind, place=made, url=url, password=password, handle=handle)
+            if kind == "sqlite":
+                made_lab.handle = made.landing / "lab.db"
+            types = TYPES[kind]
+            made_lab.do(
+                f"CREATE TABLE things (thing {types['text']} NOT NULL PRIMARY KEY, colour {types['text']}, "
+                f"price numeric(12, 3), changed {types['instant']})"
+            )
+            yield made_lab
+
+
+@contextmanager
+def _source(kind: str, tier: Tier, folder: Path, maria: Path | None) -> Iterator[tuple[str, str | None, Any]]:
+    if kind == "sqlite":
+        yield "sqlite:///lab.db", None, None
+    elif kind == "postgresql":
+        with fresh_database(tier) as database:
+            where = database.environment
+            url = (
+                f"postgresql://{where['PGUSER']}@{where['PGHOST']}:{where['PGPORT']}/{where['PGDATABASE']}"
+                f"?sslmode={where['PGSSLMODE']}"
+            )
+            yield url, where["PGPASSWORD"], database
+    else:
+        assert maria is not None
+        with mariadb.as_root(maria) as cursor:
+            cursor.execute("DROP DATABASE lab")
+            cursor.execute("CREATE DATABASE lab CHARACTER SET utf8mb4")
+        yield f"mariadb://reader@localhost/lab?unix_socket={maria}", mariadb.PASSWORD, maria

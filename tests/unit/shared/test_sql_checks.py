@@ -1,0 +1,113 @@
+"""What a definition of a database may not say, and that no message repeats a secret."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from haulier.checks import of_instance
+from haulier.definitions import Transform
+from haulier.definitions.formats import Csv
+from haulier.definitions.sources import Source, Sql
+from haulier.errors import DefinitionError
+from haulier.loading import load_pipeline, resolve_instance
+from haulier.sql_checks import increments_in, of_sql
+
+GOOD = {"url": "postgresql://reader@host/lims", "table": "public.results"}
+QUERY = {"url": "sqlite:///lims.db", "query": "../queries/some.sql", "key": ["id"]}
+
+
+def told(**sql):
+    return msgspec.convert(sql, Sql)
+
+
+def problems(**sql):
+    return [(".".join(map(str, p.trail)), p.text) for p in of_sql(told(**sql), {"instance", "site"})]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        {**GOOD, "password": "LAB", "watermark": {"column": "updated_at", "lag_seconds": 60}},
+        {**GOOD, "url": "mysql+pymysql://{site}@host:3306/lims?charset=utf8mb4", "interval": "taken_at"},
+        {**QUERY, "chunk_rows": 1000},
+    ],
+)
+def test_what_works_has_no_problem(sql):
+    assert problems(**sql) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "where", "what"),
+    [
+        ({**GOOD, "url": "lims"}, "source.sql.url", "is no address of a database"),
+        ({**GOOD, "url": "postgresql://me:s3cret@host/lims"}, "source.sql.url", "source.sql.password"),
+        ({**GOOD, "url": "postgresql://host/lims?password=s3cret"}, "source.sql.url", "source.sql.password"),
+        ({**GOOD, "url": "postgresql://host/{sight}"}, "source.sql.url", "{site}"),
+        ({**GOOD, "password": "s3cret"}, "source.sql.password", "is no name of a secret"),
+        ({**GOOD, **QUERY}, "source.sql.table", "beside source.sql.query"),
+        ({"url": GOOD["url"]}, "source.sql.table", "or query must be written"),
+        ({**QUERY, "key": []}, "source.sql.key", "by which columns"),
+        ({**GOOD, "watermark": {"column": "a"}, "interval": "a"}, "source.sql.watermark", "remove one"),
+        ({**QUERY, "watermark": {"column": "a"}, "statement": "{start}"}, "source.sql.watermark", "{start}"),
+        ({**GOOD, "watermark": {"column": "a"}, "columns": ["b"]}, "source.sql.watermark.column", "add it"),
+        (
+            {**GOOD, "watermark": {"column": "a", "lag_seconds": 1, "lag_steps": 1}},
+            "source.sql.watermark",
+            "remove one",
+        ),
+    ],
+)
+def test_what_does_not_is_named_with_a_way_out(sql, where, what):
+    ((found, text),) = problems(**sql)
+
+    assert (found, what in text) == (where, True), text
+    assert "s3cret" not in text
+
+
+def test_a_database_stands_alone_and_has_no_format():
+    source = Source(sql=told(**GOOD), http=None, csv=Csv())
+    ((found, text),) = [(".".join(map(str, p.trail)), p.text) for p in of_instance(source, Transform(), {})]
+
+    assert (found, text) == ("source.csv", "is for files; a database's columns have types: remove it")
+
+
+@pytest.mark.parametrize(
+    ("mode", "keyed", "fits"),
+    [("replace", True, False), ("append", False, False), ("append", True, True), ("upsert", True, True)],
+)
+def test_an_increment_is_never_taken_for_all_there_is_or_loaded_twice(mode, keyed, fits):
+    sql = told(**GOOD, watermark={"column": "updated_at"})
+
+    assert (list(increments_in(sql, mode, keyed, "the contract")) == []) is fits
+    assert list(increments_in(told(**GOOD), mode, keyed, "the contract")) == []
+
+
+class TestTheQuerysFile:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name in ("pipelines", "queries"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "queries" / "some.sql").write_text("SELECT 1 AS id")
+        return tmp_path
+
+    def define(self, folder, query, more=""):
+        (folder / "pipelines" / "labs.yaml").write_text(
+            f"pipeline: labs\ncontract: none.yaml\nsource:\n  sql: {{url: 'sqlite:///x.db', query: {query}, key: [id]{more}}}\n"
+        )
+        return resolve_instance(load_pipeline(folder, "labs"), "main").source.sql
+
+    def test_it_is_part_of_the_definition(self, folder):
+        assert self.define(folder, "../queries/some.sql").statement == "SELECT 1 AS id"
+
+    @pytest.mark.parametrize(
+        ("query", "more", "why"),
+        [
+            ("../queries/som.sql", "", r'did you mean "\.\./queries/some\.sql"\?'),
+            ("../../elsewhere.sql", "", "lies outside the definitions folder"),
+            ("../queries/some.sql", ", statement: SELECT 2", "source.sql.statement is never written"),
+        ],
+    )
+    def test_what_is_wrong_with_it_is_named(self, folder, query, more, why):
+        with pytest.raises(DefinitionError, match=why):
+            self.define(folder, query, more)
