@@ -48,6 +48,7 @@ VERBS: Mapping[str, Verb] = {
     "status": Verb(module="status", summary="how every instance stands: last run, rejects, lateness"),
     "rejects": Verb(module="rejects", summary="the rows that did not enter: list, show, export"),
     "replay": Verb(module="replay", summary="haul rejects again after a fix"),
+    "state": Verb(module="state", summary="how far each source was read: show, set, reset"),
     "trace": Verb(module="trace", summary="from a table row to its line in a file, and back"),
     "archive": Verb(
         module="archive", summary="old partitions into cold storage, proved before they are dropped"
