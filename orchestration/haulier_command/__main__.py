@@ -45,6 +45,9 @@ VERBS: Mapping[str, Verb] = {
     "check": Verb(module="check", summary="check definitions, connections and permissions"),
     "plan": Verb(module="plan", summary="say what a run would do, and do nothing"),
     "run": Verb(module="run", summary="haul: one run, a range, or all that is due"),
+    "backfill": Verb(
+        module="backfill", summary="haul a range of the past, side by side, and go on where it stopped"
+    ),
     "status": Verb(module="status", summary="how every instance stands: last run, rejects, lateness"),
     "rejects": Verb(module="rejects", summary="the rows that did not enter: list, show, export"),
     "replay": Verb(module="replay", summary="haul rejects again after a fix"),

@@ -30,7 +30,7 @@ class Run:
 
     @property
     def lane(self) -> tuple[str, str]:
-        """Runs of one lane never overlap."""
+        """Runs of one lane do not overlap, unless they are asked for side by side."""
         return self.pipeline, self.instance
 
     def order(self, step: StepName, generation: int | None) -> Order:
@@ -179,9 +179,12 @@ class Hauling:
             done.append(hauled)
         return done
 
-    def all(self, runs: Iterable[Run], jobs: int) -> list[Hauled]:
-        """Every run; at most ``jobs`` instances side by side. Cancelled, it returns what was done."""
-        lanes = by_lane(runs).values()
+    def all(self, runs: Iterable[Run], jobs: int, *, side_by_side: bool = False) -> list[Hauled]:
+        """Every run; at most ``jobs`` instances side by side, or runs. Cancelled, it returns what was done."""
+        lanes = list(by_lane(runs).values())
+        if side_by_side:
+            # Each hand takes every so many-th, in order, and stops by itself at what all would meet.
+            lanes = [lane[hand::jobs] for lane in lanes for hand in range(min(jobs, len(lane)))]
         if not self.start.threads:
             return [hauled for lane in lanes for hauled in self.lane(lane)]
         futures: list[Future[list[Hauled]]] = []

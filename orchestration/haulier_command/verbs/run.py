@@ -50,9 +50,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def add_hauling_options(parser: ArgumentParser) -> None:
+def add_hauling_options(parser: ArgumentParser, what: str = "instances") -> None:
     parser.add_argument(
-        "--jobs", type=positive, metavar="N", help="instances side by side; default: processors, at most 4"
+        "--jobs", type=positive, metavar="N", help=f"{what} side by side; default: processors, at most 4"
     )
     parser.add_argument(
         "--retries", type=natural, default=2, metavar="N", help="tries again where that can help; default: 2"
@@ -84,7 +84,9 @@ def run(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     return report(hauled, around, screen)
 
 
-def haul(runs: Sequence[Run], asked: Namespace, around: Surroundings, screen: Screen) -> list[Hauled]:
+def haul(
+    runs: Sequence[Run], asked: Namespace, around: Surroundings, screen: Screen, *, side_by_side: bool = False
+) -> list[Hauled]:
     """All of them, watched by whoever sits at the terminal."""
     from haulier_command.ledger import recorded_status
     from haulier_command.progress import watching
@@ -98,7 +100,7 @@ def haul(runs: Sequence[Run], asked: Namespace, around: Surroundings, screen: Sc
     with watching(runs, screen) as watch:
         recorded = partial(recorded_status, around.settings)
         hauling = Hauling(start=start, logs=logs, retries=asked.retries, watch=watch, recorded=recorded)
-        return hauling.all(runs, jobs(asked))
+        return hauling.all(runs, jobs(asked), side_by_side=side_by_side)
 
 
 def _containers(asked: Namespace, around: Surroundings) -> Containers | None:

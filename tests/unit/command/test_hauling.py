@@ -193,6 +193,26 @@ def test_ctrl_c_while_lanes_are_handed_out_ends_those_that_run(monkeypatch: pyte
     ]
 
 
+def test_side_by_side_one_instance_has_as_many_hands_as_jobs_and_each_keeps_its_order() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def says(order: Order) -> Answer:
+        if order.step == "extract" and order.interval.start < START + 2 * DAY:
+            both.wait()  # passes only when two runs are at work at once
+        return fine(order)
+
+    haul, start = hauling(says)
+    hauled = haul.all([run(day) for day in range(5)], jobs=2, side_by_side=True)
+    assert [one.outcome for one in hauled] == ["loaded"] * 5
+    assert len({order.interval for order in start.asked}) == 5
+
+
+def test_side_by_side_what_all_would_meet_is_met_once_by_each_hand() -> None:
+    haul, start = hauling(lambda order: Answer(code=2, error="labs.yaml is wrong"))
+    hauled = haul.all([run(day) for day in range(9)], jobs=2, side_by_side=True)
+    assert [one.outcome for one in hauled].count("failed") == 2 == len(start.asked)
+
+
 def test_what_ended_a_step_has_one_word() -> None:
     assert outcome_of(Answer(code=0, result={"outcome": "already done"}), False) == "already done"
     assert outcome_of(Answer(code=65, result={"outcome": "quarantined"}), False) == "quarantined"
