@@ -20,6 +20,7 @@ from haulier.ledger.verify import verify
 from haulier.manifest import Delivery
 from haulier.parquet import ParquetFile
 from haulier_extract.check import check
+from haulier_extract.discovery import Wanted, discover
 from haulier_extract.sources.sql.asking import Asked
 from haulier_extract.sources.sql.writing import GROUP_BYTES
 
@@ -71,6 +72,16 @@ def clean(made):
 
 
 class TestReading:
+    def test_a_contract_is_proposed_from_its_first_rows(self, here):
+        here.define(interval="changed")  # whose interval the rows are of does not matter
+        found = discover(Wanted(pipeline="things", table="shop.things"), here.settings)
+
+        (schema,) = found["contract"]["schema"]
+        proposed = {one["name"]: one["logicalType"] for one in schema["properties"]}
+        assert (found["key"], found["sample"]["rows"]) == (["thing"], len(ROWS))
+        assert proposed["thing"] == "string"
+        assert proposed["price"] == "number"
+
     def test_a_table_lands_whole_and_the_same_again_is_nothing_new(self, here):
         here.define()
         outcome = run(here)["load"]

@@ -16,10 +16,13 @@ from haulier.errors import DefinitionError
 from haulier.interval import Interval
 from haulier.manifest import Position
 from haulier.settings import Settings
-from haulier_extract.sources import Found, SourceFile
+from haulier_extract.sources import Found, Newest, SourceFile
 from haulier_extract.sources.sql.asking import Asked
 from haulier_extract.sources.sql.engine import connected, place
 from haulier_extract.sources.sql.writing import written
+
+#: What a look at a table reads; the first rows are as good as any.
+_SAMPLE_ROWS = 20_000
 
 
 def find(
@@ -63,6 +66,22 @@ def find(
             ),
         ),
         notes=tuple(notes),
+    )
+
+
+def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest | None:
+    """The first rows of the table or query, whatever interval they are of. Raises as `find` does."""
+    sql = instance.source.sql
+    assert sql is not None
+    with connected(sql, settings) as connection:
+        file, rows = written(Asked(connection, instance, interval), most=_SAMPLE_ROWS)
+    if not rows:
+        return None
+    return Newest(
+        uri=f"{place(sql)}#{quote(_what(sql))}",
+        name=_what(sql),
+        modified_at=datetime.now(UTC),
+        open=file.chunks,
     )
 
 

@@ -187,7 +187,7 @@ class Asked:
         return sa.text(f"{statement}\n").bindparams(**values)
 
     def _of_columns(self, names: Sequence[str]) -> Any:
-        columns = [sa.column(name) for name in names]
+        columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
         if self._rows_of is not None:
             return self._rows_of.columns(*columns).subquery("haulier_rows")
         schema, _, table = (self._sql.table or "").rpartition(".")
@@ -196,7 +196,7 @@ class Asked:
     def _described(self) -> Sequence[Any]:
         asked = sa.select(sa.text("*")).select_from(self._of_columns([])).where(sa.text("1 = 0"))
         result = self._connection.execute(asked)
-        described = list(result.cursor.description)  # type: ignore[union-attr]
+        described = list(result.cursor.description)
         result.close()
         return described
 

@@ -30,8 +30,8 @@ class _Wider(Exception):
         self.at = at
 
 
-def written(asked: Asked) -> tuple[Written, int]:
-    """The increment and how many rows it has.
+def written(asked: Asked, most: int | None = None) -> tuple[Written, int]:
+    """The increment and how many rows it has; of a sample about ``most``.
 
     A type is the column's for the whole file or not at all: where a value does not fit (NaN among decimals,
     infinity among dates), the file is begun again, in the same snapshot, with that column as text.
@@ -39,12 +39,12 @@ def written(asked: Asked) -> tuple[Written, int]:
     columns = list(asked.columns)
     while True:
         try:
-            return _written(asked, columns)
+            return _written(asked, columns, most)
         except _Wider as exc:
             columns[exc.at] = columns[exc.at].as_text()
 
 
-def _written(asked: Asked, columns: Sequence[Column]) -> tuple[Written, int]:
+def _written(asked: Asked, columns: Sequence[Column], most: int | None) -> tuple[Written, int]:
     file = Written("the database answers")
     schema = pa.schema([pa.field(column.name, column.kind) for column in columns])
     writer = ParquetWriter(
@@ -62,7 +62,7 @@ def _written(asked: Asked, columns: Sequence[Column]) -> tuple[Written, int]:
     size, total, fetch = 0, 0, _FIRST_ROWS
     for result in asked.rows(columns):
         with result:
-            while rows := result.fetchmany(fetch):
+            while (most is None or total < most) and (rows := result.fetchmany(fetch)):
                 batch = _batch(rows, columns, schema)
                 group.append(batch)
                 size += batch.nbytes
@@ -71,6 +71,8 @@ def _written(asked: Asked, columns: Sequence[Column]) -> tuple[Written, int]:
                 if size >= GROUP_BYTES or sum(one.num_rows for one in group) >= GROUP_ROWS:
                     _write(writer, group)
                     group, size = [], 0
+        if most is not None and total >= most:
+            break
     _write(writer, group)
     writer.close()
     return file, total
