@@ -182,7 +182,7 @@ class Hauling:
     def all(self, runs: Iterable[Run], jobs: int, *, side_by_side: bool = False) -> list[Hauled]:
         """Every run; at most ``jobs`` instances side by side, or runs. Cancelled, it returns what was done."""
         lanes = list(by_lane(runs).values())
-        if side_by_side:
+        if side_by_side and self.start.threads:
             # Each hand takes every so many-th, in order, and stops by itself at what all would meet.
             lanes = [lane[hand::jobs] for lane in lanes for hand in range(min(jobs, len(lane)))]
         if not self.start.threads:

@@ -80,7 +80,8 @@ class TestReading:
         proposed = {one["name"]: one["logicalType"] for one in schema["properties"]}
         assert (found["key"], found["sample"]["rows"]) == (["thing"], len(ROWS))
         assert proposed["thing"] == "string"
-        assert proposed["price"] == "number"
+        # SQLite's values have types of their own, and these were written as text.
+        assert proposed["price"] == ("string" if here.kind == "sqlite" else "number")
 
     def test_a_table_lands_whole_and_the_same_again_is_nothing_new(self, here):
         here.define()

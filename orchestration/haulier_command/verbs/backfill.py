@@ -35,8 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_hauling_options(parser, "runs")
     parser.set_defaults(interval_start=None, interval_end=None, due=False, now=None)
     parser.epilog = (
-        "The newest runs come first, and --jobs of them go on side by side, of one instance, too: a row's version\n"
-        "decides what stays in the table, not the order of loading. Called again it goes on with what is not loaded."
+        "The newest runs come first, and --jobs of them go on side by side, of one\n"
+        "instance, too: a row's version decides what stays in the table, not the order\n"
+        "of loading. Called again it goes on with what is not loaded."
     )
 
 

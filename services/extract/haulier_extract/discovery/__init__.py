@@ -71,7 +71,7 @@ def discover(wanted: Wanted, settings: Settings) -> dict[str, Any]:
         taken = sample(kept, form, wanted.rows)
     if not taken.names:
         raise DataError(f"{found.uri} has no header, so there is no column to propose")
-    return _told(found, source, form, kept, taken, proposal(taken, wanted.table), notes)
+    return _told(found, source, form, kept, taken, proposal(taken, wanted.table, found.key), notes)
 
 
 def _instance(wanted: Wanted, settings: Settings) -> Instance:

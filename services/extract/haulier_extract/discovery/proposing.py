@@ -78,8 +78,8 @@ class _Column:
         return sorted(counts) if good else None
 
 
-def proposal(sample: Sample, table: str) -> Proposal:
-    """Raises nothing: what cannot be told is text."""
+def proposal(sample: Sample, table: str, known_key: Sequence[str] = ()) -> Proposal:
+    """``known_key``: what the source says of the key by itself. Raises nothing: what cannot be told is text."""
     texts = {name: _texts(sample.table.column(name)) for name in sample.names}
     comma, notes = _mark(sample, texts)
     names, twins = _names(sample.names)
@@ -91,7 +91,9 @@ def proposal(sample: Sample, table: str) -> Proposal:
     if twins:
         shown = ", ".join(f'"{name}"' for name in twins)
         notes.append(f"left out, because another column's name differs in case only: {shown}")
-    key = _key(columns, sample.table.num_rows)
+    key = [column.name for column in columns if column.source in known_key] or _key(
+        columns, sample.table.num_rows
+    )
     schema, _, base = table.rpartition(".")
     properties = [_property(column, key) for column in columns]
     contract = {

@@ -59,6 +59,8 @@ class Newest:
     name: str
     modified_at: datetime
     open: Opener = field(repr=False, compare=False)
+    #: Columns that the source itself knows as the key.
+    key: tuple[str, ...] = ()
 
 
 #: Finds the deliveries of an interval; of a source with a position, those behind it.

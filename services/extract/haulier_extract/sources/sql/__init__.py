@@ -74,7 +74,8 @@ def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest
     sql = instance.source.sql
     assert sql is not None
     with connected(sql, settings) as connection:
-        file, rows = written(Asked(connection, instance, interval), most=_SAMPLE_ROWS)
+        asked = Asked(connection, instance, interval)
+        file, rows = written(asked, most=_SAMPLE_ROWS)
     if not rows:
         return None
     return Newest(
@@ -82,6 +83,7 @@ def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest
         name=_what(sql),
         modified_at=datetime.now(UTC),
         open=file.chunks,
+        key=asked.key,
     )
 
 

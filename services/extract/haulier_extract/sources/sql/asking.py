@@ -46,9 +46,9 @@ class Asked:
         self._all = {one.name: one for one in self._dialect.columns(connection, described, self._source)}
         chosen = sql.columns or tuple(names)
         self.columns = [self._column(name, "columns") for name in chosen]
-        self._key = [
-            self._source.c[self._column(name, "key").name] for name in sql.key or self._primary_key()
-        ]
+        #: Columns that put the rows in order.
+        self.key = tuple(self._column(name, "key").name for name in sql.key or self._primary_key())
+        self._key = [self._source.c[name] for name in self.key]
         self._where: list[Element] = []
         self._dialect.take_raw(connection)
 

@@ -53,8 +53,8 @@ def connected(sql: Sql, settings: Settings) -> Iterator[sa.Connection]:
 def place(sql: Sql) -> str:
     """The database without who asks: no user, no option."""
     url = sa.make_url(sql.url)
-    return url.set(
-        drivername=url.get_backend_name(), username=None, password=None, query={}
+    return sa.URL.create(
+        url.get_backend_name(), host=url.host, port=url.port, database=url.database
     ).render_as_string()
 
 
