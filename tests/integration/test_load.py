@@ -108,6 +108,16 @@ class TestUpsert:
         assert counts(outcome, "produced", "inserted", "duplicate") == (3, 1, 2)
         assert database.rows("SELECT _haulier_row FROM shop.things") == [(4,)]
 
+    @pytest.mark.parametrize("name", ["id", "content", "top", "instance", "logical_name"])
+    def test_a_repeated_key_may_be_called_as_the_statements_call_things(self, sender, name):
+        contract = ordered(KEYED)
+        sender.contract = replace_struct(
+            contract, columns=(replace_struct(contract.columns[0], name=name), *contract.columns[1:])
+        )
+        outcome = sender.send(0, {"a.csv": [{name: "x", "edited": 1}, {name: "x", "edited": 2}]})
+
+        assert counts(outcome, "inserted", "superseded") == (1, 1)
+
     def test_two_values_of_one_key_in_one_file_reject_both(self, sender, database):
         sender.reject_threshold = 1
         outcome = sender.send(0, {"a.csv": [thing("x", "red"), thing("y"), thing("x", "blue")]})

@@ -56,7 +56,7 @@ def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable)
         "s_same_as_t": same(contract, "s", "t"),
         **{f"{alias}_deletes": deletes(contract, alias) for alias in "sou"},
         # Where deleted rows stay, a key's newest row and its newest deletion both count.
-        "r_side": sql.SQL("r.deletes," if contract.deleted_at else ""),
+        "r_side": sql.SQL("r._haulier_deletes," if contract.deleted_at else ""),
         "s_version_list": columns(versions, "s"),
         "r_version_desc": _list(sql.SQL("{} DESC").format(sql.Identifier("r", name)) for name in versions),
         "top_in_delivery": (

@@ -37,18 +37,19 @@ CREATE TEMP TABLE {verdict_name} ON COMMIT DROP AS
 WITH repeated AS (
     SELECT {key} FROM {stage} GROUP BY {key} HAVING count(*) > 1
 ), rows AS (
-    SELECT s.ctid AS id, {s_key}, s._haulier_delivery, ROW({s_content}) AS content, {s_deletes} AS deletes,
-           {top_in_delivery} AS top, {s_version_list}, d.instance, d.logical_name
+    SELECT s.ctid AS _haulier_id, {s_key}, s._haulier_delivery, ROW({s_content}) AS _haulier_content,
+           {s_deletes} AS _haulier_deletes, {top_in_delivery} AS _haulier_top, {s_version_list},
+           d.instance AS _haulier_instance, d.logical_name AS _haulier_name
     FROM {stage} s JOIN repeated USING ({key}) LEFT JOIN haulier.delivery d ON d.delivery_id = s._haulier_delivery
 ), conflicts AS (
-    SELECT {key}, _haulier_delivery FROM rows WHERE top GROUP BY {key}, _haulier_delivery
-    HAVING count(DISTINCT content) > 1
+    SELECT {key}, _haulier_delivery FROM rows WHERE _haulier_top GROUP BY {key}, _haulier_delivery
+    HAVING count(DISTINCT _haulier_content) > 1
 ), ranked AS (
-    SELECT r.id, r.content, c._haulier_delivery IS NOT NULL AS conflict,
-           row_number() OVER w AS place, first_value(r.content) OVER w AS winner
+    SELECT r._haulier_id AS id, r._haulier_content AS content, c._haulier_delivery IS NOT NULL AS conflict,
+           row_number() OVER w AS place, first_value(r._haulier_content) OVER w AS winner
     FROM rows r LEFT JOIN conflicts c USING ({key}, _haulier_delivery)
     WINDOW w AS (PARTITION BY {r_key}, {r_side} c._haulier_delivery IS NOT NULL
-                 ORDER BY {r_version_desc}, r.instance DESC, r.logical_name DESC)
+                 ORDER BY {r_version_desc}, r._haulier_instance DESC, r._haulier_name DESC)
 )
 SELECT id, CASE WHEN conflict THEN 'conflict' WHEN place = 1 THEN 'winner'
                 WHEN content IS NOT DISTINCT FROM winner THEN 'duplicate' ELSE 'superseded' END AS fate
