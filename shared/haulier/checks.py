@@ -388,9 +388,28 @@ def _load_against_contract(instance: Instance, contract: Contract, shown: str) -
             f"{quoted(mode)} {_WITHOUT_DELETIONS[mode]}, and {marker.name} of {shown} has deletes; "
             'use "upsert"',
         )
+    yield from _of_events(instance, contract, shown)
     if marker and instance.transform.unpivot is not None:
         yield Problem(
             ("transform", "unpivot"),
             f"makes several rows of one, and {marker.name} of {shown} has deletes: which of them would be gone?",
             " ",
         )
+
+
+def _of_events(instance: Instance, contract: Contract, shown: str) -> Iterator[Problem]:
+    """What only `upsert` can make of values that an event does not carry."""
+    if not contract.keeping:
+        return
+    what = f"{contract.keeping[0].name} of {shown} has unchangedValues"
+    if instance.load.mode != "upsert":
+        yield Problem(
+            ("load", "mode"),
+            f'{quoted(instance.load.mode)} has no row whose value could be kept, and {what}; use "upsert"',
+        )
+    for name, why in (
+        ("functions", "would be given rows whose values are not known"),
+        ("unpivot", "makes rows of cells whose values are not known"),
+    ):
+        if getattr(instance.transform, name):
+            yield Problem(("transform", name), f"{why}, and {what}; do without one of the two", " ")

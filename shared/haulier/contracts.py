@@ -68,6 +68,10 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     classification: str | None = None
     #: Values that say: the row with this key is gone in its source. Such a column is read and not stored.
     deletes: tuple[str, ...] | None = None
+    #: Values of the same column that say: every row of the instance is gone, up to this one.
+    truncates: tuple[str, ...] = ()
+    #: Cells that mean "what the table has": an event that does not carry the value.
+    unchanged_values: tuple[str, ...] = ()
     #: Holds, as one JSON object a row, what the source has beside the contract: no column of the source is it.
     gathers: bool = False
 
@@ -148,6 +152,16 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def stored(self) -> tuple[Column, ...]:
         """The columns the table has: all that are read but the marker of deletions."""
         return tuple(column for column in self.columns if column.deletes is None)
+
+    @property
+    def keeping(self) -> tuple[Column, ...]:
+        """The stored columns whose cells may say that their value did not change."""
+        return tuple(column for column in self.stored if column.unchanged_values)
+
+    @property
+    def truncates(self) -> bool:
+        """Whether a row may say that all rows are gone."""
+        return self.marker is not None and bool(self.marker.truncates)
 
     @property
     def identifying(self) -> frozenset[str]:

@@ -15,6 +15,8 @@ DELIVERY = "_haulier_delivery"
 ROW = "_haulier_row"
 #: Which output of its source row this is, under a declared reshape; null without one.
 OUTPUT = "_haulier_output"
+#: JSON list of the columns whose value the row does not carry because it did not change; null: of none.
+UNCHANGED = "_haulier_unchanged"
 
 SYSTEM_FIELDS: tuple[pa.Field, ...] = (
     pa.field(DELIVERY, pa.int32(), nullable=False),
@@ -92,5 +94,7 @@ def canonical_schema(contract: Contract) -> pa.Schema:
     """What transform writes and load copies: the system columns, then the contract's, in order."""
     # A deletion need not say what was deleted, only which.
     empty = {c.name for c in contract.columns} - contract.identifying if contract.marker else set()
+    empty |= {c.name for c in contract.keeping} | (set(contract.key) if contract.truncates else set())
     fields = (canonical_field(c, may_be_empty=c.name in empty) for c in contract.columns)
-    return pa.schema([*SYSTEM_FIELDS, OUTPUT_FIELD, *fields])
+    unchanged = [pa.field(UNCHANGED, pa.string())] if contract.keeping else []
+    return pa.schema([*SYSTEM_FIELDS, OUTPUT_FIELD, *fields, *unchanged])

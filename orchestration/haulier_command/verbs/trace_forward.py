@@ -123,7 +123,7 @@ def _in_tables(cursor: Cursor, sealed: Sealed, loads: Sequence[Row], delivery: R
                     Fate(
                         what=f"{name} {named(one['key'] or {})}",
                         state=f"was in the table until {at}, then replaced"
-                        if one["operation"] == "update"
+                        if one["operation"] in ("update", "fill")
                         else f"left the table at {at}",
                         by=f"load {one['replaced_by']}",
                     )

@@ -17,10 +17,10 @@ from psycopg2 import sql
 
 from haulier.contracts import Contract
 from haulier.errors import DataError
-from haulier.landing.names import STAGE, columns
+from haulier.landing.names import KEPT, STAGE, columns
 from haulier.ledger.connection import Cursor
 from haulier.manifest import Delivery
-from haulier.rows import DELIVERY, OUTPUT, ROW, canonical_schema
+from haulier.rows import DELIVERY, OUTPUT, ROW, UNCHANGED, canonical_schema
 
 # Rows encoded at a time: a COPY buffer of a few megabytes.
 _ENCODED_ROWS = 32_768
@@ -59,7 +59,8 @@ def create_shared_stage(cursor: Cursor, contract: Contract, stage: sql.Identifie
 
 
 def _staged_columns(contract: Contract, own: Mapping[str, str]) -> sql.Composable:
-    spec = [(c.name, c.pg_type) for c in contract.columns] + list(own.items())
+    kept = [(UNCHANGED, "jsonb"), (KEPT, "jsonb")] if contract.keeping else []
+    spec = [(c.name, c.pg_type) for c in contract.columns] + list(own.items()) + kept
     # Types come from `haulier.odcs`'s closed list, never from a person's text.
     return sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(pg_type)) for name, pg_type in spec
@@ -78,7 +79,7 @@ def copy_rows(
     expected = canonical_schema(contract)
     ids = pa.array([d.delivery_id for d in deliveries], pa.int64())
     sequences = pa.array([d.sequence for d in deliveries], pa.int32())
-    names = [c.name for c in contract.columns]
+    names = [c.name for c in contract.columns] + ([UNCHANGED] if contract.keeping else [])
 
     def staged() -> Iterator[pa.Table]:
         for table in tables:
@@ -103,6 +104,8 @@ def copy_rows(
             yield staged_rows
 
     jsonb = {c.name for c in contract.columns if c.pg_type == "jsonb"}
+    if contract.keeping:
+        jsonb.add(UNCHANGED)
     own = [*_STAGED, *([SHARD] if shard is not None else [])]
     return copy_binary(cursor, stage, [*names, *own], staged(), jsonb)
 

@@ -33,7 +33,7 @@ from haulier.run import on_cancel
 from haulier.sealing import read_manifest
 from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
-from haulier_load.modes import MODES
+from haulier_load.modes import mode_of
 from haulier_load.replays import Replayed
 from haulier_load.sealed import keep_sealed, sealed_rejects, stage_sealed
 from haulier_load.sharded import drop_settled_stages, stage_shard, staged_whole
@@ -182,9 +182,8 @@ class _Load:
             replay_id=manifest.replay_id,
             ordered=manifest.interval_end,
         )
-        merge = MODES[manifest.definition.load.mode](
-            cursor=cursor, contract=self._contract, content=content, stage=stage
-        )
+        mode = mode_of(manifest.definition.load.mode, self._contract)
+        merge = mode(cursor=cursor, contract=self._contract, content=content, stage=stage)
         merge.account.produced = manifest.produced
         merge.account.rejected = manifest.rejected_outputs
         return merge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,17 @@ from haulier_transform import kernels as pc
 from haulier_transform.arrays import Array, Mask, Positions, beside, numbers_of, of_numbers, of_texts
 from haulier_transform.drift import Drifting
 from haulier_transform.header import Header, match
-from haulier_transform.judging import Finding, Judge
+from haulier_transform.judging import Finding, Judge, Judged
 from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
 from haulier_transform.reshape import unpivot
 from haulier_transform.rules import one_of
 
 if TYPE_CHECKING:
     from haulier_transform.functions import Functions
+
+
+#: (rows, the columns that these have to fill)
+Waiver = tuple[Mask, frozenset[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +91,19 @@ class Canonical:
         self._drift = Drifting(contract, definition.transform, self._judges)
         self._gathers = contract.gathering.name if contract.gathering else None
         marker = contract.marker
-        self._marks = one_of(marker, marker.deletes or ()) if marker else None
+        #: Which values of the marker say what, and the columns that such a row has to fill.
+        self._marks = (
+            [
+                (one_of(marker, marker.deletes or ()), contract.identifying),
+                *(
+                    [(one_of(marker, marker.truncates), contract.identifying - {*contract.key})]
+                    if marker.truncates
+                    else ()
+                ),
+            ]
+            if marker
+            else []
+        )
         self._schema = rows.canonical_schema(contract)
         self._labels = self._typed_labels()
         self._headers: dict[tuple[str, ...], Header] = {}
@@ -109,7 +126,7 @@ class Canonical:
         if self._functions is not None and len(outputs.source):
             outputs, merged = self._applied(self._functions, text, outputs, rejects, flags, filtered)
         odd = {name: judge.implausible(outputs.columns[name]) for name, judge in self._judges.items()}
-        flags.add(self._waived(odd, self._deletions(outputs.columns)), outputs.source, outputs.output)
+        flags.add(self._waived(odd, self._waivers(outputs.columns)), outputs.source, outputs.output)
         if self._replayed:
             self._spread(rejects, delivery, row)
             outputs = outputs.taken(
@@ -167,14 +184,12 @@ class Canonical:
         marked = (
             {marker.name: judged[marker.name].take(everything)} if marker and marker.name in judged else {}
         )
-        deletions = self._deletions(marked)
-        flags.add(
-            self._waived({name: one.flags for name, one in judged.items()}, deletions), everything, whole
-        )
+        waivers = self._waivers(marked)
+        flags.add(self._waived({name: one.flags for name, one in judged.items()}, waivers), everything, whole)
         found = {name: list(one.problems) for name, one in judged.items()}
         for name, drifted in self._drift.findings(text, header).items():
             found.setdefault(name, []).extend(drifted)
-        problems = self._waived(found, deletions)
+        problems = self._waived(found, waivers)
         keep = beside(count, rejects.add(problems, everything, whole))
         if self._unpivot is None:
             source = keep
@@ -198,6 +213,8 @@ class Canonical:
                 columns[name] = cells.take(np.arange(len(source), dtype=np.int64))
             else:
                 columns[name] = judge.nothing(len(source))
+        if self._contract.keeping:
+            columns[rows.UNCHANGED] = self._unchanged(judged, waivers, source, count)
         outputs = Outputs(source=source, output=output, columns=columns)
         return outputs if self._unpivot is None else outputs.without(bad)
 
@@ -229,24 +246,43 @@ class Canonical:
         outputs = Outputs(source=applied.source, output=applied.output, columns=applied.columns)
         outputs = outputs.taken(np.lexsort((outputs.output, outputs.source)))
         broken = {name: judge.typed(outputs.columns[name]) for name, judge in self._judges.items()}
-        problems = self._waived(broken, self._deletions(outputs.columns))
+        problems = self._waived(broken, self._waivers(outputs.columns))
         bad = rejects.add(problems, outputs.source, outputs.output)
         return outputs.without(bad), applied.merged
 
-    def _deletions(self, columns: Mapping[str, Array]) -> Mask | None:
-        """Which rows only say that a key is gone; ``None``: none can."""
+    def _waivers(self, columns: Mapping[str, Array]) -> list[Waiver]:
+        """Which rows only say that a key, or every row, is gone, and the columns they have to fill."""
         marker = self._contract.marker
-        if self._marks is None or marker is None or marker.name not in columns:
-            return None
-        return self._marks(columns[marker.name])
+        if marker is None or marker.name not in columns:
+            return []
+        return [(marks(columns[marker.name]), filled) for marks, filled in self._marks]
 
-    def _waived(self, findings: Mapping[str, Sequence[Finding]], deletions: Mask | None) -> list[Finding]:
+    def _waived(self, findings: Mapping[str, Sequence[Finding]], waivers: Sequence[Waiver]) -> list[Finding]:
         """Findings by column, without those about what a deletion need not say."""
-        return [
-            finding if deletions is None or name in self._contract.identifying else finding.beside(deletions)
-            for name, found in findings.items()
-            for finding in found
+        waived = []
+        for name, found in findings.items():
+            for finding in found:
+                for mask, filled in waivers:
+                    finding = finding if name in filled else finding.beside(mask)
+                waived.append(finding)
+        return waived
+
+    def _unchanged(
+        self, judged: Mapping[str, Judged], waivers: Sequence[Waiver], source: Positions, count: int
+    ) -> Array:
+        """Of each row the columns that keep what the table has; a row that deletes keeps none."""
+        names = [column.name for column in self._contract.keeping]
+        kept = np.stack([judged[name].kept(count) for name in names], axis=1)
+        for mask, _ in waivers:
+            kept[mask] = False
+        combinations, which = np.unique(kept[source], axis=0, return_inverse=True)
+        texts = [
+            json.dumps([name for name, is_kept in zip(names, one, strict=True) if is_kept])
+            if any(one)
+            else None
+            for one in combinations.tolist()
         ]
+        return pc.take(of_texts(texts), of_numbers(which.reshape(-1).astype(np.int64)))
 
     def _spread(self, rejects: Rejects, delivery: NDArray[np.int32], row: NDArray[np.int64]) -> None:
         """In a replay of single outputs, a broken source row fails each of those that were asked for."""
@@ -278,7 +314,7 @@ class Canonical:
         placed = [of_numbers(delivery[outputs.source]), of_numbers(row[outputs.source])]
         system = [*placed, output_column(outputs.output)]
         return pa.Table.from_arrays(
-            [*system, *(outputs.columns[column.name] for column in self._contract.columns)],
+            [*system, *(outputs.columns[name] for name in self._schema.names[len(system) :])],
             schema=self._schema,
         )
 

@@ -26,6 +26,7 @@ from haulier_transform.arrays import (
     numbers_of,
     of_numbers,
     of_texts,
+    only,
     positions,
     quoted,
     valid_of,
@@ -61,8 +62,16 @@ class Judged:
     values: Array
     #: Row -> index into ``values``; ``None``: values are by row.
     codes: NDArray[np.int64] | None
+    #: Which values are not there because they did not change; ``None``: not one.
+    unchanged: Mask | None = None
     problems: Sequence[Finding] = ()
     flags: Sequence[Finding] = ()
+
+    def kept(self, count: int) -> Mask:
+        """Which of so many rows keep what the table has."""
+        if self.unchanged is None:
+            return np.zeros(count, dtype=bool)
+        return self.unchanged if self.codes is None else self.unchanged[self.codes]
 
     def take(self, at: Positions) -> Array:
         """The values of some rows."""
@@ -84,6 +93,7 @@ class Judge:
         markers = {*column.null_values, *transform.null_values} | (set() if self._textual else {""})
         self._markers = of_texts(sorted(markers))
         self._or_empty = of_texts(sorted(markers | {""}))
+        self._unchanged = of_texts(column.unchanged_values) if column.unchanged_values else None
 
     def cells(self, cells: Array) -> Judged:
         """Source cells, one per row: texts, or values of the source's own type."""
@@ -110,10 +120,22 @@ class Judge:
             texts = pc.utf8_trim_whitespace(texts)
         if len(self._markers):
             texts = pc.if_else(pc.is_in(texts, self._markers), null(pa.string()), texts)
-        return self._judged(parse(texts), texts, codes, shown)
+        unchanged = None
+        if self._unchanged is not None:
+            unchanged = mask_of(pc.is_in(texts, self._unchanged))
+            texts = only(texts, ~unchanged)
+        return self._judged(parse(texts), texts, codes, shown, unchanged)
 
-    def _judged(self, parsed: Parsed, given: Array, codes: NDArray[np.int64] | None, shown: Array) -> Judged:
-        empty = Wrong(rule=REQUIRED, at=positions(~valid_of(given)), says=f"is no value; {self._wanted}")
+    def _judged(
+        self,
+        parsed: Parsed,
+        given: Array,
+        codes: NDArray[np.int64] | None,
+        shown: Array,
+        unchanged: Mask | None = None,
+    ) -> Judged:
+        nothing = ~valid_of(given) if unchanged is None else ~valid_of(given) & ~unchanged
+        empty = Wrong(rule=REQUIRED, at=positions(nothing), says=f"is no value; {self._wanted}")
         wrong = [*([empty] if self.is_required else []), *parsed.wrong, *self.rules.broken(parsed.values)]
         wrong, odd = ([one for one in found if len(one.at)] for found in (wrong, parsed.odd))
         if not pa.types.is_string(shown.type) and (wrong or odd):
@@ -123,6 +145,7 @@ class Judge:
         return Judged(
             values=parsed.values,
             codes=codes,
+            unchanged=unchanged,
             problems=[self._finding(one, codes, shown, self.column.how_to_fix) for one in wrong],
             flags=[self._finding(one, codes, shown, "") for one in odd],
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from psycopg2 import sql
 
 from haulier.contracts import Contract
-from haulier.landing.names import FATE, MATCHED, VERDICT, columns, version
+from haulier.landing.names import FATE, KEPT, MATCHED, VERDICT, columns, version
+from haulier.rows import UNCHANGED
 
 
 def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable) -> dict[str, sql.Composable]:
@@ -23,12 +25,8 @@ def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable)
     versions = [
         n for n in (*([ordering] if ordering else []), "_haulier_sequence", "_haulier_row") if n not in key
     ]
-    trimmed = {c.name for c in contract.stored if c.pg_type == "numeric"}
-
-    def value(name: str) -> sql.Composable:
-        # Arrow's decimals have one scale; a plain numeric keeps the digits its value has.
-        cell = sql.Identifier("s", name)
-        return sql.SQL("trim_scale({})").format(cell) if name in trimmed else cell
+    written = [*names, *([KEPT] if contract.keeping else [])]
+    value = partial(stored_value, contract)
 
     return {
         "stage": stage,
@@ -58,7 +56,7 @@ def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable)
         # Where deleted rows stay, a key's newest row and its newest deletion both count.
         "r_side": sql.SQL("r._haulier_deletes," if contract.deleted_at else ""),
         "s_version_list": columns(versions, "s"),
-        "r_version_desc": _list(sql.SQL("{} DESC").format(sql.Identifier("r", name)) for name in versions),
+        "r_version_desc": listed(sql.SQL("{} DESC").format(sql.Identifier("r", name)) for name in versions),
         "top_in_delivery": (
             sql.SQL("s.{} = max(s.{}) OVER (PARTITION BY {}, s._haulier_delivery)").format(
                 sql.Identifier(ordering), sql.Identifier(ordering), columns(key, "s")
@@ -67,29 +65,69 @@ def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable)
             else sql.SQL("true")
         ),
         "stage_versioned": versioned(stage),
-        "assignments": _list(
+        # Of a feed, single rows are judged, too: there may be something that they do not carry.
+        "has_news": sql.SQL(
+            "count(*) > 1 OR bool_or(_haulier_unchanged IS NOT NULL)" if contract.keeping else "count(*) > 1"
+        ),
+        "assignments": listed(
             [
-                *(sql.SQL("{} = {}").format(sql.Identifier(name), value(name)) for name in names),
+                *(sql.SQL("{} = {}").format(sql.Identifier(name), value(name)) for name in written),
                 *([_revived(contract.deleted_at)] if contract.deleted_at else []),
             ]
         ),
-        "columns": columns(names),
-        "values": _list(value(name) for name in names),
+        "columns": columns(written),
+        "values": listed(value(name) for name in written),
     }
 
 
 def deletes(contract: Contract, alias: str) -> sql.Composable:
     """Whether a staged row only says that its key is gone."""
+    return marks(contract, alias, "deletes")
+
+
+def marks(contract: Contract, alias: str, parameter: str) -> sql.Composable:
+    """Whether a staged row's marker is among the values of a parameter."""
     marker = contract.marker
     if marker is None:
         return sql.SQL("false")
-    listed = sql.SQL("%(deletes)s::text[]::{}[]").format(sql.SQL(marker.pg_type))
-    return sql.SQL("({} = ANY({})) IS TRUE").format(sql.Identifier(alias, marker.name), listed)
+    values = sql.SQL("{}::text[]::{}[]").format(sql.Placeholder(parameter), sql.SQL(marker.pg_type))
+    return sql.SQL("({} = ANY({})) IS TRUE").format(sql.Identifier(alias, marker.name), values)
+
+
+def stored_value(contract: Contract, name: str, alias: str = "s") -> sql.Composable:
+    """A staged cell as the table has it."""
+    # Arrow's decimals have one scale; a plain numeric keeps the digits its value has.
+    cell = sql.Identifier(alias, name)
+    is_plain = any(c.name == name and c.pg_type == "numeric" for c in contract.stored)
+    return sql.SQL("trim_scale({})").format(cell) if is_plain else cell
 
 
 def newer(contract: Contract, one: str, other: str) -> sql.Composable:
     """Whether one version is newer than another."""
     return _newer(version(contract, one), version(contract, other), one, other)
+
+
+def version_of(contract: Contract, alias: str) -> sql.Composable:
+    """The version of a row as JSON, for `newer_version`."""
+    return sql.SQL("jsonb_build_array({}, {}._haulier_delivery)").format(
+        version(contract, alias), sql.Identifier(alias)
+    )
+
+
+def newer_version(contract: Contract, one: sql.Composable, other: sql.Composable) -> sql.Composable:
+    """Whether one version is newer than another, both as `version_of` has them; null where one is."""
+    first = contract.column(contract.ordering).pg_type if contract.ordering else "timestamptz"
+    types = [first, "integer", "integer", "bigint"]
+
+    def typed(given: sql.Composable) -> sql.Composable:
+        return listed(
+            sql.SQL("({} ->> {})::{}").format(given, sql.Literal(n), sql.SQL(t)) for n, t in enumerate(types)
+        )
+
+    def delivery(given: sql.Composable) -> sql.Composable:
+        return sql.SQL("({} ->> 4)::bigint").format(given)
+
+    return _compared(typed(one), typed(other), delivery(one), delivery(other))
 
 
 def newer_by_interval(contract: Contract, one: str, other: str) -> sql.Composable:
@@ -102,12 +140,19 @@ def newer_by_interval(contract: Contract, one: str, other: str) -> sql.Composabl
 
 
 def _newer(first: sql.Composable, second: sql.Composable, one: str, other: str) -> sql.Composable:
+    deliveries = (sql.Identifier(alias, "_haulier_delivery") for alias in (one, other))
+    return _compared(first, second, *deliveries)
+
+
+def _compared(
+    first: sql.Composable, second: sql.Composable, one: sql.Composable, other: sql.Composable
+) -> sql.Composable:
     # Instance and logical name are looked up only for a tie.
     return sql.SQL(
-        "(ROW({v}) > ROW({w}) OR (ROW({v}) = ROW({w}) AND {a}._haulier_delivery <> {b}._haulier_delivery"
-        " AND (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = {a}._haulier_delivery)"
-        " > (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = {b}._haulier_delivery)))"
-    ).format(v=first, w=second, a=sql.Identifier(one), b=sql.Identifier(other))
+        "(ROW({v}) > ROW({w}) OR (ROW({v}) = ROW({w}) AND {a} <> {b}"
+        " AND (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = {a})"
+        " > (SELECT ROW(d.instance, d.logical_name) FROM haulier.delivery d WHERE d.delivery_id = {b})))"
+    ).format(v=first, w=second, a=one, b=other)
 
 
 def same_key(contract: Contract, one: str, other: str) -> sql.Composable:
@@ -184,19 +229,19 @@ def _revived(deleted_at: str) -> sql.Composable:
 
 def _content(contract: Contract) -> sql.Composable:
     """What makes two staged rows of a key differ: two deletions never do, whatever else they say."""
-    names = [c.name for c in contract.stored]
+    names = [*(c.name for c in contract.stored), *([UNCHANGED] if contract.keeping else [])]
     if contract.marker is None:
         return columns(names, "s")
     gone = deletes(contract, "s")
     cells = (
         sql.SQL("CASE WHEN NOT {} THEN {} END").format(gone, sql.Identifier("s", name)) for name in names
     )
-    return _list([gone, *cells])
+    return listed([gone, *cells])
 
 
 def pairs(names: Iterable[str], alias: str) -> sql.Composable:
-    return _list(sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier(alias, name)) for name in names)
+    return listed(sql.SQL("{}, {}").format(sql.Literal(name), sql.Identifier(alias, name)) for name in names)
 
 
-def _list(items: Iterable[sql.Composable]) -> sql.Composable:
+def listed(items: Iterable[sql.Composable]) -> sql.Composable:
     return sql.SQL(", ").join(items)

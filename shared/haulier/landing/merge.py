@@ -113,9 +113,7 @@ class Merge(ABC):
     def judge(self, leave_out: list[int]) -> None:
         """Decide every staged row's fate; afterwards the stage holds the rows that go to the target."""
         self._execute("analyze")
-        if leave_out:
-            self._execute("leave_out", {"deliveries": leave_out})
-            self.account.duplicate += self.cursor.rowcount
+        self._leave_out(leave_out)
         if self.contract.partitions:
             staged = pieces(self.contract, places(self.cursor, self.contract, self.stage))
             self._judge_archived(staged)
@@ -150,6 +148,12 @@ class Merge(ABC):
     def _judge_against_target(self) -> None:
         """Decide what becomes of the rows that won within the stage."""
 
+    def _leave_out(self, deliveries: list[int]) -> None:
+        """Take out of the stage what is not compared with any other row."""
+        if deliveries:
+            self._execute("leave_out", {"deliveries": deliveries})
+            self.account.duplicate += self.cursor.rowcount
+
     def _judge_archived(self, staged: list[Piece]) -> None:
         for one in away(self.cursor, self.contract.target):
             if not any(one.meets(piece) for piece in staged):
@@ -174,7 +178,7 @@ class Merge(ABC):
         self._execute("any_repeated")
         if not self._row()[0]:
             return
-        self._execute("judge")
+        self._rank()
         self._execute("fates")
         fates = dict(self.cursor.fetchall())
         self.account.duplicate += fates.get("duplicate", 0)
@@ -183,6 +187,12 @@ class Merge(ABC):
             self._execute("conflicting_rows")
             ordering = self.contract.ordering or "date of export"
             self._reject("key-conflict", None, _CONFLICT.format(key=self._key, ordering=ordering))
+        self._keep_winners()
+
+    def _rank(self) -> None:
+        self._execute("judge")
+
+    def _keep_winners(self) -> None:
         self._execute("keep_winners")
 
     def _judge_unique(self, anew: Callable[[], None] = lambda: None) -> None:

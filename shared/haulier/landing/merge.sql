@@ -27,15 +27,15 @@ DELETE FROM {stage} s WHERE s.{column} IS NOT NULL AND NOT {s_deletes} AND NOT {
 RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
 
 -- name: any_repeated
--- Whether a key stands in the stage more than once.
-SELECT EXISTS (SELECT FROM {stage} GROUP BY {key} HAVING count(*) > 1)
+-- Whether a key stands in the stage more than once, or in a row that does not carry all its values.
+SELECT EXISTS (SELECT FROM {stage} GROUP BY {key} HAVING {has_news})
 
 -- name: judge
--- The fate of every row whose key is repeated: conflict, duplicate, superseded or winner.
+-- The fate of every such row, and its place among those of its key, the newest first: conflict, duplicate, superseded or winner.
 -- A plan's deliveries are not in the ledger.
 CREATE TEMP TABLE {verdict_name} ON COMMIT DROP AS
 WITH repeated AS (
-    SELECT {key} FROM {stage} GROUP BY {key} HAVING count(*) > 1
+    SELECT {key} FROM {stage} GROUP BY {key} HAVING {has_news}
 ), rows AS (
     SELECT s.ctid AS _haulier_id, {s_key}, s._haulier_delivery, ROW({s_content}) AS _haulier_content,
            {s_deletes} AS _haulier_deletes, {top_in_delivery} AS _haulier_top, {s_version_list},
@@ -51,7 +51,7 @@ WITH repeated AS (
     WINDOW w AS (PARTITION BY {r_key}, {r_side} c._haulier_delivery IS NOT NULL
                  ORDER BY {r_version_desc}, r._haulier_instance DESC, r._haulier_name DESC)
 )
-SELECT id, CASE WHEN conflict THEN 'conflict' WHEN place = 1 THEN 'winner'
+SELECT id, place, CASE WHEN conflict THEN 'conflict' WHEN place = 1 THEN 'winner'
                 WHEN content IS NOT DISTINCT FROM winner THEN 'duplicate' ELSE 'superseded' END AS fate
 FROM ranked
 

@@ -27,12 +27,20 @@ SYSTEM_COMMENTS: dict[str, str] = {
 }
 VALID_TO_COMMENT = "Until when this version holds: when the next one, or a deletion, begins. Null: still."
 IS_CURRENT_COMMENT = "Whether this version holds still."
+KEPT_COMMENT = (
+    "Of when values are that the row's own event did not carry: column to version. Null: of the row's own."
+)
 DELETED_AT_COMMENT = "Since when its source says that it is deleted: the end of that run's interval."
 
 STAGE = sql.Identifier("pg_temp", "haulier_stage")
 VERDICT = sql.Identifier("pg_temp", "haulier_verdict")
 MATCHED = sql.Identifier("pg_temp", "haulier_matched")
 FATE = sql.Identifier("pg_temp", "haulier_fate")
+KNOWN = sql.Identifier("pg_temp", "haulier_known")
+LATE = sql.Identifier("pg_temp", "haulier_late")
+TRUNCATION = sql.Identifier("pg_temp", "haulier_truncation")
+#: Column of a stage, and of a target whose columns may say that they did not change.
+KEPT = "_haulier_kept"
 #: Stands in for a target that does not exist yet.
 ABSENT = sql.Identifier("pg_temp", "haulier_absent")
 
@@ -48,6 +56,8 @@ def own_columns(contract: Contract) -> dict[str, tuple[str, str]]:
         own[contract.deleted_at] = ("timestamptz", DELETED_AT_COMMENT)
     if contract.valid_to and contract.ordering:
         own[contract.valid_to] = (contract.column(contract.ordering).pg_type, VALID_TO_COMMENT)
+    if contract.keeping:
+        own[KEPT] = ("jsonb", KEPT_COMMENT)
     if contract.is_current:
         own[contract.is_current] = ("boolean", IS_CURRENT_COMMENT)
     return own
@@ -68,5 +78,9 @@ def columns(names: Iterable[str], alias: str | None = None) -> sql.Composable:
 
 def version(contract: Contract, alias: str) -> sql.Composable:
     """The comparable version of a row; ties between files are broken by `tie_break`."""
+    return columns(version_columns(contract), alias)
+
+
+def version_columns(contract: Contract) -> list[str]:
     first = contract.ordering or "_haulier_ordered"
-    return columns([first, "_haulier_sequence", "_haulier_generation", "_haulier_row"], alias)
+    return [first, "_haulier_sequence", "_haulier_generation", "_haulier_row"]

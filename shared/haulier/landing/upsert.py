@@ -25,6 +25,8 @@ class Upsert(Merge):
     #: Whether deletions have to be thought of: staged ones, or tombstones of earlier ones.
     _mortal: bool = field(default=False, init=False)
     _matched: int = field(default=0, init=False)
+    #: Matched rows that get other values.
+    _changed: int = field(default=0, init=False)
     #: Matched rows that get a new stamp: changed ones and equal ones.
     _newer: int = field(default=0, init=False)
 
@@ -50,15 +52,15 @@ class Upsert(Merge):
         self._execute("bury", values)
 
     def _update(self, values: Mapping[str, object]) -> None:
-        if self.account.updated:
+        if self._changed:
             self._execute("keep_history", values)
-            self._expect("keep the history of", self.account.updated)
+            self._expect("keep the history of", self._changed)
         if self._newer:
             self._execute("update", values)
             self._expect("update", self._newer)
 
     def _judge_against_target(self) -> None:
-        self._mortal = self.contract.marker is not None or bool(self._count("any_tombstone"))
+        self._mortal = self._is_mortal()
         if self._mortal:
             self._execute("judge_fates")
             self._judge_unique(self._judge_fates_anew)
@@ -69,9 +71,13 @@ class Upsert(Merge):
         staged = self._count("count")
         self._execute("count_matched")
         self.account.updated, self.account.unchanged, superseded, self._matched = self._row()
+        self._changed = self.account.updated
         self.account.superseded += superseded
         self._newer = self._count("count_newer")
         self.account.inserted = staged - self._matched
+
+    def _is_mortal(self) -> bool:
+        return self.contract.marker is not None or bool(self._count("any_tombstone"))
 
     def _match_anew(self) -> None:
         self._execute("forget_matched")
@@ -85,8 +91,8 @@ class Upsert(Merge):
         self._execute("count_fates")
         fates = dict(self.cursor.fetchall())
         self.account.inserted = fates.get("inserted", 0)
-        self.account.updated = fates.get("updated", 0)
-        self.account.unchanged = fates.get("unchanged", 0)
+        self.account.updated = self._changed = fates.get("updated", 0)
+        self.account.unchanged += fates.get("unchanged", 0)
         self.account.deleted = fates.get("deleted", 0)
         self.account.superseded += fates.get("superseded", 0)
         self._newer = self._count("count_newer")

@@ -99,7 +99,7 @@ GROUP BY t._haulier_load, t._haulier_delivery
 SELECT 'table ' || %(target)s, format('holds %%s rows; the ledger left %%s', found.n, expected.n)
 FROM (SELECT coalesce(sum(t.n), 0) AS n FROM {rows} t) found,
      (SELECT (SELECT coalesce(sum(inserted), 0) FROM haulier.load WHERE target = %(target)s)
-           - (SELECT count(*) FROM haulier.history WHERE target = %(target)s AND operation <> 'update') AS n) expected
+           - (SELECT count(*) FROM haulier.history WHERE target = %(target)s AND operation IN ('delete', 'remove')) AS n) expected
 WHERE found.n <> expected.n
 
 -- name: i2_tombstones
@@ -118,8 +118,10 @@ WHERE (%(target)s::text IS NULL OR k.target = %(target)s) AND (%(loads)s::bigint
 SELECT 'load ' || w.load_id, format('wrote %%s rows of %%s, later loads took over at most %%s, and it holds %%s',
                                     w.most, %(target)s, w.later, w.found)
 FROM (SELECT l.load_id, l.inserted + l.updated + l.unchanged AS most,
-             -- A replay may meet a row of its own delivery and generation, which keeps its stamp; a deletion may find no row.
+             -- A replay may meet a row of its own delivery and generation, which keeps its stamp; a deletion may find no row;
+             -- a row that was filled keeps its stamp.
              l.inserted + l.updated
+             - (SELECT count(*) FROM haulier.history h WHERE h.load_id = l.load_id AND h.operation = 'fill')
              + CASE WHEN l.kind = 'run' AND NOT EXISTS (SELECT FROM haulier.tombstone k WHERE k.target = l.target)
                     THEN l.unchanged ELSE 0 END AS least,
              (SELECT coalesce(sum(t.n), 0) FROM {rows} t WHERE t._haulier_load = l.load_id) AS found,

@@ -22,6 +22,10 @@ CUSTOM_PROPERTIES: dict[str, dict[str, str]] = {
         "softMaximum": "Above it the row enters and is flagged.",
         "deletes": "List of values that say: the row with this key is gone in its source. The column is read and not "
         "stored; such a row needs its key, the ordering column and this one, and no other.",
+        "truncates": "With `deletes`: list of values that say: every row of this instance is gone that is older than this one. "
+        "Such a row needs the ordering column and this one, and no key.",
+        "unchangedValues": 'List of cells that mean "as it was" in this column, such as `__debezium_unavailable_value`: an '
+        "update keeps the value that the row has. For `load.mode: upsert`, with `ordering`.",
         "howToFix": "What the sender can do about a value that breaks a rule; in reject reports.",
     },
     "table": {
@@ -131,7 +135,9 @@ class ColumnReader:
             aliases=self._aliases(name),
             how_to_fix=self._text(custom.get("howToFix")),
             classification=written.classification,
-            deletes=self._deletes(custom.get("deletes"), logical, pg_type),
+            deletes=self._marks(custom.get("deletes"), "D", logical, pg_type),
+            truncates=self._truncates(custom, logical, pg_type),
+            unchanged_values=self._unchanged_values(custom.get("unchangedValues")),
             minimum=limits["minimum"],
             maximum=limits["maximum"],
             exclusive_minimum=limits["exclusive_minimum"],
@@ -289,12 +295,34 @@ class ColumnReader:
                 self.problems.append(Problem(trail, reason))
         return formats
 
-    def _deletes(self, given: tuple[Any, Trail] | None, logical: str, pg_type: str) -> tuple[str, ...] | None:
+    def _truncates(self, custom: dict[str, tuple[Any, Trail]], logical: str, pg_type: str) -> tuple[str, ...]:
+        found = self._marks(custom.get("truncates"), "T", logical, pg_type)
+        if found is None:
+            return ()
+        trail = custom["truncates"][1]
+        if "deletes" not in custom:
+            self.problems.append(Problem(trail, "stands alone; give deletes as well", " "))
+            return ()
+        return found
+
+    def _unchanged_values(self, given: tuple[Any, Trail] | None) -> tuple[str, ...]:
+        if given is None:
+            return ()
+        if self._written.primary_key or self._written.unique or self._written.transform_logic:
+            text = "stands on a column that is in the key, unique or computed: its value has to be known"
+            self.problems.append(Problem(given[1], text, " "))
+        return self._texts(given)
+
+    def _marks(
+        self, given: tuple[Any, Trail] | None, example: str, logical: str, pg_type: str
+    ) -> tuple[str, ...] | None:
         if given is None:
             return None
         value, trail = given
         if not isinstance(value, list) or not value:
-            self.problems.append(Problem(trail, f"{quoted(value)} is not a list of values; write [D]"))
+            self.problems.append(
+                Problem(trail, f"{quoted(value)} is not a list of values; write [{example}]")
+            )
             return None
         if logical in _UNLISTED:
             self.problems.append(Problem(trail, f"{logical} values cannot be listed"))

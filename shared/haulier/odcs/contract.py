@@ -80,6 +80,7 @@ def resolve_contract(document: Document) -> tuple[Contract | None, list[Problem]
     ordering = _ordering(given.get("ordering"), columns, problems)
     deleted_at = _deletions(given.get("deletedAt"), columns, here, problems)
     valid_to, is_current = _validity(given, columns, ordering, problems)
+    _events(given, columns, here, problems)
     partitioned = Partitioned.read(table.properties or [], columns, given, here, problems)
     indexes = read_indexes(given.get("indexes"), columns, problems)
     latency = _latency(document, problems)
@@ -288,6 +289,37 @@ def _deletions(
     if written is not None and not markers:
         problems.append(Problem(written[1], "has no column with deletes to fill it", " "))
     return _own_column(written, columns, problems)
+
+
+def _events(
+    given: dict[str, tuple[Any, Trail]], columns: list[Column], here: Trail, problems: list[Problem]
+) -> None:
+    """What truncations and values that did not change need of the table."""
+    for what, names in (
+        ("truncates", [column.name for column in columns if column.truncates]),
+        ("unchangedValues", [column.name for column in columns if column.unchanged_values]),
+    ):
+        if not names:
+            continue
+        trail: Trail = (*here, "properties")
+        if "ordering" not in given or not any(column.key_position for column in columns):
+            text = f"{quoted(names[0])} has {what}, which needs a primary key and ordering: which event came first?"
+            problems.append(Problem(trail, text))
+        for other in ("deletedAt", "validTo"):
+            if other in given:
+                text = (
+                    f"{quoted(names[0])} has {what}, which only a table of live rows can keep; remove {other}"
+                )
+                problems.append(Problem(trail, text))
+    for column in columns:
+        if column.unchanged_values and (
+            column.deletes is not None or given.get("ordering", ("",))[0] == column.name
+        ):
+            text = f"{quoted(column.name)} has unchangedValues, and what it says of the event has to be known"
+            problems.append(Problem((*here, "properties"), text))
+        if twice := sorted(set(column.truncates) & set(column.deletes or ())):
+            text = f"{quoted(twice[0])} both deletes and truncates; it can mean one of the two"
+            problems.append(Problem((*here, "properties"), text))
 
 
 def _validity(

@@ -516,6 +516,27 @@ def test_what_never_deletes_is_refused_with_a_contract_that_does(write):
     )
 
 
+def test_values_that_did_not_change_are_for_upsert_without_functions(write):
+    edited = {"name": "edited", "logicalType": "integer", "required": True}
+    kept = {
+        "name": "body",
+        "logicalType": "string",
+        "customProperties": [{"property": "unchangedValues", "value": ["-"]}],
+    }
+    feed = {
+        "schema.0.properties": [*CONTRACT["schema"][0]["properties"], edited, kept],
+        "schema.0.customProperties": [{"property": "ordering", "value": "edited"}],
+    }
+    what = "body of contracts/orders.odcs.yaml has unchangedValues"
+
+    assert f"transform.functions would be given rows whose values are not known, and {what}" in refusal(
+        write({}, feed)
+    )
+    assert f'load.mode: "replace" has no row whose value could be kept, and {what}; use "upsert"' in refusal(
+        write({"load.mode": "replace"}, feed)
+    )
+
+
 def test_versions_are_kept_by_scd2_and_by_nothing_else(write):
     edited = {"name": "edited", "logicalType": "date", "required": True}
     versions = {

@@ -572,6 +572,8 @@ def test_every_custom_property_haulier_knows_is_tested_here():
         "softMaximum",
         "howToFix",
         "deletes",
+        "truncates",
+        "unchangedValues",
     }
     assert set(CUSTOM_PROPERTIES["table"]) == {
         *("ordering", "deletedAt", "validTo", "isCurrent"),
@@ -719,6 +721,62 @@ def test_deletions_nobody_could_carry_out_are_refused(load, columns, table, mess
 def test_deletions_without_a_key_are_refused(load):
     with pytest.raises(DefinitionError, match='"op" has deletes and no column is primaryKey'):
         load(table={"properties": [keyed("a"), marking(["D"])]})
+
+
+def events(*, key=True, ordering="at", table=None, body=None, **op):
+    properties = [
+        keyed("id", primaryKey=key),
+        {"name": "at", "logicalType": "integer", "required": True},
+        {
+            "name": "body",
+            "logicalType": "string",
+            "customProperties": custom(unchangedValues=["__keep"]),
+            **(body or {}),
+        },
+        {
+            "name": "op",
+            "logicalType": "string",
+            "customProperties": custom(**{"deletes": ["D"], "truncates": ["T"]} | op),
+        },
+    ]
+    given = {"ordering": ordering, **(table or {})}
+    return {"properties": properties, "customProperties": custom(**{k: v for k, v in given.items() if v})}
+
+
+def test_a_feed_says_what_truncates_and_what_did_not_change(load):
+    contract = load(table=events())
+
+    assert contract.truncates
+    assert contract.marker.truncates == ("T",)
+    assert [(c.name, c.unchanged_values) for c in contract.keeping] == [("body", ("__keep",))]
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"ordering": None}, '"op" has truncates, which needs a primary key and ordering'),
+        ({"ordering": None}, '"body" has unchangedValues, which needs a primary key and ordering'),
+        ({"table": {"deletedAt": "gone"}}, '"op" has truncates, which only a table of live rows can keep; remove deletedAt'),
+        ({"table": {"validTo": "until"}}, '"body" has unchangedValues, which only a table of live rows can keep'),
+        ({"truncates": ["D"]}, '"D" both deletes and truncates; it can mean one of the two'),
+        ({"truncates": "T"}, '"T" is not a list of values; write [T]'),
+        ({"unchangedValues": ["x"]}, "what it says of the event has to be known"),
+        ({"body": {"unique": True}}, "stands on a column that is in the key, unique or computed"),
+        ({"body": {"required": True}, "ordering": "body"}, "what it says of the event has to be known"),
+    ],
+)  # fmt: skip
+def test_a_feed_nobody_could_follow_is_refused(load, told, message):
+    with pytest.raises(DefinitionError) as refused:
+        load(table=events(**told))
+
+    assert message in str(refused.value)
+
+
+def test_truncations_are_marked_where_deletions_are(load):
+    column = {"name": "op", "logicalType": "string", "customProperties": custom(truncates=["T"])}
+
+    with pytest.raises(DefinitionError, match="stands alone; give deletes as well"):
+        load(keyed("a", primaryKey=True), column)
 
 
 EDITED = {"name": "edited", "logicalType": "date", "required": True}

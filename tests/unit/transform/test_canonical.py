@@ -232,3 +232,53 @@ def test_a_header_without_the_columns_a_deletion_need_not_fill_still_deletes() -
 
     assert values(result, "subject", "visit") == [("S1", None)]
     assert [found for _, _, found in problems(result)] == [[("required", "visit")]]
+
+
+FEED = [
+    column("id", "integer", key_position=1),
+    column("at", "bigint", required=True),
+    column("body", required=True, unchanged_values=("__keep", "-")),
+    column("price", "numeric(6,2)", minimum="1", unchanged_values=("__keep",)),
+    column("note", "varchar(4)"),
+    column("op", deletes=("D",), truncates=("T",)),
+]
+
+
+def test_a_cell_that_says_unchanged_is_no_value_and_breaks_no_rule() -> None:
+    result = transformed(
+        ["id", "at", "body", "price", "note", "op"],
+        [
+            ["1", "1", "__keep", "2.00", "-", "U"],
+            ["2", "2", "-", "__keep", None, "U"],
+            ["3", "3", "long", "0.5", None, "U"],
+            ["4", "4", "", "-", None, "U"],
+            ["5", "5", None, "__keep", None, "U"],
+            ["6", "6", "__keep", "__keep", "too long", "D"],
+        ],
+        FEED,
+    )
+
+    assert [row.get(rows.UNCHANGED) for row in result.canonical.to_pylist()] == [
+        '["body"]',
+        '["body", "price"]',
+        None,
+    ]
+    assert result.canonical["body"].to_pylist() == [None, None, None]
+    assert result.canonical["note"].to_pylist()[0] == "-"
+    assert [(row, found) for row, _, found in problems(result)] == [
+        (4, [("minimum", "price")]),
+        (5, [("type", "price")]),
+        (6, [("required", "body")]),
+    ]
+
+
+def test_a_truncation_needs_no_more_than_when_it_was() -> None:
+    feed = msgspec.structs.replace(contract(*FEED), ordering="at")
+    lines = text_table(["id", "at", "op"], [[None, "7", "T"], [None, None, "T"], [None, "8", "D"]])
+    result = Canonical(definition(), feed, (delivery(),)).batch(lines)
+
+    assert [(row["id"], row["at"]) for row in result.canonical.to_pylist()] == [(None, 7)]
+    assert [(row, found) for row, _, found in problems(result)] == [
+        (3, [("required", "at")]),
+        (4, [("required", "id")]),
+    ]

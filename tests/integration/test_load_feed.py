@@ -1,0 +1,269 @@
+"""Events of a source table: truncations, and values that an update does not carry because they did not change."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.databases import fresh_database
+from support.feed import CHANGES, feed_contract, history_of, row
+from support.hauling import Sender, replace_struct
+
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier.settings import Settings
+
+TRUNCATION = {"thing": None, "op": "T"}
+
+
+def at(edited, **cells):
+    return {**TRUNCATION, "edited": edited, **cells}
+
+
+def settings_of(database, folder):
+    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{folder}"})
+
+
+@pytest.fixture
+def sender(database, tmp_path):
+    """Asks for a clean ledger, deeply, once the test is over."""
+    made = Sender(
+        settings=settings_of(database, tmp_path / "exchange"), contract=feed_contract(), reject_threshold=1
+    )
+    yield made
+    check(made)
+
+
+def check(sender):
+    with connect(sender.settings, "test") as connection:
+        assert verify(connection, sender.settings, exchange=sender.exchange, deep=True) == []
+
+
+def table(database, columns="thing, colour, body"):
+    return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
+
+
+def fates(outcome):
+    names = ("inserted", "updated", "unchanged", "superseded", "duplicate", "deleted", "rejected", "removed")
+    return {name: outcome.counts[name] for name in names if outcome.counts[name]}
+
+
+class TestTruncations:
+    def test_every_older_row_leaves_and_its_history_keeps_it(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, colour="red"), row("y", 2)]})
+        outcome = sender.send(1, {"b": [at(3), row("z", 4)]})
+
+        assert fates(outcome) == {"inserted": 1, "unchanged": 1, "removed": 2}
+        assert table(database, "thing") == [("z",)]
+        assert database.rows("SELECT operation, key->>'thing' FROM haulier.history ORDER BY 2") == [
+            ("remove", "x"),
+            ("remove", "y"),
+        ]
+
+    def test_a_row_older_than_it_that_arrives_late_stays_out(self, sender, database):
+        sender.send(0, {"a": [at(3)]})
+        outcome = sender.send(1, {"b": [row("x", 2), row("y", 4)]})
+
+        assert fates(outcome) == {"inserted": 1, "superseded": 1}
+        assert table(database, "thing") == [("y",)]
+
+    def test_in_one_file_with_the_rows_around_it_the_order_is_the_columns(self, sender, database):
+        sender.send(0, {"a": [row("x", 1), row("y", 1)]})
+        outcome = sender.send(1, {"b": [row("x", 5, colour="new"), row("z", 2), at(3), row("z", 2, op="D")]})
+
+        assert fates(outcome) == {"updated": 1, "unchanged": 1, "superseded": 2, "removed": 1}
+        assert table(database, "thing, colour") == [("x", "new")]
+
+    def test_repeated_and_older_ones_change_nothing(self, sender, database):
+        sender.send(0, {"a": [at(3), at(3), at(2)]})
+        again = sender.send(1, {"b": [at(2), row("x", 4)]})
+        same = sender.send(2, {"c": [at(3)]})
+
+        assert fates(again) == {"inserted": 1, "superseded": 1}
+        assert fates(same) == {"superseded": 1}
+        assert table(database, "thing") == [("x",)]
+        assert database.rows("SELECT key->>'_haulier_instance', ordering FROM haulier.tombstone") == [
+            ("main", "3")
+        ]
+
+    def test_another_instances_rows_stay(self, sender, database):
+        sender.send(0, {"a": [row("x", 1)]}, instance="one")
+        sender.send(0, {"a": [row("y", 1)]}, instance="two")
+        outcome = sender.send(1, {"b": [at(9)]}, instance="one")
+
+        assert fates(outcome) == {"unchanged": 1, "removed": 1}
+        assert table(database, "thing") == [("y",)]
+
+    def test_a_key_of_another_instance_is_rejected(self, sender, database):
+        sender.send(0, {"a": [row("x", 1)]}, instance="one")
+        outcome = sender.send(0, {"a": [row("x", 2), row("y", 2)]}, instance="two")
+
+        assert fates(outcome) == {"inserted": 1, "rejected": 1}
+        assert database.rows("SELECT rule FROM haulier.reject") == [("key-taken",)]
+
+    def test_a_quarantined_run_truncates_nothing(self, sender, database):
+        sender.send(0, {"a": [row("x", 1)]})
+        sender.reject_threshold = 0
+        outcome = sender.send(1, {"b": [at(2)]}, rejects=[("b", 9, "type")])
+
+        assert (outcome.outcome, outcome.counts["removed"]) == ("quarantined", 0)
+        assert table(database, "thing") == [("x",)]
+        assert database.rows("SELECT count(*) FROM haulier.tombstone") == [(0,)]
+
+    def test_a_value_that_must_be_unique_is_free_once_its_row_is_gone(self, sender, database):
+        price = sender.contract.column("price")
+        sender.contract = replace_struct(
+            sender.contract,
+            columns=tuple(
+                replace_struct(c, unique=True) if c == price else c for c in sender.contract.columns
+            ),
+        )
+        sender.send(0, {"a": [row("x", 1, price=7)]})
+        outcome = sender.send(1, {"b": [at(2), row("y", 3, price=7)]})
+
+        assert fates(outcome) == {"inserted": 1, "unchanged": 1, "removed": 1}
+
+
+class TestUnchanged:
+    def test_the_row_keeps_its_value_and_takes_the_rest(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, colour="red", body="long")]})
+        outcome = sender.send(1, {"b": [row("x", 2, colour="blue", keep=["body"])]})
+
+        assert fates(outcome) == {"updated": 1}
+        assert table(database) == [("x", "blue", "long")]
+
+    def test_an_update_that_comes_late_is_heard_where_the_newer_one_did_not_speak(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, colour="red", body="one")]})
+        sender.send(2, {"c": [row("x", 3, colour="blue", keep=["body"])]})
+        outcome = sender.send(1, {"b": [row("x", 2, colour="green", body="two")]})
+
+        assert fates(outcome) == {"updated": 1}
+        assert table(database) == [("x", "blue", "two")]
+        assert database.rows("SELECT operation, before->>'body' FROM haulier.history ORDER BY 1") == [
+            ("fill", "one"),
+            ("update", "one"),
+        ]
+
+    def test_one_that_says_the_same_still_says_that_it_is_newer(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, body="one")]})
+        sender.send(3, {"d": [row("x", 4, colour="blue", keep=["body"])]})
+        sender.send(2, {"c": [row("x", 3, body="one")]})
+        outcome = sender.send(1, {"b": [row("x", 2, body="two")]})
+
+        assert fates(outcome) == {"superseded": 1}
+        assert table(database) == [("x", "blue", "one")]
+
+    def test_in_one_file_the_newest_known_value_at_or_before_it_wins(self, sender, database):
+        events = [
+            row("x", 4, colour="four", keep=["body"]),
+            row("x", 1, colour="one", body="one"),
+            row("x", 3, body="three", keep=["colour"]),
+            row("x", 2, colour="two", keep=["body"]),
+        ]
+        outcome = sender.send(0, {"a": events})
+
+        assert fates(outcome) == {"inserted": 1, "superseded": 3}
+        assert table(database) == [("x", "four", "three")]
+
+    def test_without_a_row_to_keep_it_from_the_row_is_rejected_and_can_be_replayed(self, sender, database):
+        late = [
+            row("x", 2, colour="blue", price=2, keep=["body"]),
+            row("x", 3, price=3, keep=["colour", "body"]),
+        ]
+        outcome = sender.send(1, {"b": late})
+
+        assert fates(outcome) == {"rejected": 2}
+        assert (
+            database.rows("SELECT rule, message LIKE '%replay%' FROM haulier.reject")
+            == [("unchanged", True)] * 2
+        )
+        sender.send(0, {"a": [row("x", 1, colour="red", body="long")]})
+        (replayed,) = sender.replay({"b": [{**one, "_row": n} for n, one in enumerate(late, 2)]})
+        assert fates(replayed) == {"updated": 1, "superseded": 1}
+        assert table(database, "thing, colour, body, price") == [("x", "blue", "long", 3)]
+
+    def test_a_deletion_between_makes_what_was_before_it_no_value(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, body="before")]})
+        outcome = sender.send(1, {"b": [row("x", 2, op="D"), row("x", 3, colour="red", keep=["body"])]})
+
+        assert fates(outcome) == {"deleted": 1, "rejected": 1}
+        assert table(database) == []
+
+    def test_a_truncation_between_makes_it_none_either(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, body="before")]})
+        outcome = sender.send(1, {"b": [at(2), row("x", 3, colour="red", keep=["body"])]})
+
+        assert fates(outcome) == {"unchanged": 1, "rejected": 1, "removed": 1}
+
+    def test_one_older_than_its_deletion_is_only_old(self, sender):
+        sender.send(1, {"b": [row("x", 3, op="D")]})
+
+        assert fates(sender.send(0, {"a": [row("x", 2, keep=["body"])]})) == {"superseded": 1}
+
+    def test_repeated_it_is_a_duplicate_and_later_unchanged(self, sender):
+        sender.send(0, {"a": [row("x", 1, body="long")]})
+        event = row("x", 2, colour="blue", keep=["body"])
+
+        assert fates(sender.send(1, {"b": [event]})) == {"updated": 1}
+        assert fates(sender.send(2, {"c": [event, event]})) == {"unchanged": 1, "duplicate": 1}
+
+    def test_no_value_and_an_unchanged_one_are_two_values(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, body="long")]})
+        outcome = sender.send(1, {"b": [row("x", 2, body=None), row("x", 2, keep=["body"])]})
+
+        assert fates(outcome) == {"rejected": 2}
+        assert table(database, "body") == [("long",)]
+
+    def test_a_key_may_be_called_as_statements_call_things(self, sender, database):
+        names = {"thing": "id", "price": "place"}
+        sender.contract = replace_struct(
+            sender.contract,
+            columns=tuple(replace_struct(c, name=names.get(c.name, c.name)) for c in sender.contract.columns),
+        )
+
+        def renamed(one):
+            return {names.get(name, name): value for name, value in one.items()}
+
+        sender.send(
+            0, {"a": [renamed(row("x", 1, body="long", price=1)), renamed(row("x", 2, keep=["body"]))]}
+        )
+
+        assert table(database, "id, body, place") == [("x", "long", None)]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CHANGES, chance=st.randoms(use_true_random=False), whole=st.booleans())
+def test_the_table_is_the_source_table_whatever_way_its_events_come(
+    tier, tmp_path_factory, changes, chance, whole
+):
+    """Shuffled, repeated, in files of several runs that load in any order; what waited is replayed."""
+    source = history_of(changes)
+    events = source.events + chance.choices(source.events, k=2) if source.events else []
+    chance.shuffle(events)
+    runs = [
+        [events[n] for n in range(len(events)) if places[n] == run]
+        for places in [[chance.randrange(4) for _ in events]]
+        for run in range(4)
+    ]
+    days = list(range(4))
+    chance.shuffle(days)
+    with fresh_database(tier) as database:
+        sender = Sender(
+            settings=settings_of(database, tmp_path_factory.mktemp("exchange")),
+            contract=feed_contract(),
+            reject_threshold=1,
+        )
+        for day in days:
+            if runs[day]:
+                sender.send(day, {f"{day}": runs[day]})
+        asked = {f"{day}": [{**one, "_row": n} for n, one in enumerate(runs[day], 2)] for day in days}
+        # A replay may itself come before what it waits for.
+        for _ in itertools.takewhile(lambda _: database.rows("SELECT 1 FROM haulier.open_reject"), range(8)):
+            sender.replay(asked)
+        assert database.rows("SELECT rule, message FROM haulier.open_reject") == []
+        assert database.rows("SELECT thing, colour, body, price::int FROM shop.things ORDER BY 1") == sorted(
+            (thing, cells["colour"], cells["body"], cells["price"]) for thing, cells in source.rows.items()
+        )
+        check(sender)
