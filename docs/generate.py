@@ -42,6 +42,7 @@ _SECTIONS = (
     ("Footer", "source.csv.footer", "source.csv.footer"),
     ("Packed", "source.csv.packed", "source.csv.packed"),
     ("JsonLines", "source.jsonl", "source.jsonl"),
+    ("Debezium", "source.jsonl.debezium", "source.jsonl.debezium"),
     ("FixedWidth", "source.fixed", "source.fixed"),
     ("FixedColumn", "source.fixed.columns", "source.fixed.columns[…]"),
     ("Excel", "source.excel", "source.excel"),

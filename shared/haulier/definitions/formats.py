@@ -56,6 +56,14 @@ class Csv(Section, frozen=True, kw_only=True):
     packed: Packed = Packed()
 
 
+class Debezium(Section, frozen=True, kw_only=True):
+    """Change events of Debezium, whole: `before`, `after`, `op`; with or without `schema` and `payload` around them."""
+
+    #: What the event says of itself, as columns `__op`, `__lsn`, …: named as in `add.fields` of Debezium's
+    #: ExtractNewRecordState, such as `source.ts_ms` for `__source_ts_ms`.
+    fields: Annotated[tuple[Name, ...], Meta(min_length=1)] = ("op", "lsn")
+
+
 class JsonLines(Section, frozen=True, kw_only=True):
     """One JSON object a line: its keys are columns, nested values stay JSON."""
 
@@ -67,6 +75,8 @@ class JsonLines(Section, frozen=True, kw_only=True):
     record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
     #: What a compressed file may become.
     packed: Packed = Packed()
+    #: The lines are change events of Debezium, whose rows are inside; none: each line is a row.
+    debezium: Debezium | None = None
 
 
 class Parquet(Section, frozen=True, kw_only=True):

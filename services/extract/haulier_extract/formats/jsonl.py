@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from haulier.encodings import cell_encoding
 from haulier.records import Block
 from haulier_extract import arrays
 from haulier_extract.columns import check_count
+from haulier_extract.formats import debezium
 from haulier_extract.formats.lines import LineReader, too_long, undecodable
 from haulier_extract.formats.lines import unfinished as unfinished
 from haulier_extract.gathering import Rejects
@@ -38,7 +40,10 @@ class Reader(LineReader[JsonLines]):
 
     def prepare(self) -> Sequence[str]:
         self._lines = Lines(self._form)
+        #: Reason -> lines that are no data.
+        self._without_row: Counter[str] = Counter()
         self._keys = self._all_keys()
+        self.notes += [f"{count} lines of {self._name} are {why}" for why, count in self._without_row.items()]
         return self._keys
 
     def columns_of(
@@ -48,7 +53,7 @@ class Reader(LineReader[JsonLines]):
         at: list[int] = []
         for index in chosen:
             found = self._lines.read(block, index)
-            if found is None:
+            if found is None or isinstance(found, str):
                 self.strip()
             elif isinstance(found, dict):
                 lines.append(found)
@@ -65,6 +70,8 @@ class Reader(LineReader[JsonLines]):
         for block in self.blocks():
             for index in range(len(block)):
                 found = self._lines.read(block, index)
+                if isinstance(found, str):
+                    self._without_row[found] += 1
                 if isinstance(found, dict) and not found.keys() <= keys.keys():
                     keys |= dict.fromkeys(found)
                     check_count(len(keys), self._name)
@@ -82,8 +89,9 @@ class Lines:
         self._encoding = cell_encoding(form.encoding)
         self._good_keys: set[str] = set()
 
-    def read(self, block: Block, index: int) -> dict[str, msgspec.Raw] | tuple[str, str] | None:
-        """A line's values by key, as they are written in UTF-8; ``None`` for a blank one; else (rule, message)."""
+    def read(self, block: Block, index: int) -> dict[str, msgspec.Raw] | tuple[str, str] | str | None:
+        """A line's values by key, as they are written in UTF-8; ``None`` for a blank one; why there are none; else
+        (rule, message)."""
         if block.rule:
             return too_long(block, self._form)
         line = block.record(index)
@@ -95,14 +103,23 @@ class Lines:
         if self._encoding != "utf-8":
             line = text.encode()
         try:
+            if self._form.debezium and line.strip(b" \t") == b"null":
+                return debezium.TOMBSTONE
             raw = _OBJECT.decode(line)
             if len(_AFTER_KEY.findall(line)) != len(raw):
                 json.loads(text, object_pairs_hook=_once, parse_int=str, parse_float=str)
+            if self._form.debezium:
+                row = debezium.row_of(raw, self._form.debezium.fields)
+                if isinstance(row, str):
+                    return row
+                raw = row
             if not raw.keys() <= self._good_keys:
                 for key in raw.keys() - self._good_keys:
                     _check_key(key)
                 self._good_keys |= raw.keys()
             return raw
+        except debezium.NotAnEvent as exc:
+            return "event", str(exc)
         except _Twice:
             return "duplicate-key", "the line has a key twice in one object; send each once"
         except _BadKey as exc:

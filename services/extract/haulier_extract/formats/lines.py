@@ -49,7 +49,9 @@ class LineReader(ABC, Generic[Form]):
         self._encoding = cell_encoding(form.encoding)
         self.rules: Counter[str] = Counter()
         self._accepted = self._stripped = 0
-        names, self.notes = column_names(self.prepare(), delivery.uri)
+        self.notes: list[str] = []
+        names, notes = column_names(self.prepare(), delivery.uri)
+        self.notes += notes
         self.schema = pa.schema([*SYSTEM_FIELDS, *(pa.field(name, pa.string()) for name in names)])
 
     def batches(self, most_rows: int, most_bytes: int) -> Iterator[Batch]:
@@ -81,7 +83,7 @@ class LineReader(ABC, Generic[Form]):
 
     @abstractmethod
     def prepare(self) -> Sequence[str]:
-        """Before the first line is read: what the source calls its columns. Raises `DataError`."""
+        """Before the first line is read: what the source calls its columns; may add notes. Raises `DataError`."""
 
     @abstractmethod
     def columns_of(

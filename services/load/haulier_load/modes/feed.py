@@ -15,7 +15,6 @@ from typing import ClassVar
 from psycopg2 import sql
 
 from haulier.contracts import Column, Contract
-from haulier.ledger.queries import queries
 from haulier.landing.fragments import (
     listed,
     marks,
@@ -26,8 +25,9 @@ from haulier.landing.fragments import (
     version_of,
     versioned,
 )
-from haulier.landing.upsert import Upsert
 from haulier.landing.names import KNOWN, LATE, TRUNCATION, columns, version_columns
+from haulier.landing.upsert import Upsert
+from haulier.ledger.queries import queries
 
 _OTHERS = (
     "another pipeline or instance has the key {key} in this table, and a truncation of one would not know whose row it "
