@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from datetime import date
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.databases import fresh_database
 from support.feed import CHANGES, feed_contract, history_of, row
-from support.hauling import Sender, replace_struct
+from support.hauling import Sender, partitioned, replace_struct
 
+from haulier.cold.archive import archive
+from haulier.cold.restore import restore
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
 
 TRUNCATION = {"thing": None, "op": "T"}
+JANUARY, MARCH = date(2026, 1, 15), date(2026, 3, 15)
 
 
 def at(edited, **cells):
@@ -23,7 +27,8 @@ def at(edited, **cells):
 
 
 def settings_of(database, folder):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{folder}"})
+    places = {"HAULIER_EXCHANGE": f"file://{folder}", "HAULIER_ARCHIVE": f"file://{folder}-cold"}
+    return Settings.from_env({**database.environment, **places})
 
 
 @pytest.fixture
@@ -124,6 +129,53 @@ class TestTruncations:
         outcome = sender.send(1, {"b": [at(2), row("y", 3, price=7)]})
 
         assert fates(outcome) == {"inserted": 1, "unchanged": 1, "removed": 1}
+
+    def test_one_that_a_newer_one_replaces_stays_in_the_ledger_and_its_seal(self, sender, database):
+        sender.send(0, {"a": [at(3)]})
+        sender.send(1, {"b": [at(5)]})
+
+        assert database.rows("SELECT ordering FROM haulier.tombstone") == [("5",)]
+        assert database.rows("SELECT ordering FROM haulier.former_tombstone") == [("3",)]
+
+
+class TestPartitions:
+    """Every partition numbers its rows from the first: one place is a row in each of them."""
+
+    @pytest.fixture
+    def sender(self, sender):
+        sender.contract = partitioned(sender.contract, seen="month")
+        return sender
+
+    def test_a_truncation_empties_all_of_them(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, seen=JANUARY), row("y", 1, seen=MARCH)]})
+        outcome = sender.send(1, {"b": [at(3), row("z", 4, seen=JANUARY)]})
+
+        assert fates(outcome) == {"inserted": 1, "unchanged": 1, "removed": 2}
+        assert table(database, "thing") == [("z",)]
+
+    def test_a_late_value_reaches_its_own_row(self, sender, database):
+        months = (JANUARY, MARCH)
+        sender.send(0, {"a": [row("x", 1, seen=seen, colour="red", body="one") for seen in months]})
+        sender.send(2, {"c": [row("x", 3, seen=seen, colour="blue", keep=["body"]) for seen in months]})
+        outcome = sender.send(1, {"b": [row("x", 2, seen=MARCH, colour="green", body="two")]})
+
+        assert fates(outcome) == {"updated": 1}
+        assert table(database, "seen, colour, body") == [(JANUARY, "blue", "one"), (MARCH, "blue", "two")]
+
+    def test_a_truncation_waits_while_rows_are_in_the_archive(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, seen=JANUARY), row("y", 1, seen=MARCH)]})
+        archive(sender.settings, "shop.things", partition="shop.things_2026_01")
+        outcome = sender.send(1, {"b": [at(3), row("z", 4, seen=MARCH)]})
+
+        assert fates(outcome) == {"inserted": 1, "rejected": 1}
+        assert database.rows("SELECT rule, message LIKE '%restore%' FROM haulier.reject") == [
+            ("archived", True)
+        ]
+        restore(sender.settings, "shop.things", "shop.things_2026_01")
+        (replayed,) = sender.replay({"b": [{**at(3), "_row": 2}]})
+
+        assert fates(replayed) == {"unchanged": 1, "removed": 2}
+        assert table(database, "thing") == [("z",)]
 
 
 class TestUnchanged:

@@ -48,6 +48,11 @@ _UNFIT = {
 }
 
 
+def archived(partition: str, target: str) -> str:
+    """Why a row is rejected for which a partition has to be restored."""
+    return _ARCHIVED.format(partition=partition, target=target)
+
+
 @dataclass(kw_only=True)
 class Account:
     """``produced = inserted + updated + unchanged + superseded + duplicate + deleted + rejected + held``."""
@@ -161,8 +166,7 @@ class Merge(ABC):
             conditions = [bound.of("s", self.contract.column(bound.column).pg_type) for bound in one.bounds]
             self._archived = sql.SQL(" AND ").join(conditions)
             self._execute("leave_out_archived")
-            reason = _ARCHIVED.format(partition=one.shown, target=self.contract.target)
-            self._reject("archived", one.bounds[-1].column, reason)
+            self._reject("archived", one.bounds[-1].column, archived(one.shown, self.contract.target))
 
     def _judge_unfit(self) -> None:
         """Reject what the table has no place for; what is left says nothing in columns that it does not have."""

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from psycopg2 import sql
 
+from haulier.cold.ledger import away
 from haulier.contracts import Column, Contract
 from haulier.landing.fragments import (
     listed,
@@ -25,6 +26,7 @@ from haulier.landing.fragments import (
     version_of,
     versioned,
 )
+from haulier.landing.merge import archived
 from haulier.landing.names import KNOWN, LATE, TRUNCATION, columns, version_columns
 from haulier.landing.upsert import Upsert
 from haulier.ledger.queries import queries
@@ -58,6 +60,7 @@ class Feed(Upsert):
     def apply(self, load_id: int) -> None:
         values = {"load_id": load_id}
         if self._truncates:
+            self._execute("keep_former_truncation")
             self._execute("bury_all", values)
         if self.account.removed:
             self._execute("remove_truncated", values)
@@ -72,6 +75,7 @@ class Feed(Upsert):
 
     def _leave_out(self, deliveries: list[int]) -> None:
         super()._leave_out(deliveries)
+        self._judge_archived_truncations()
         self._execute("find_truncation")
         self._execute("count_truncations")
         staged, newest = self._row()
@@ -83,6 +87,13 @@ class Feed(Upsert):
             self._execute("leave_out_truncations")
         self._execute("leave_out_truncated")
         self.account.superseded += self.cursor.rowcount
+
+    def _judge_archived_truncations(self) -> None:
+        """Rows in an archive cannot leave the table, and would come back when it is restored."""
+        gone = away(self.cursor, self.contract.target) if self.contract.truncates else []
+        if gone:
+            self._execute("reject_truncations")
+            self._reject("archived", None, archived(gone[0].shown, self.contract.target))
 
     def _rank(self) -> None:
         super()._rank()

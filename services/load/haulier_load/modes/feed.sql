@@ -1,3 +1,7 @@
+-- name: reject_truncations
+-- Truncations while a partition is in the archive.
+DELETE FROM {stage} s WHERE {s_truncates} RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
+
 -- name: find_truncation
 -- The newest row that says that all rows of this instance are gone: of those staged and of those that earlier loads saw.
 CREATE TEMP TABLE {truncation_name} ON COMMIT DROP AS
@@ -32,6 +36,11 @@ WITH gone AS (
 )
 INSERT INTO haulier.history (load_id, target, operation, key, before)
 SELECT %(load_id)s, %(target)s, 'remove', jsonb_build_object({key_pairs}), to_jsonb(t) FROM gone t ORDER BY {t_key}
+
+-- name: keep_former_truncation
+-- A truncation that the newer one takes the place of stays what its own load said.
+INSERT INTO haulier.former_tombstone
+SELECT k.* FROM haulier.tombstone k WHERE k.target = %(target)s AND k.key = %(everything)s::jsonb
 
 -- name: bury_all
 -- The truncation as a tombstone of every key: its own key names the instance, as no column may be called.
@@ -71,7 +80,7 @@ WITH gone AS (
     DELETE FROM {known} u
     WHERE ({any_source_missing})
       AND NOT EXISTS (
-          SELECT FROM {target} t WHERE {u_key_is_t} AND NOT {truncated}
+          SELECT FROM {target} t WHERE {u_key_is_t} AND {within} AND NOT {truncated}
           AND NOT EXISTS (SELECT FROM {stage_versioned} g WHERE g.ctid = u._haulier_end AND {g_newer_than_t}))
       AND NOT EXISTS (
           SELECT FROM {stage_versioned} s JOIN {tombstones} k ON k.key = jsonb_build_object({s_key_pairs})
@@ -103,8 +112,9 @@ WHERE w.ctid = s.ctid AND s._haulier_unchanged IS NOT NULL AND ({s_newer_than_t}
 -- Rows older than the table's that know a newer value of a column which that one did not carry.
 CREATE TEMP TABLE {late_name} ON COMMIT DROP AS
 SELECT m.* FROM (
-    SELECT f.id, f.tid, {late_columns}, ({late_changes}) AS other
-    FROM {fate} f JOIN {stage_versioned} s ON s.ctid = f.id JOIN {target} t ON t.ctid = f.tid
+    SELECT f.id, f.part, f.tid, {late_columns}, ({late_changes}) AS other
+    FROM {fate} f JOIN {stage_versioned} s ON s.ctid = f.id
+    JOIN {target} t ON {within} AND t.tableoid = f.part AND t.ctid = f.tid
     WHERE f.fate = 'superseded' AND NOT f.deletes AND f.after_k AND t._haulier_kept IS NOT NULL
 ) m WHERE {late_any}
 
@@ -116,9 +126,10 @@ SELECT count(*) FILTER (WHERE m.other), count(*) FROM {late} m
 -- The rows that they change, whole.
 INSERT INTO haulier.history (load_id, target, operation, key, before)
 SELECT %(load_id)s, %(target)s, 'fill', jsonb_build_object({key_pairs}), to_jsonb(t)
-FROM {late} m JOIN {target} t ON t.ctid = m.tid WHERE m.other ORDER BY {t_key}
+FROM {late} m JOIN {target} t ON {within} AND t.tableoid = m.part AND t.ctid = m.tid WHERE m.other ORDER BY {t_key}
 
 -- name: fill_late
 -- The row keeps its stamps and version: only those values are newer.
 UPDATE {target} t SET {late_filled}, _haulier_kept = t._haulier_kept || jsonb_strip_nulls(jsonb_build_object({late_at}))
-FROM {late} m JOIN {stage_versioned} s ON s.ctid = m.id WHERE t.ctid = m.tid
+FROM {late} m JOIN {stage_versioned} s ON s.ctid = m.id
+WHERE {within} AND t.tableoid = m.part AND t.ctid = m.tid
