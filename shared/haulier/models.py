@@ -108,8 +108,8 @@ def _contract(path: Path, header: ModelHeader, shown: str) -> Contract | None:
     contract = load_contract(file, header.contract)
     if not contract.key:
         raise DefinitionError(f"{shown}: a merge needs a primary key and {header.contract} declares none")
-    if contract.marker or contract.valid_to:
-        what = "deletes" if contract.marker else "validTo"
+    if contract.marker or contract.valid_to or contract.keeping:
+        what = "deletes" if contract.marker else "validTo" if contract.valid_to else "unchangedValues"
         raise DefinitionError(
             f"{shown}: {header.contract} has {what}, which is for load; a merge keeps the newest row"
         )

@@ -254,6 +254,53 @@ class TestUnchanged:
 
         assert fates(sender.send(0, {"a": [row("x", 2, keep=["body"])]})) == {"superseded": 1}
 
+    def test_one_older_than_a_deletion_of_an_earlier_load_gives_a_newer_one_no_value(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, body="first")]})
+        sender.send(1, {"b": [row("x", 5, op="D")]})
+        events = [row("x", 3, body="before"), row("x", 7, colour="red", keep=["body"])]
+        outcome = sender.send(2, {"c": events})
+
+        assert fates(outcome) == {"superseded": 1, "rejected": 1}
+        assert database.rows("SELECT rule, row_number FROM haulier.reject") == [("unchanged", 3)]
+        assert table(database) == []
+
+        sender.send(3, {"d": [row("x", 6, colour="blue", body="after")]})
+        (replayed,) = sender.replay({"c": [{**events[1], "_row": 3}]})
+        assert fates(replayed) == {"updated": 1}
+        assert table(database) == [("x", "red", "after")]
+
+    def test_after_a_deletion_and_a_new_insertion_only_the_latters_values_are_kept(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, colour="one", body="before")]})
+        sender.send(1, {"b": [row("x", 2, op="D")]})
+        sender.send(2, {"c": [row("x", 3, colour="three", body="after")]})
+        outcome = sender.send(
+            3, {"d": [row("x", 1, colour="late", body="late"), row("x", 4, colour="four", keep=["body"])]}
+        )
+
+        assert fates(outcome) == {"updated": 1, "superseded": 1}
+        assert table(database) == [("x", "four", "after")]
+
+    def test_what_a_row_kept_is_not_taken_from_before_a_deletion_that_came_before_it(self, sender, database):
+        sender.send(0, {"a": [row("x", 2, op="D"), row("x", 3, colour="three", keep=["body"])]})
+        sender.send(1, {"b": [row("x", 4, body="four", keep=["colour"])]})
+        outcome = sender.send(2, {"c": [row("x", 1, colour="one", body="one")]})
+
+        assert fates(outcome) == {"superseded": 1}
+        assert table(database) == []
+        assert database.rows("SELECT rule, count(*) FROM haulier.open_reject GROUP BY 1") == [
+            ("unchanged", 2)
+        ]
+
+    def test_a_repeated_deletion_still_ends_what_was_before_it(self, sender, database):
+        sender.send(0, {"a": [row("x", 1, body="before")]})
+        sender.send(1, {"b": [row("x", 5, op="D")]})
+        again = [row("x", 3, body="before"), row("x", 5, op="D"), row("x", 7, keep=["body"])]
+        outcome = sender.send(2, {"c": again})
+
+        assert outcome.counts["rejected"] == 1
+        assert outcome.counts["unchanged"] + outcome.counts["superseded"] == 2
+        assert table(database) == []
+
     def test_repeated_it_is_a_duplicate_and_later_unchanged(self, sender):
         sender.send(0, {"a": [row("x", 1, body="long")]})
         event = row("x", 2, colour="blue", keep=["body"])
@@ -285,6 +332,18 @@ class TestUnchanged:
         assert table(database, "id, body, place") == [("x", "long", None)]
 
 
+def assert_no_value_outlives_a_deletion(database):
+    """No row keeps a value from before a deletion of its key that the ledger has."""
+    assert (
+        database.rows("""
+            SELECT t.thing, kept.key, kept.value, k.ordering
+            FROM shop.things t JOIN haulier.tombstone k ON k.key ->> 'thing' = t.thing, jsonb_each(t._haulier_kept) kept
+            WHERE (kept.value ->> 0)::int < k.ordering::int
+        """)
+        == []
+    )
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=CHANGES, chance=st.randoms(use_true_random=False), whole=st.booleans())
 def test_the_table_is_the_source_table_whatever_way_its_events_come(
@@ -312,10 +371,12 @@ def test_the_table_is_the_source_table_whatever_way_its_events_come(
         for day in days:
             if runs[day]:
                 sender.send(day, {f"{day}": runs[day]})
+                assert_no_value_outlives_a_deletion(database)
         asked = {f"{day}": [{**one, "_row": n} for n, one in enumerate(runs[day], 2)] for day in days}
         # A replay may itself come before what it waits for.
         for _ in itertools.takewhile(lambda _: database.rows("SELECT 1 FROM haulier.open_reject"), range(8)):
             sender.replay(asked)
+            assert_no_value_outlives_a_deletion(database)
         assert database.rows("SELECT rule, message FROM haulier.open_reject") == []
         assert database.rows("SELECT thing, colour, body, price::int FROM shop.things ORDER BY 1") == sorted(
             (thing, cells["colour"], cells["body"], cells["price"]) for thing, cells in source.rows.items()

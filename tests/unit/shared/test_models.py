@@ -70,6 +70,18 @@ def test_a_header_that_says_too_little_or_too_much_is_refused(folder, header, sa
     assert told.startswith("models/colours.sql")
 
 
+def test_a_merge_cannot_keep_what_an_event_does_not_carry(folder):
+    text = THINGS.replace("softMaximum, value: 1000", "unchangedValues, value: [-]").replace(
+        "    properties:",
+        "    customProperties: [{property: ordering, value: colour}]\n    properties:",
+    )
+    (folder / "contracts/things.odcs.yaml").write_text(
+        text.replace("- name: colour", "- name: colour\n        required: true")
+    )
+
+    assert "has unchangedValues, which is for load" in refusal(folder)
+
+
 def test_a_model_that_is_nowhere_is_named_with_those_there_are(folder):
     (folder / "pipelines/things.yaml").write_text(PIPELINE.replace("colours]", "colors]"))
 

@@ -60,36 +60,36 @@ RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
 
 -- name: find_known
 -- Of each key whose newest staged row does not carry all its values: the newest row that carries each, since the last
--- deletion. A row rejected for contradicting its own file carries nothing.
+-- deletion, be it staged or one that an earlier load saw. A row rejected for contradicting its own file carries nothing.
 CREATE TEMP TABLE {known_name} ON COMMIT DROP AS
 WITH events AS (
     SELECT v.id AS _haulier_id, v.place AS _haulier_place, {s_key}, {s_deletes} AS _haulier_deletes, s._haulier_unchanged
-    FROM {verdict} v JOIN {stage} s ON s.ctid = v.id WHERE v.fate <> 'conflict'
+    FROM {verdict} v JOIN {stage_versioned} s ON s.ctid = v.id
+    WHERE v.fate <> 'conflict' AND NOT EXISTS (
+        SELECT FROM {tombstones} k WHERE k.key = jsonb_build_object({s_key_pairs}) AND {k_newer_than_s})
 ), lives AS (
     SELECT e.*, min(e._haulier_place) FILTER (WHERE e._haulier_deletes) OVER (PARTITION BY {e_key}) AS _haulier_ended
     FROM events e
 )
-SELECT {e_key}, (array_agg(e._haulier_id ORDER BY e._haulier_place))[1] AS _haulier_winner, min(e._haulier_ended) AS _haulier_ended,
+SELECT {e_key}, (array_agg(e._haulier_id ORDER BY e._haulier_place))[1] AS _haulier_winner,
+       min(e._haulier_ended) AS _haulier_ended, max(e._haulier_place) AS _haulier_oldest,
        (array_agg(e._haulier_id) FILTER (WHERE e._haulier_place = e._haulier_ended))[1] AS _haulier_end, {sources}
 FROM lives e GROUP BY {e_key} HAVING bool_or(e._haulier_place = 1 AND e._haulier_unchanged IS NOT NULL)
 
 -- name: leave_unresolved
 -- Keys of which nobody knows all values: no staged row, and no row of the table that is not gone. Their rows are rejected
--- since the last deletion, which then is the newest word; but where a deletion is newer than them all, they are only old.
+-- since the last deletion: a staged one then is the newest word, and what is older than an earlier load's is only old.
 WITH gone AS (
     DELETE FROM {known} u
     WHERE ({any_source_missing})
       AND NOT EXISTS (
           SELECT FROM {target} t WHERE {u_key_is_t} AND {within} AND NOT {truncated}
           AND NOT EXISTS (SELECT FROM {stage_versioned} g WHERE g.ctid = u._haulier_end AND {g_newer_than_t}))
-      AND NOT EXISTS (
-          SELECT FROM {stage_versioned} s JOIN {tombstones} k ON k.key = jsonb_build_object({s_key_pairs})
-          WHERE s.ctid = u._haulier_winner AND {k_newer_than_s})
     RETURNING u.*
 )
 UPDATE {verdict} v SET fate = CASE WHEN v.id = u._haulier_end THEN 'winner' ELSE 'unresolved' END
 FROM {stage} s JOIN gone u ON {s_key_is_u}
-WHERE v.id = s.ctid AND v.fate <> 'conflict' AND (u._haulier_ended IS NULL OR v.place <= u._haulier_ended)
+WHERE v.id = s.ctid AND v.fate <> 'conflict' AND v.place <= coalesce(u._haulier_ended, u._haulier_oldest)
 
 -- name: unresolved_rows
 -- Rows to reject: what they do not carry is nowhere.
