@@ -78,8 +78,9 @@ def contract(names: dict[str, str], kept: bool, **marks: list[str]) -> dict[str,
 class Feed:
     """A pipeline of one feed, and the folder its files come to."""
 
-    def __init__(self, database, folder, form, document, functions=None, **transform):
-        self.database, self.landing, self.functions = database, folder / "landing", functions
+    def __init__(self, database, folder, form, document, code="", **transform):
+        """`code`: of the functions that `transform` names."""
+        self.database, self.landing = database, folder / "landing"
         definitions = folder / "definitions"
         for one in ("contracts", "pipelines", "functions"):
             (definitions / one).mkdir(parents=True)
@@ -93,8 +94,7 @@ class Feed:
         }
         (definitions / "pipelines/things.yaml").write_text(json.dumps(pipeline))
         (definitions / "contracts/things.yaml").write_text(json.dumps(document))
-        if functions:
-            (definitions / "functions/feeds.py").write_text(functions)
+        (definitions / "functions/feeds.py").write_text(code)
         self.settings = Settings.from_env(
             {
                 **database.environment,
