@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,10 @@ from haulier.ledger.reservations import request_replays
 from haulier.ledger.verify import verify
 from haulier.rows import UNCHANGED
 from haulier.settings import Settings
+from haulier.task import Task
+from haulier_extract.step import plan as plan_extract
+from haulier_load.step import plan as plan_load
+from haulier_transform.step import plan as plan_transform
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 PLACEHOLDER = "__debezium_unavailable_value"
@@ -115,6 +120,23 @@ class Feed:
         return haul(
             self.settings, "things", "main", Interval(start=start, end=start + timedelta(days=1)), **asked
         )
+
+    def plan(self, day: int):
+        """The counts of a plan, which keeps nothing."""
+        start = START + timedelta(days=day)
+        interval = Interval(start=start, end=start + timedelta(days=1))
+        exchange = f"{self.settings.exchange}-plan"
+        task = Task(
+            step="extract",
+            verb="plan",
+            pipeline="things",
+            instance="main",
+            interval=interval,
+            settings=replace(self.settings, exchange=exchange),
+        )
+        plan_extract(task)
+        plan_transform(replace(task, step="transform"))
+        return plan_load(replace(task, step="load")).counts
 
     def replay(self) -> None:
         with connect(self.settings, "test") as connection:
@@ -231,6 +253,30 @@ def test_a_feed_in_order_makes_the_source_table(name, database, tmp_path):
     assert feed.table() == [("a", "red", "longer", 2), ("bb", "blue", "long", 1)]
     assert (first.counts["inserted"], second.counts["deleted"], second.counts["rejected"]) == (3, 2, 0)
     assert feed.is_clean()
+
+
+def test_a_plan_counts_what_the_load_then_does(database, tmp_path):
+    write, form, document = FEEDS["debezium"]
+    feed, source = Feed(database, tmp_path, form, document), SourceTable()
+    for thing in "ab":
+        source.write(thing, colour="red", body="long", price=1)
+    source.write("a", price=2)
+    feed.send(0, write(source.events))
+    source.truncate()
+    source.write("a", colour="blue", body="new", price=3)
+    source.write("a", price=4)
+    feed.send(1, write(source.events[3:]))
+    counted = ("inserted", "updated", "unchanged", "superseded", "deleted", "rejected", "removed")
+
+    for day in (0, 1):
+        planned, before = feed.plan(day), database.rows("SELECT count(*) FROM haulier.tombstone")
+        assert database.rows("SELECT count(*) FROM haulier.load") == [(day,)]
+        loaded = feed.haul(day)["load"].counts
+
+        assert [planned[name] for name in counted] == [loaded[name] for name in counted]
+        assert before == [(0,)]
+    assert [loaded[name] for name in counted] == [0, 1, 1, 1, 0, 0, 1]
+    assert feed.table() == [("a", "blue", "new", 4)]
 
 
 def test_tombstones_of_the_log_are_counted_and_said(database, tmp_path):
