@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from support.databases import fresh_database
 from support.feed import CHANGES, SourceTable, history_of
-from support.steps import haul
+from support.steps import haul, haul_in_shards
 
 from haulier.exchange import open_exchange
 from haulier.interval import Interval
@@ -80,11 +80,16 @@ def contract(names: dict[str, str], kept: bool, **marks: list[str]) -> dict[str,
     return {**document, "schema": [{**table, "customProperties": custom(ordering="edited")}]}
 
 
+def interval(day: int) -> Interval:
+    start = START + timedelta(days=day)
+    return Interval(start=start, end=start + timedelta(days=1))
+
+
 class Feed:
     """A pipeline of one feed, and the folder its files come to."""
 
-    def __init__(self, database, folder, form, document, code="", **transform):
-        """`code`: of the functions that `transform` names."""
+    def __init__(self, database, folder, form, document, code="", more=None, **transform):
+        """`code`: of the functions that `transform` names; `more` of the pipeline."""
         self.database, self.landing = database, folder / "landing"
         definitions = folder / "definitions"
         for one in ("contracts", "pipelines", "functions"):
@@ -96,6 +101,7 @@ class Feed:
             "source": {"files": {"path": "*"}, **form},
             "transform": transform,
             "load": {"reject_threshold": 1},
+            **(more or {}),
         }
         (definitions / "pipelines/things.yaml").write_text(json.dumps(pipeline))
         (definitions / "contracts/things.yaml").write_text(json.dumps(document))
@@ -106,6 +112,7 @@ class Feed:
                 "HAULIER_EXCHANGE": f"file://{folder}/exchange",
                 "HAULIER_DEFINITIONS": str(definitions),
                 "HAULIER_SOURCE_ROOT": str(self.landing),
+                "HAULIER_BATCH_ROWS": "10",
             }
         )
 
@@ -115,23 +122,18 @@ class Feed:
         arrived = (START + timedelta(days=day, hours=12)).timestamp()
         os.utime(path, (arrived, arrived))
 
-    def haul(self, day: int, **asked: Any):
-        start = START + timedelta(days=day)
-        return haul(
-            self.settings, "things", "main", Interval(start=start, end=start + timedelta(days=1)), **asked
-        )
+    def haul(self, day: int):
+        return haul(self.settings, "things", "main", interval(day))
 
     def plan(self, day: int):
         """The counts of a plan, which keeps nothing."""
-        start = START + timedelta(days=day)
-        interval = Interval(start=start, end=start + timedelta(days=1))
         exchange = f"{self.settings.exchange}-plan"
         task = Task(
             step="extract",
             verb="plan",
             pipeline="things",
             instance="main",
-            interval=interval,
+            interval=interval(day),
             settings=replace(self.settings, exchange=exchange),
         )
         plan_extract(task)
@@ -277,6 +279,27 @@ def test_a_plan_counts_what_the_load_then_does(database, tmp_path):
         assert before == [(0,)]
     assert [loaded[name] for name in counted] == [0, 1, 1, 1, 0, 0, 1]
     assert feed.table() == [("a", "blue", "new", 4)]
+
+
+def test_a_run_in_shards_hears_its_events_together(database, tmp_path):
+    """What an event does not carry stands in another shard, and the truncation in one of them counts for all."""
+    write, form, document = FEEDS["flat"]
+    feed, source = Feed(database, tmp_path, form, document, more={"split": {"rows": 20}}), SourceTable()
+    things = [f"t{n}" for n in range(10, 30)]
+    for thing in things:
+        source.write(thing, colour="red", body="long", price=1)
+    source.truncate()
+    for thing in things[:15]:
+        source.write(thing, colour="blue", body=thing, price=2)
+    for thing in things[:10]:
+        source.write(thing, price=3)
+    source.delete(things[0])
+    feed.send(0, write(source.events))
+    loaded = haul_in_shards(feed.settings, "things", "main", interval(0))
+
+    assert (loaded.counts["inserted"], loaded.counts["superseded"], loaded.counts["rejected"]) == (14, 31, 0)
+    assert feed.table() == sorted((t, c["colour"], c["body"], c["price"]) for t, c in source.rows.items())
+    assert feed.is_clean()
 
 
 def test_tombstones_of_the_log_are_counted_and_said(database, tmp_path):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from support.steps import haul
+from support.steps import haul, haul_in_shards
 from support.things import day
 
 from haulier.digests import definition_digest
@@ -482,7 +482,7 @@ class TestExtra:
         )
         site.file(1, "csv").write_text("\n".join([*lines, ""]))
         site.define()
-        sharded(site)
+        haul_in_shards(site.settings, "things", "main", day(1))
 
         assert site.rows("thing, _extra", "thing <> 'old'") == [
             (f"t{n}", {"device": f"D{n}"}) for n in range(10, 60)
@@ -516,24 +516,3 @@ class TestExtra:
 
         with pytest.raises(DefinitionError, match=rf"transform\.drift\.{kind}: .* source\.csv has no types"):
             site.haul(1)
-
-
-def sharded(site):
-    """Extract, then each shard's transform and load, then the load that closes."""
-    from haulier.task import Task
-    from haulier_extract.step import extract
-    from haulier_load.step import load
-    from haulier_transform.step import transform
-
-    def task(step, **asked):
-        return Task(
-            step=step, verb="run", pipeline="things", instance="main", interval=day(1), settings=site.settings, **asked
-        )  # fmt: skip
-
-    extracted = extract(task("extract"))
-    shards = extracted.shards
-    assert shards > 1
-    for step, do in (("transform", transform), ("load", load)):
-        for shard in range(1, shards + 1):
-            do(task(step, generation=extracted.generation, shard=shard))
-    load(task("load", generation=extracted.generation))

@@ -53,6 +53,30 @@ def haul(
     return outcomes
 
 
+def haul_in_shards(settings: Settings, pipeline: str, instance: str, interval: Interval) -> Outcome:
+    """Extract, then each shard's transform and load; the outcome of the load that closes."""
+
+    def task(step: Any, **asked: Any) -> Task:
+        return Task(
+            step=step,
+            verb="run",
+            pipeline=pipeline,
+            instance=instance,
+            interval=interval,
+            settings=settings,
+            **asked,
+        )
+
+    extracted = extract(task("extract"))
+    assert extracted.shards is not None
+    assert extracted.shards > 1
+    generation = extracted.generation
+    for step, do in (("transform", transform), ("load", load)):
+        for shard in range(1, extracted.shards + 1):
+            do(task(step, generation=generation, shard=shard))
+    return load(task("load", generation=generation))
+
+
 def command(step: str, pipeline: str, instance: str, interval: Interval, *more: str) -> list[str]:
     """One step's command line."""
     return [
