@@ -14,8 +14,10 @@ from support.hauling import Sender, partitioned, replace_struct
 
 from haulier.cold.archive import archive
 from haulier.cold.restore import restore
+from haulier.definitions.drift import Drift
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
+from haulier.rows import UNCHANGED
 from haulier.settings import Settings
 
 TRUNCATION = {"thing": None, "op": "T"}
@@ -26,9 +28,19 @@ def at(edited, **cells):
     return {**TRUNCATION, "edited": edited, **cells}
 
 
+def bare(event):
+    """An event of a contract whose columns are always there."""
+    return {name: cell for name, cell in event.items() if name != UNCHANGED}
+
+
 def settings_of(database, folder):
     places = {"HAULIER_EXCHANGE": f"file://{folder}", "HAULIER_ARCHIVE": f"file://{folder}-cold"}
     return Settings.from_env({**database.environment, **places})
+
+
+def without(contract, **gone):
+    """A contract whose columns say less: `truncates=()`."""
+    return replace_struct(contract, columns=tuple(replace_struct(c, **gone) for c in contract.columns))
 
 
 @pytest.fixture
@@ -137,6 +149,14 @@ class TestTruncations:
         assert database.rows("SELECT ordering FROM haulier.tombstone") == [("5",)]
         assert database.rows("SELECT ordering FROM haulier.former_tombstone") == [("3",)]
 
+    def test_they_need_no_column_that_may_be_left_out(self, sender, database):
+        sender.contract = without(sender.contract, unchanged_values=())
+        sender.send(0, {"a": [bare(row("x", 1)), bare(row("y", 1))]})
+        outcome = sender.send(1, {"b": [bare(row("x", 5, colour="new")), bare(at(3)), bare(row("y", 2))]})
+
+        assert fates(outcome) == {"updated": 1, "unchanged": 1, "superseded": 1, "removed": 1}
+        assert table(database, "thing, colour") == [("x", "new")]
+
 
 class TestPartitions:
     """Every partition numbers its rows from the first: one place is a row in each of them."""
@@ -179,6 +199,27 @@ class TestPartitions:
 
 
 class TestUnchanged:
+    def test_a_feed_needs_no_column_of_operations_for_it(self, sender, database):
+        contract = sender.contract
+        columns = tuple(c for c in contract.columns if c.name != "op")
+        sender.contract = replace_struct(contract, columns=columns)
+        events = [row("x", 1, body="long"), row("x", 2, colour="blue", keep=["body"])]
+        for day, event in enumerate(events):
+            sender.send(day, {f"{day}": [{name: cell for name, cell in event.items() if name != "op"}]})
+
+        assert table(database) == [("x", "blue", "long")]
+
+    def test_a_table_that_is_there_gets_its_own_column_for_it(self, sender, database):
+        told = sender.contract
+        sender.contract = without(told, unchanged_values=())
+        sender.send(0, {"a": [bare(row("x", 1, colour="red", body="long"))]})
+        sender.contract, sender.drift = told, Drift(new_column="evolve")
+        sender.send(2, {"c": [row("x", 3, colour="blue", keep=["body"])]})
+        outcome = sender.send(1, {"b": [row("x", 2, colour="green", body="longer")]})
+
+        assert fates(outcome) == {"updated": 1}
+        assert table(database) == [("x", "blue", "longer")]
+
     def test_the_row_keeps_its_value_and_takes_the_rest(self, sender, database):
         sender.send(0, {"a": [row("x", 1, colour="red", body="long")]})
         outcome = sender.send(1, {"b": [row("x", 2, colour="blue", keep=["body"])]})
@@ -381,4 +422,8 @@ def test_the_table_is_the_source_table_whatever_way_its_events_come(
         assert database.rows("SELECT thing, colour, body, price::int FROM shop.things ORDER BY 1") == sorted(
             (thing, cells["colour"], cells["body"], cells["price"]) for thing, cells in source.rows.items()
         )
+        before = database.rows("SELECT thing, colour, body, price FROM shop.things ORDER BY 1")
+        again = sender.send(4, {"again": [*events, *source.events]})
+        assert [again.counts[name] for name in ("inserted", "deleted", "removed", "updated")] == [0, 0, 0, 0]
+        assert database.rows("SELECT thing, colour, body, price FROM shop.things ORDER BY 1") == before
         check(sender)
