@@ -7,6 +7,8 @@ import json
 from contextlib import closing
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
+from urllib.request import urlopen
 from uuid import uuid4
 
 import pytest
@@ -26,6 +28,7 @@ from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_command.__main__ import main
+from haulier_command.doctor.signing import signed
 from haulier_load.step import load
 
 TARGET, NOVEMBER = "shop.things", "shop.things_2025_11"
@@ -448,17 +451,23 @@ def test_a_place_that_is_none_is_refused_before_anything_is_done(settings, where
         open_archive(settings)
 
 
-def test_the_archive_may_be_a_bucket(sender, settings, database, exchange_environment):
+def test_the_archive_may_be_a_bucket_of_its_own(sender, settings, database, exchange_environment):
     aws = Settings.from_env(exchange_environment)
+    bucket = f"s3://cold-{uuid4().hex}"
+    # Stored under no key, nothing makes the bucket itself.
+    make = signed(dataclasses.replace(aws, exchange=bucket), "", b"", sha256=sha256().digest())
+    urlopen(make, timeout=10).close()
     of_bucket = dataclasses.replace(
         settings,
-        archive=f"{aws.exchange}/cold",
+        exchange=aws.exchange,
+        archive=f"{bucket}/things",
         archive_s3_endpoint=aws.s3_endpoint,
         archive_s3_access_key_id=aws.s3_access_key_id,
         archive_s3_secret_access_key=aws.s3_secret_access_key,
     )
     sender.send(0, {"a.csv": [rich("x", "2025-11-05")]})
-    archive(of_bucket, TARGET, partition=NOVEMBER)
+    (done,) = archive(of_bucket, TARGET, partition=NOVEMBER)
+    assert open_archive(of_bucket).size(done.manifest)
     assert findings(of_bucket, sender) == []
     restore(of_bucket, TARGET, NOVEMBER)
 
