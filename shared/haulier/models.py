@@ -113,4 +113,11 @@ def _contract(path: Path, header: ModelHeader, shown: str) -> Contract | None:
         raise DefinitionError(
             f"{shown}: {header.contract} has {what}, which is for load; a merge keeps the newest row"
         )
+    for column in contract.columns:
+        if column.null_values or column.formats != ("iso",):
+            what = "nullValues" if column.null_values else "a format"
+            raise DefinitionError(
+                f"{shown}: {header.contract}: column {column.name} has {what}, which is for cells of files; let the model's "
+                "SQL read them"
+            )
     return contract

@@ -9,9 +9,13 @@ import sys
 from decimal import Decimal
 
 import pytest
-from support.elt import MODELS, THINGS, Site
+from support.elt import MODELS, PIPELINE, RAW, THINGS, Site
+from support.steps import haul
+from support.things import day
 
 from haulier.errors import DataError, DefinitionError, FencedError, TransientError
+from haulier.ledger.connection import connect
+from haulier.ledger.reservations import request_replays
 
 
 @pytest.fixture
@@ -297,9 +301,6 @@ class TestRejects:
         ]
 
     def test_what_a_model_rejected_is_not_replayed_since_its_row_is_in_the_raw_table(self, site):
-        from haulier.ledger.connection import connect
-        from haulier.ledger.reservations import request_replays
-
         site.send(0, "lamp,mauve,4", "rug,red,1")
         site.haul(0)
 
@@ -311,9 +312,6 @@ class TestRejects:
         assert asked == []
 
     def test_a_replayed_raw_row_goes_through_the_models(self, site, database):
-        from haulier.ledger.connection import connect
-        from haulier.ledger.reservations import request_replays
-
         site.send(0, "lamp,red,4,too many", "rug,red,1")
         site.haul(0)
         with connect(site.settings, "test") as connection:
@@ -326,6 +324,43 @@ class TestRejects:
         assert done["models"].counts["models"]["things"]["produced"] == 0
         assert database.rows("SELECT status FROM haulier.reject_event") == [("failed again",)]
         assert site.violations() == []
+
+    def test_a_replay_whose_models_failed_is_taken_up_again(self, site, database):
+        strict = RAW.replace(
+            "colour, logicalType: string", "colour, logicalType: string, enum: [{value: red}]"
+        )
+        site.define("contracts/raw.odcs.yaml", strict)
+        site.send(0, "lamp,blue,4", "rug,red,1", "vase,red,2")
+        site.haul(0)
+        site.define("contracts/raw.odcs.yaml", RAW)
+        (replay,) = replays(site)
+        database.rows("ALTER TABLE shop.things RENAME TO away")
+        database.rows("CREATE TABLE shop.things (thing text)")
+        with pytest.raises(DefinitionError):
+            site.haul(0, replay=replay.replay_id)
+        database.rows("DROP TABLE shop.things; ALTER TABLE shop.away RENAME TO things")
+
+        (again,) = replays(site)
+        site.haul(0, replay=again.replay_id)
+
+        assert again.replay_id == replay.replay_id
+        assert site.things()[0] == ("lamp", "blue", Decimal(4))
+        assert replays(site) == []
+        assert site.violations() == []
+
+    def test_what_a_quarantined_run_rejected_before_its_models_is_not_replayed(self, site):
+        site.send(0, "lamp,mauve,4", "rug,mauve,1", "vase,blue,2,too many")
+        assert site.haul(0)["models"].outcome == "quarantined"
+
+        assert replays(site) == []
+
+
+def replays(site):
+    """What `haulier replay` would haul."""
+    with connect(site.settings, "test") as connection:
+        return request_replays(
+            connection, site.settings, "things", "a", reason="again", definition_digest="d"
+        )
 
 
 class TestQuarantine:
@@ -405,6 +440,33 @@ class TestWhole:
 
         assert "secret" not in str(caught.value)
 
+    def test_no_cell_stands_in_what_a_function_raises(self, site, database):
+        database.rows(
+            "CREATE FUNCTION public.loud(said text) RETURNS text LANGUAGE plpgsql"
+            " AS $$ BEGIN RAISE EXCEPTION 'not %', said; END $$"
+        )
+        site.define(
+            "models/things.sql", MODELS["things"].replace("r.price,", "public.loud(r.price) AS price,")
+        )
+        site.send(0, "lamp,red,secret")
+
+        with pytest.raises(DataError, match="a function it calls raised an error") as caught:
+            site.haul(0)
+
+        assert "secret" not in str(caught.value)
+
+    def test_raw_rows_that_went_away_are_not_left_out_in_silence(self, site, database):
+        database.rows("CREATE SCHEMA shop; CREATE TABLE shop.dear (thing text)")
+        site.send(0, "lamp,red,4", "rug,blue,1")
+        with pytest.raises(DefinitionError):
+            site.haul(0)
+        database.rows("DELETE FROM shop.things_raw WHERE thing = 'rug'; DROP TABLE shop.dear")
+
+        with pytest.raises(DataError, match=r"brought 2 rows into shop\.things_raw and 1 of them are there"):
+            site.haul(0)
+
+        assert site.things() == []
+
     def test_a_newer_attempt_fences_an_older_one(self, site, monkeypatch):
         from haulier_transform.models import step
 
@@ -477,6 +539,17 @@ class TestRefusals:
 
         with pytest.raises(DefinitionError, match=r"shop.dear is there and no view of Haulier's"):
             site.haul(0)
+
+    def test_what_another_pipeline_makes_is_never_taken(self, site, database):
+        site.send(0, "lamp,red,4")
+        site.haul(0)
+        raw = RAW.replace("things-raw", "others-raw").replace("things_raw", "others_raw")
+        site.define("contracts/others.odcs.yaml", raw)
+        other = PIPELINE.replace("pipeline: things", "pipeline: others").replace("raw.odcs", "others.odcs")
+        site.define("pipelines/others.yaml", other.replace("[dear, things, colours]", "[dear]"))
+
+        with pytest.raises(DefinitionError, match=r"pipeline things makes shop\.dear"):
+            haul(site.settings, "others", "a", day(0))
 
     def test_a_table_that_would_get_other_columns_is_left_alone(self, site, database):
         site.send(0, "lamp,red,4")

@@ -82,6 +82,14 @@ def test_a_merge_cannot_keep_what_an_event_does_not_carry(folder):
     assert "has unchangedValues, which is for load" in refusal(folder)
 
 
+def test_a_merges_contract_says_nothing_of_cells(folder):
+    (folder / "contracts/things.odcs.yaml").write_text(
+        THINGS.replace("softMaximum, value: 1000", "nullValues, value: [ND]")
+    )
+
+    assert "column price has nullValues, which is for cells of files" in refusal(folder)
+
+
 def test_a_model_that_is_nowhere_is_named_with_those_there_are(folder):
     (folder / "pipelines/things.yaml").write_text(PIPELINE.replace("colours]", "colors]"))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,3 +130,19 @@ def test_a_circle_is_named_whole():
 
     with pytest.raises(DefinitionError, match="in a circle: a reads b reads c reads a"):
         in_order(models)
+
+
+def test_a_merge_of_another_merges_rows_is_refused():
+    """Which of them are still there would depend on the order of runs."""
+    models = [read_model(model(f"SELECT 1 FROM {reads}", name, f"shop.{name}")) for name, reads in PAIR]
+    merges = [
+        dataclasses.replace(one, model=msgspec.structs.replace(one.model, materialized="merge"))
+        for one in models
+    ]
+
+    assert len(in_order(models)) == 2
+    with pytest.raises(DefinitionError, match=r"models/b\.sql: a merge reads shop\.a, which is a merge, too"):
+        in_order(merges)
+
+
+PAIR = (("a", "raw.r"), ("b", "shop.a"))

@@ -1,8 +1,12 @@
 -- name: loaded
 -- What load recorded of this content in the raw table.
-SELECT load_id, outcome FROM haulier.load
+SELECT load_id, outcome, inserted FROM haulier.load
 WHERE target = %(raw)s AND run_id = %(run_id)s AND generation = %(generation)s AND replay_id IS NOT DISTINCT FROM %(replay_id)s
   AND kind <> 'model'
+
+-- name: count_raw
+-- How many rows of a load are in the raw table.
+SELECT count(*) FROM {raw} r
 
 -- name: built
 -- What the ledger holds of this content's models.
@@ -65,9 +69,9 @@ SELECT count(*) FROM (SELECT FROM pg_temp.haulier_result GROUP BY _haulier_deliv
                       HAVING count(*) > 1) AS twin
 
 -- name: account
--- Of each delivery: the raw rows of this run, and those that the model made something of.
+-- Of each delivery: the rows of this run that came into the raw table, and those that the model made something of.
 SELECT d.delivery_id,
-       (SELECT count(*) FROM {raw} r WHERE r._haulier_delivery = d.delivery_id),
+       (SELECT count(DISTINCT r._haulier_row) FROM {raw} r WHERE r._haulier_delivery = d.delivery_id),
        (SELECT count(DISTINCT s._haulier_row) FROM pg_temp.haulier_result s WHERE s._haulier_delivery = d.delivery_id)
 FROM unnest(%(deliveries)s::bigint[]) AS d (delivery_id) ORDER BY 1
 
@@ -116,11 +120,11 @@ INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, column
 SELECT to_regclass(%(target)s) IS NOT NULL
 
 -- name: last_build
--- What last made this table or view, and whether a newer definition than this run's did.
-SELECT b.sql_digest = %(sql_digest)s,
+-- Which pipeline last made this table or view, whether of this very SQL, and whether of a newer definition than this run's.
+SELECT r.pipeline, b.sql_digest = %(sql_digest)s,
        g.opened_at > (SELECT mine.opened_at FROM haulier.generation mine
                       WHERE mine.run_id = %(run_id)s AND mine.generation = %(generation)s)
-FROM haulier.model_build b JOIN haulier.generation g USING (run_id, generation)
+FROM haulier.model_build b JOIN haulier.generation g USING (run_id, generation) JOIN haulier.run r USING (run_id)
 WHERE b.target = %(target)s AND b.materialized = %(materialized)s AND b.outcome = 'built'
 ORDER BY b.build_id DESC LIMIT 1
 

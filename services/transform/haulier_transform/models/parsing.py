@@ -129,4 +129,17 @@ def in_order(models: Iterable[ReadModel]) -> list[ReadModel]:
 
     for one in by_target.values():
         visit(one)
+        _check_merge(one, by_target)
     return ordered
+
+
+def _check_merge(one: ReadModel, by_target: Mapping[str, ReadModel]) -> None:
+    """A merge sees the rows of its run, and of another merge only those that a later run did not already supersede: what
+    it made would depend on which run came first."""
+    for table in one.reads:
+        other = by_target.get(table)
+        if one.model.materialized == "merge" and other is not None and other.model.materialized == "merge":
+            raise DefinitionError(
+                f"models/{one.model.name}.sql: a merge reads {table}, which is a merge, too; read the raw table (a CTE may hold "
+                "what both need), or make this one a table or a view"
+            )

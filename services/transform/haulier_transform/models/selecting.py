@@ -19,6 +19,8 @@ _SQL = queries("haulier_transform.models", "models.sql")
 _WRONG_SQL = ("0A", "42")
 #: Of values that the SQL cannot take.
 _BAD_VALUE = ("21", "22")
+#: What PL/pgSQL raises by itself or by RAISE.
+_RAISED = "P0"
 
 
 def select(cursor: Cursor, read: ReadModel, instead: Mapping[str, sql.Composable]) -> dict[str, str]:
@@ -42,5 +44,11 @@ def execute(cursor: Cursor, read: ReadModel, statement: sql.Composable) -> None:
             raise DataError(
                 f"{shown}: a value made its SQL fail (SQLSTATE {code}), so nothing of it was kept; give the column as text "
                 "and let the contract read it, or ask pg_input_is_valid first"
+            ) from None
+        if code.startswith(_RAISED):
+            # What it raised is somebody's text, and may hold a value.
+            raise DataError(
+                f"{shown}: a function it calls raised an error (SQLSTATE {code}), so nothing of it was kept; "
+                "run its SELECT by hand to see which"
             ) from None
         raise

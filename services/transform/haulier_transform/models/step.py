@@ -90,6 +90,7 @@ class _Building:
             "actor": task.settings.actor,
             "manifest": task.keys(attempt.content).manifest("extract"),
             "raw": manifest.contract.target,
+            "pipeline": manifest.pipeline,
         }
         self._attempt = attempt
         #: What the merges wrote, each to its target.
@@ -124,7 +125,6 @@ class _Building:
                 load_id = merging.record({**self._values, "outcome": "loaded"})
                 self.written.append((merging.contract, merging.merge.account))
                 self._keep(cursor, read, "built", merging.merge.account.produced, load_id)
-                instead[read.model.target] = of_run(read.model.target, load_id)
                 counts[read.model.name] = _told(read, "built", asdict(merging.merge.account))
             self._mark(cursor, "loaded")
             return _outcome(self._manifest, "loaded", counts)
@@ -162,7 +162,18 @@ class _Building:
                 f"load has not brought the rows of run {self._manifest.run_id} into {self._manifest.contract.target} yet; "
                 "it must run first"
             )
-        return int(found[0]) if found[1] == "loaded" else None
+        load_id, outcome, inserted = found
+        if outcome != "loaded":
+            return None
+        raw = self._manifest.contract.target
+        cursor.execute(sql.SQL(_SQL["count_raw"]).format(raw=of_run(raw, load_id)))
+        (there,) = cursor.fetchone() or (0,)
+        if there != inserted:
+            raise DataError(
+                f"load {load_id} brought {inserted} rows into {raw} and {there} of them are there: no model may count without "
+                "the others; bring them back (haulier restore, if they are archived), and run again"
+            )
+        return int(load_id)
 
     def _stand(self, cursor: Cursor, read: ReadModel) -> dict[str, Any]:
         built, rows = standing.stand(cursor, read, self._values)
