@@ -14,6 +14,8 @@ from haulier.problems import Problem, Trail, quoted
 _SQL: Trail = ("source", "sql")
 #: Options of drivers that hold a secret.
 _SECRET_OPTION = re.compile("passw|pwd|secret|token", re.IGNORECASE)
+#: As SQLAlchemy reads a password: up to the `@`, with whatever stands between.
+_PASSWORD = re.compile(r"[^:]+://[^:/@]*:[^@]*@")
 
 
 def of_sql(sql: Sql, filled: set[str]) -> Iterator[Problem]:
@@ -44,6 +46,12 @@ def increments_in(sql: Sql, mode: str, keyed: bool, contract_shown: str) -> Iter
             '"replace" takes what a run reads for all there is, and with source.sql.watermark that is what is new; '
             'use "upsert", or remove watermark',
         )
+    if sql.interval and mode == "replace":
+        yield Problem(
+            ("load", "mode"),
+            '"replace" takes what a run reads for all there is, and with source.sql.interval that is one interval; '
+            'use "upsert", or remove interval',
+        )
     if sql.watermark and mode == "append" and not keyed:
         yield Problem(
             ("load", "mode"),
@@ -64,7 +72,11 @@ def _url(url: str, filled: set[str]) -> Iterator[Problem]:
         yield Problem(trail, "is no address of a database; write postgresql://user@host/database", " ")
         return
     options = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    if parts.password is not None or any(_SECRET_OPTION.search(name) for name in options):
+    if (
+        parts.password is not None
+        or _PASSWORD.match(url)
+        or any(_SECRET_OPTION.search(name) for name in options)
+    ):
         yield Problem(trail, "holds a password, which would be written down; use source.sql.password", " ")
     yield from problems_of_template(url, trail, filled)
 

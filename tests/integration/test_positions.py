@@ -138,6 +138,32 @@ class TestIncrements:
         with pytest.raises(DefinitionError, match="serial is a number; write lag_steps"):
             run(here, 2)
 
+    def test_no_digit_of_a_position_is_rounded_away(self, postgres):
+        """Rounded up it would pass over rows between."""
+        postgres.do("CREATE TABLE counted (thing text PRIMARY KEY, colour text, price int, serial numeric)")
+        postgres.define(table="counted", watermark={"column": "serial"})
+        postgres.do("INSERT INTO counted VALUES ('a', 'red', 1, 12345678901234567890123456789999999999)")
+        run(postgres)
+        postgres.do("INSERT INTO counted VALUES ('b', 'red', 1, 12345678901234567890123456789999999999)")
+        run(postgres, 1)
+
+        assert arrived(postgres) == ["a", "b"]
+
+    def test_a_time_that_is_text_has_no_lag(self, postgres):
+        postgres.do("CREATE TABLE texts (thing text PRIMARY KEY, colour text, price int, at text)")
+        postgres.define(table="texts", watermark={"column": "at", "lag_seconds": 900})
+        run(postgres)
+        postgres.do("INSERT INTO texts VALUES ('a', 'red', 1, '2026-01-05T10:00:00')")
+
+        with pytest.raises(DefinitionError, match="at is text, of which no time can be taken off"):
+            run(postgres, 1)
+
+    def test_an_interval_that_is_not_over_is_refused(self, here):
+        here.define(watermark={"column": "changed"})
+
+        with pytest.raises(DefinitionError, match="ends in the future, and"):
+            run(here, 50_000)
+
     def test_rows_without_a_watermark_are_read_each_time_and_counted(self, here):
         put(here, ("a", "2026-01-02 10:00:00"), ("b", None))
         assert "1 rows without changed are read by every run" in run(here)["extract"].notes

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from haulier import keys
 from haulier.definitions import Instance
-from haulier.errors import DataError, TransientError
+from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.exchange import Exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.reservations import (
@@ -40,6 +41,11 @@ def reserved(
     stood: Standing | None = None
     found = Found(files=())
     if instance.source.as_it_stands:
+        if task.interval.end > datetime.now(UTC) + _CLOCKS_APART:
+            raise DefinitionError(
+                f"the interval {task.interval} ends in the future, and {instance.source.place} is read as it stands: what it "
+                "has now would pass for all of it, and no run would read before that end; name one that is over"
+            )
         with connect(task.settings, application) as connection:
             stood = standing(connection, task, instance.source.position)
         if stood.may_read(task.reprocess, definition_digest):
@@ -71,6 +77,8 @@ def reserved(
     return replace(reservation, notes=(*reservation.notes, *found.notes)), (*found.waiting, *changed)
 
 
+#: How much a clock may be behind the one that schedules.
+_CLOCKS_APART = timedelta(minutes=5)
 _LATER = "not read: the later run of {later:%Y-%m-%d %H:%M}Z has read what this one would, and older versions would hide newer"
 
 

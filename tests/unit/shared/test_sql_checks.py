@@ -83,6 +83,22 @@ def test_an_increment_is_never_taken_for_all_there_is_or_loaded_twice(mode, keye
     assert list(increments_in(told(**GOOD), mode, keyed, "the contract")) == []
 
 
+def test_an_interval_is_never_taken_for_all_there_is():
+    sql = told(**GOOD, interval="taken_at")
+
+    ((text),) = [p.text for p in increments_in(sql, "replace", True, "the contract")]
+    assert "source.sql.interval that is one interval" in text
+    assert list(increments_in(sql, "upsert", True, "the contract")) == []
+
+
+@pytest.mark.parametrize("password", ["s3cret", "s3/cret", "s3#cret", "s3?cret", "s3:cret"])
+def test_no_way_to_write_a_password_into_an_address_is_missed(password):
+    ((found, text),) = problems(**{**GOOD, "url": f"postgresql://reader:{password}@host/lims"})
+
+    assert found == "source.sql.url"
+    assert "cret" not in text
+
+
 class TestTheQuerysFile:
     @pytest.fixture
     def folder(self, tmp_path):

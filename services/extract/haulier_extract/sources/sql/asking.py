@@ -101,6 +101,11 @@ class Asked:
             notes.append(f"{without} rows without {mark.column} are read by every run")
         if found is None:
             return position, notes
+        if column.measure == "text" and mark.lag_seconds:
+            raise DefinitionError(
+                f"source.sql.watermark.lag_seconds: {mark.column} is text, of which no time can be taken off; "
+                "read it through a query that casts it, or remove lag_seconds"
+            )
         reached = self._dialect.position(found)
         if reached in ("NaN", "Infinity"):
             raise DataError(

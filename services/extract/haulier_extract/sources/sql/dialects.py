@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -74,7 +74,7 @@ class Dialect:
     def bound(self, column: Column, text: str, lag_seconds: int, lag_steps: int) -> Any:
         """A value to compare the column with: a position, less the lag."""
         if column.measure == "number":
-            number = _plain(Decimal(text) - lag_steps)
+            number = _plain(_less(text, lag_steps))
             return number if isinstance(number, int) else float(number)
         if column.measure != "time" or not lag_seconds:
             return text
@@ -245,7 +245,7 @@ def dialect_of(connection: sa.Connection) -> Dialect:
 def _lagged(measure: Measure, text: str, lag_seconds: int, lag_steps: int) -> str:
     """The position less its lag; where it is no value of the calendar, such as -infinity, as it is."""
     if measure == "number":
-        return f"{Decimal(text) - lag_steps:f}"
+        return f"{_less(text, lag_steps):f}"
     try:
         if measure == "day":
             return (date.fromisoformat(text[:_DAY_LENGTH]) - _days(lag_seconds)).isoformat()
@@ -254,6 +254,12 @@ def _lagged(measure: Measure, text: str, lag_seconds: int, lag_steps: int) -> st
     except (ValueError, OverflowError):
         pass
     return text
+
+
+def _less(text: str, steps: int) -> Decimal:
+    """Exactly: rounded up, rows between would be passed over."""
+    with localcontext(prec=2_000):
+        return Decimal(text) - steps
 
 
 def _naive(text: str) -> datetime:
