@@ -127,10 +127,14 @@ class Asked:
             else []
         )
 
-    def rows(self, columns: Sequence[Column]) -> Iterator[sa.CursorResult[Any]]:
-        """The rows in the order of their key, in as many results as there are chunks."""
+    def rows(self, columns: Sequence[Column], most: int | None = None) -> Iterator[sa.CursorResult[Any]]:
+        """The rows in the order of their key, in as many results as there are chunks; of a sample the first ``most``."""
         asked = sa.select(*(column.expression.label(f"c{at}") for at, column in enumerate(columns)))
         asked = asked.select_from(self._source).where(*self._where).order_by(*self._key)
+        if most is not None:
+            # Said to the server: a driver may read all of a result before it lets go of it.
+            yield self._streamed(asked.limit(most))
+            return
         if self._sql.chunk_rows is None:
             yield self._streamed(asked)
             return

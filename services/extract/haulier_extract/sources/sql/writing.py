@@ -31,7 +31,7 @@ class _Wider(Exception):
 
 
 def written(asked: Asked, most: int | None = None) -> tuple[Written, int]:
-    """The increment and how many rows it has; of a sample about ``most``.
+    """The increment and how many rows it has; of a sample at most ``most``.
 
     A type is the column's for the whole file or not at all: where a value does not fit (NaN among decimals,
     infinity among dates), the file is begun again, in the same snapshot, with that column as text.
@@ -60,9 +60,9 @@ def _written(asked: Asked, columns: Sequence[Column], most: int | None) -> tuple
     )
     group: list[pa.RecordBatch] = []
     size, total, fetch = 0, 0, _FIRST_ROWS
-    for result in asked.rows(columns):
+    for result in asked.rows(columns, most):
         with result:
-            while (most is None or total < most) and (rows := result.fetchmany(fetch)):
+            while rows := result.fetchmany(fetch):
                 batch = _batch(rows, columns, schema)
                 group.append(batch)
                 size += batch.nbytes
@@ -71,8 +71,6 @@ def _written(asked: Asked, columns: Sequence[Column], most: int | None) -> tuple
                 if size >= GROUP_BYTES or sum(one.num_rows for one in group) >= GROUP_ROWS:
                     _write(writer, group)
                     group, size = [], 0
-        if most is not None and total >= most:
-            break
     _write(writer, group)
     writer.close()
     return file, total
