@@ -76,7 +76,7 @@ def test_both_ways_make_the_same_table(database, tmp_path, landing):
     assert by_elt == by_etl
     assert by_etl[0][0] > 600
     places = "SELECT {key}, d.logical_name, t._haulier_row FROM {table} t JOIN haulier.delivery d ON d.delivery_id = _haulier_delivery"
-    key = "ROW(study, subject, visit, visit_date, position, testcd)::text"
+    key = "ROW(t.study, t.subject, t.visit, t.visit_date, t.position, t.testcd)::text"
     etl, elt = (set(database.rows(places.format(key=key, table=how[2]))) for how in (ETL, ELT))
     assert elt == etl
 
