@@ -164,6 +164,21 @@ class TestIncrements:
         with pytest.raises(DefinitionError, match="ends in the future, and"):
             run(here, 50_000)
 
+    @pytest.mark.parametrize("number", [0.7, 1234567])
+    def test_a_float_of_few_digits_loses_no_row_that_shares_it(self, here, number):
+        """As it is answered it has fewer digits than it is, and may be greater."""
+        kind = "float" if here.kind == "mariadb" else "real"
+        here.do(
+            f"CREATE TABLE floats (thing varchar(9) NOT NULL PRIMARY KEY, colour varchar(9), price int, at {kind})"
+        )
+        here.define(table="floats", watermark={"column": "at"})
+        here.do("INSERT INTO floats VALUES (?, 'red', 1, ?)", [("a", number)])
+        run(here)
+        here.do("INSERT INTO floats VALUES (?, 'red', 1, ?)", [("b", number)])
+        run(here, 1)
+
+        assert arrived(here) == ["a", "b"]
+
     def test_rows_without_a_watermark_are_read_each_time_and_counted(self, here):
         put(here, ("a", "2026-01-02 10:00:00"), ("b", None))
         assert "1 rows without changed are read by every run" in run(here)["extract"].notes
@@ -332,6 +347,51 @@ class TestRuns:
             run(sqlite)
         assert run(sqlite)["extract"].outcome == "empty"
         assert arrived(sqlite) == ["a"]
+
+    def test_a_whole_table_that_another_run_read_later_is_read_anew(self, sqlite, monkeypatch):
+        """Else what was read first would have the version of the later interval, and hide what is newer."""
+        import haulier_extract.reserving as reserving
+
+        sqlite.define()
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        found = reserving.find
+
+        def slowly(*arguments):
+            monkeypatch.setattr(reserving, "find", found)
+            answer = found(*arguments)
+            sqlite.do("UPDATE things SET colour = 'blue'")
+            run(sqlite, 0)
+            return answer
+
+        monkeypatch.setattr(reserving, "find", slowly)
+        with pytest.raises(TransientError, match="was there while its source was read; try again"):
+            run(sqlite, 1)
+        run(sqlite, 1)
+
+        assert sqlite.table() == [("a", "blue", Decimal(1))]
+
+    def test_a_run_whose_rows_are_in_holds_up_nobody_with_its_models(self, sqlite):
+        folder = sqlite.definitions / "models"
+        folder.mkdir()
+        (folder / "dear.sql").write_text(
+            "-- materialized: view\n-- target: shop.dear\nSELECT thing FROM shop.things WHERE price > 1\n"
+        )
+        sqlite.define(watermark={"column": "changed"}, load={"mode": "append"}, models=["dear"])
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        run(sqlite, before="models")
+        assert sqlite.database.rows("SELECT status FROM haulier.run") == [("open",)]
+        put(sqlite, ("b", "2026-01-02 11:00:00"))
+        run(sqlite, 1)
+
+        assert arrived(sqlite) == ["a", "b"]
+        assert sqlite.position() == "2026-01-02 11:00:00"
+
+    def test_made_again_where_the_position_still_is_it_says_nothing(self, sqlite):
+        put(sqlite, ("a", "2026-01-02 10:00:00"))
+        run(sqlite)
+
+        assert run(sqlite, reprocess="looking again")["load"].notes == ()
+        assert sqlite.position() == "2026-01-02 10:00:00"
 
     def test_another_column_needs_a_word_from_a_person(self, sqlite):
         put(sqlite, ("a", "2026-01-02 10:00:00"))

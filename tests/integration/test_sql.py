@@ -143,6 +143,17 @@ class TestReading:
         assert run(here)["load"].generation == 2
         assert here.table() == [("t1", "blue", Decimal("1.5"))]
 
+    def test_a_sample_of_it_proposes_a_contract(self, here):
+        (here.definitions / "queries" / "red.sql").write_text("SELECT * FROM things WHERE colour = 'red'")
+        here.define(table=None, query="../queries/red.sql")
+        told = discover(Wanted(pipeline="things"), here.settings)
+
+        (proposed,) = told["contract"]["schema"]
+        assert [one["name"] for one in proposed["properties"]] == ["thing", "colour", "price", "changed"]
+        assert (told["sample"]["rows"], told["sample"]["rejected"], told["sample"]["whole"]) == (8, {}, True)
+        assert told["source"]["sql"]["query"] == "../queries/red.sql"
+        assert "statement" not in told["source"]["sql"]
+
     def test_the_same_rows_make_the_same_bytes(self, here):
         here.define(interval="changed")
         here.do("UPDATE things SET changed = '2026-01-05 00:00:00'")

@@ -54,7 +54,14 @@ class Lab:
     def definitions(self) -> Path:
         return Path(self.place.environment["HAULIER_DEFINITIONS"])
 
-    def define(self, *, load: dict[str, Any] | None = None, schedule: str | None = None, **sql: Any) -> None:
+    def define(
+        self,
+        *,
+        load: dict[str, Any] | None = None,
+        schedule: str | None = None,
+        models: Sequence[str] = (),
+        **sql: Any,
+    ) -> None:
         """The pipeline `things`; ``sql`` is laid over a source that reads the whole table."""
         secret = {"password": "LAB"} if self.password else {}
         source = {"url": self.url, **secret, "table": "things", "key": ["thing"], **sql}
@@ -66,6 +73,8 @@ class Lab:
         }
         if schedule:
             document["schedule"] = schedule
+        if models:
+            document["models"] = list(models)
         file = self.definitions / "pipelines" / "things.yaml"
         file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
 import socket
 import subprocess
@@ -22,8 +23,11 @@ PASSWORD = "s3cret-of-maria"
 @contextmanager
 def running() -> Iterator[Path]:
     """The socket of a server in which `reader` may read the database `lab`. Skips where there is none."""
-    if not shutil.which("mariadbd"):
-        pytest.skip("Debian's package mariadb-server is not installed")
+    # An ordinary user's PATH need not have the folder of servers.
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    server_command = shutil.which("mariadbd", path=path)
+    if server_command is None:
+        pytest.skip("MariaDB is not installed (apt-get install mariadb-server)")
     # Short: the path of a socket has 107 characters at most.
     home = Path(tempfile.mkdtemp(prefix="haulier-maria-"))
     user = f"--user={getpass.getuser()}"
@@ -37,7 +41,7 @@ def running() -> Iterator[Path]:
     log = (home / "log").open("wb")
     server = subprocess.Popen(
         [
-            "mariadbd",
+            server_command,
             *common,
             user,
             f"--socket={path}",

@@ -16,7 +16,7 @@ ALLOWED = (
     "restarting the Docker engine ends every container on it",
     "systemd runs this Docker engine",
     "PgBouncer is not installed",
-    "Debian's package mariadb-server is not installed",
+    "MariaDB is not installed",
 )
 
 

@@ -23,4 +23,6 @@ ORDER BY change_id DESC LIMIT 20
 SELECT r.interval_start, r.interval_end, r.status
 FROM haulier.run r
 WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s AND r.status IN ('open', 'quarantined') AND r.generation > 0
+  AND NOT EXISTS (SELECT FROM haulier.load l WHERE l.run_id = r.run_id AND l.generation = r.generation
+                    AND l.kind = 'run' AND l.outcome = 'loaded')
 ORDER BY r.interval_start

@@ -146,13 +146,14 @@ FROM unnest(%(reject_ids)s::bigint[], %(statuses)s::text[], %(messages)s::text[]
 ORDER BY reject_id
 
 -- name: advance_state
--- How far the source was read, from where this content began; a position that somebody moved since stays.
+-- How far the source was read, from where this content began; a position that somebody moved since stays, and one
+-- that is there already is no news.
 INSERT INTO haulier.state AS s (pipeline, instance, name, value, load_id)
 SELECT %(pipeline)s, %(instance)s, %(name)s, %(end)s::jsonb, %(load_id)s
 WHERE %(start)s::jsonb IS NULL OR EXISTS (
     SELECT FROM haulier.state WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND name = %(name)s)
 ON CONFLICT (pipeline, instance, name) DO UPDATE SET value = excluded.value, load_id = excluded.load_id
-WHERE s.value = %(start)s::jsonb
+WHERE s.value IN (%(start)s::jsonb, %(end)s::jsonb)
 
 -- name: mark_run
 -- What became of the run; a replay leaves it as it was.

@@ -44,6 +44,8 @@ class Standing:
     state: dict[str, Any] | None
     #: The last time that a person moved it.
     change_id: int | None
+    #: The last delivery of the instance: another since means that somebody read meanwhile, and perhaps more.
+    delivery_id: int | None
     #: From where the run's own content was read.
     began: dict[str, Any] | None
     #: Start of a later run that has read already.
@@ -117,13 +119,14 @@ def _standing(cursor: Cursor, task: Task, name: str | None) -> Standing:
     cursor.execute(_SQL["find_run"], values)
     found = cursor.fetchone() or (None, 0, None, None, None)
     cursor.execute(_SQL["standing"], values)
-    state, change_id, began, later, start, end, status = cursor.fetchone() or (None,) * 7
+    state, change_id, delivery_id, began, later, start, end, status = cursor.fetchone() or (None,) * 8
     return Standing(
         generation=found[1],
         sealed_definition=found[3],
         outcome=found[4],
         state=state,
         change_id=change_id,
+        delivery_id=delivery_id,
         began=began,
         later=later,
         blocking=(Interval(start=start, end=end), status) if status else None,

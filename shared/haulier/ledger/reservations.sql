@@ -11,10 +11,12 @@ WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s
   AND r.interval_start = %(interval_start)s AND r.interval_end = %(interval_end)s
 
 -- name: standing
--- How things stand for a run of a source that is read as it is: the position, how often a person moved it, where the
--- run's own content began, and the runs in its way.
+-- How things stand for a run of a source that is read as it is: the position, how often a person moved it, what was
+-- read last, where the run's own content began, and the runs in its way. One whose rows are in the target is in nobody's,
+-- whatever becomes of its models.
 SELECT s.value,
        (SELECT max(change_id) FROM haulier.state_change c WHERE c.pipeline = asked.pipeline AND c.instance = asked.instance),
+       (SELECT max(n.delivery_id) FROM haulier.delivery n WHERE n.pipeline = asked.pipeline AND n.instance = asked.instance),
        (SELECT d.position -> 'start'
         FROM haulier.generation_delivery g JOIN haulier.delivery d USING (delivery_id)
         WHERE g.run_id = r.run_id AND g.generation = r.generation AND d.position IS NOT NULL
@@ -36,6 +38,8 @@ LEFT JOIN LATERAL (
                                   WHERE c.pipeline = asked.pipeline AND c.instance = asked.instance), '-infinity')
       AND EXISTS (SELECT FROM haulier.generation_delivery gd JOIN haulier.delivery d USING (delivery_id)
                   WHERE gd.run_id = b.run_id AND gd.generation = b.generation AND d.position IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM haulier.load l WHERE l.run_id = b.run_id AND l.generation = b.generation
+                        AND l.kind = 'run' AND l.outcome = 'loaded')
     ORDER BY b.status DESC, b.interval_start LIMIT 1
 ) AS blocking ON true
 

@@ -92,6 +92,9 @@ def _told(
     notes: tuple[str, ...],
 ) -> dict[str, Any]:
     sections = msgspec.to_builtins(source)
+    if source.sql is not None:
+        # Filled in from the query's file, and never written.
+        del sections["sql"]["statement"]
     given = {kind: _said(sections[kind], type(getattr(source, kind))) for kind in (source.kind,)}
     if own := _said(msgspec.to_builtins(form), type(form)):
         given[form.section] = own

@@ -61,7 +61,8 @@ class Asked:
         mark = self._sql.watermark
         assert mark is not None
         column = self._measured(mark.column)
-        value = self._source.c[mark.column]
+        # What is asked for need not be the column itself: MySQL rounds a FLOAT that it answers, and so would the position be.
+        value = column.expression if column.exact else self._source.c[mark.column]
         if column.measure == "number" and mark.lag_seconds:
             raise DefinitionError(
                 f"source.sql.watermark.lag_seconds: {mark.column} is a number; write lag_steps"
@@ -88,9 +89,8 @@ class Asked:
             else greatest
         )
         shown = [sa.cast(one, sa.Text()) if column.compared else one for one in (greatest, present)]
-        most, found = self._connection.execute(
-            sa.select(*shown).select_from(self._source).where(*since)
-        ).one()
+        answer = self._connection.execute(sa.select(*shown).select_from(self._source).where(*since)).one()
+        most, found = answer[0], answer[1]
         without = self._count(value.is_(None))
         notes = []
         if most != found:

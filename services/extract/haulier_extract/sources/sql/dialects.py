@@ -32,6 +32,8 @@ class Column:
     measure: Measure = "text"
     #: Type that a bound is compared as, so that an index serves.
     compared: Any = None
+    #: Whether a watermark is to be held against the expression, as the column itself is answered with fewer digits.
+    exact: bool = False
 
     def as_text(self) -> Column:
         return replace(self, kind=pa.string())
@@ -120,7 +122,7 @@ class PostgreSQL(Dialect):
         1082: ("day", sa.DATE()),
         **{number: ("number", sa.BigInteger()) for number in (20, 21, 23)},
         1700: ("number", sa.NUMERIC()),
-        700: ("number", sa.DOUBLE_PRECISION()),
+        700: ("number", sa.REAL()),
         701: ("number", sa.DOUBLE_PRECISION()),
     }
 
@@ -207,7 +209,7 @@ class MySQL(Dialect):
             return Column(name, column, pa.int64(), measure)
         if code in (self._FLOAT, self._DOUBLE):
             # As it is, the server rounds a FLOAT to six digits.
-            return Column(name, column.op("+")(sa.literal_column("0e0")), pa.float64(), measure)
+            return Column(name, column.op("+")(sa.literal_column("0e0")), pa.float64(), measure, exact=True)
         if code == self._BIT:
             return Column(name, column.op("+")(sa.literal_column("0")), pa.int64(), measure)
         if code in self._AS_IS:
