@@ -300,32 +300,24 @@ class TestRejects:
             (2, "model", "look at it")
         ]
 
-    def test_what_a_model_rejected_is_not_replayed_since_its_row_is_in_the_raw_table(self, site):
-        site.send(0, "lamp,mauve,4", "rug,red,1")
+    def test_no_single_row_is_replayed_since_a_model_may_count_them_all(self, site, database):
+        site.send(0, "lamp,red,4,too many", "rug,mauve,1", "vase,blue,2")
         site.haul(0)
 
         with connect(site.settings, "test") as connection:
             asked = request_replays(
-                connection, site.settings, "things", "a", reason="fixed", definition_digest="d"
-            )
-
-        assert asked == []
-
-    def test_a_replayed_raw_row_goes_through_the_models(self, site, database):
-        site.send(0, "lamp,red,4,too many", "rug,red,1")
-        site.haul(0)
-        with connect(site.settings, "test") as connection:
-            (replay,) = request_replays(
                 connection, site.settings, "things", "a", reason="again", definition_digest="d"
             )
+        assert asked == []
+        code, said = commanded(site, "replay", *RUN, "--reason", "again")
+        assert code == 2
+        assert "run --pipeline things --instance a … --reprocess REASON" in " ".join(said.split())
+        for reject_id, *_ in database.rows("SELECT reject_id FROM haulier.reject"):
+            shown = commanded(site, "rejects", "show", str(reject_id))[1]
+            assert "--reprocess REASON" in shown
+            assert "replay --" not in shown
 
-        done = site.haul(0, replay=replay.replay_id)
-
-        assert done["models"].counts["models"]["things"]["produced"] == 0
-        assert database.rows("SELECT status FROM haulier.reject_event") == [("failed again",)]
-        assert site.violations() == []
-
-    def test_a_replay_whose_models_failed_is_taken_up_again(self, site, database):
+    def test_a_mended_raw_row_goes_through_the_models_with_its_run(self, site, database):
         strict = RAW.replace(
             "colour, logicalType: string", "colour, logicalType: string, enum: [{value: red}]"
         )
@@ -333,34 +325,11 @@ class TestRejects:
         site.send(0, "lamp,blue,4", "rug,red,1", "vase,red,2")
         site.haul(0)
         site.define("contracts/raw.odcs.yaml", RAW)
-        (replay,) = replays(site)
-        database.rows("ALTER TABLE shop.things RENAME TO away")
-        database.rows("CREATE TABLE shop.things (thing text)")
-        with pytest.raises(DefinitionError):
-            site.haul(0, replay=replay.replay_id)
-        database.rows("DROP TABLE shop.things; ALTER TABLE shop.away RENAME TO things")
+        site.haul(0, reprocess="blue is a colour")
 
-        (again,) = replays(site)
-        site.haul(0, replay=again.replay_id)
-
-        assert again.replay_id == replay.replay_id
         assert site.things()[0] == ("lamp", "blue", Decimal(4))
-        assert replays(site) == []
+        assert database.rows("SELECT things FROM shop.colours ORDER BY things") == [(1,), (2,)]
         assert site.violations() == []
-
-    def test_what_a_quarantined_run_rejected_before_its_models_is_not_replayed(self, site):
-        site.send(0, "lamp,mauve,4", "rug,mauve,1", "vase,blue,2,too many")
-        assert site.haul(0)["models"].outcome == "quarantined"
-
-        assert replays(site) == []
-
-
-def replays(site):
-    """What `haulier replay` would haul."""
-    with connect(site.settings, "test") as connection:
-        return request_replays(
-            connection, site.settings, "things", "a", reason="again", definition_digest="d"
-        )
 
 
 class TestQuarantine:
@@ -634,6 +603,20 @@ class TestCommand:
         assert code == 0, said
         assert "shop.things_raw" in said
         assert "shop.things:" in said or "shop.things " in said
+
+    def test_trace_leads_from_a_line_to_a_key_that_the_file_does_not_have(self, site):
+        site.define("pipelines/things.yaml", PIPELINE.replace("[dear, things, colours]", "[things]"))
+        site.define("contracts/things.odcs.yaml", THINGS.replace("name: thing,", "name: what,"))
+        site.define(
+            "models/things.sql", MODELS["things"].replace("SELECT r.thing,", "SELECT r.thing AS what,")
+        )
+        site.send(0, "chair,blue,1", "lamp,red,4")
+        site.haul(0)
+
+        code, said = commanded(site, "trace", "--file", "a_2026-01-05.csv", "--row", "3")
+
+        assert code == 0, said
+        assert "shop.things what lamp" in said
 
     def test_check_finds_a_circle(self, site):
         site.define("models/colours.sql", MODELS["colours"].replace("FROM shop.things", "FROM shop.dear"))

@@ -40,7 +40,8 @@ ORDER BY rejects DESC, d.pipeline, r.rule, r.column_name
 SELECT r.reject_id, d.pipeline, d.instance, u.interval_start, u.interval_end, l.generation, l.replay_id, l.load_id, l.target,
        l.outcome AS load_outcome, l.loaded_at AS since, d.delivery_id, d.logical_name AS file, d.sequence, d.uri,
        d.sha256, d.modified_at, r.row_number AS row, r.output, r.step, r.rule, r.column_name AS "column", r.message, r.problems,
-       r.verbatim, r.verbatim_bytes
+       r.verbatim, r.verbatim_bytes,
+       EXISTS (SELECT FROM haulier.model_build b WHERE b.run_id = l.run_id AND b.generation = l.generation) AS has_models
 FROM haulier.reject r
 JOIN haulier.load l USING (load_id)
 JOIN haulier.run u USING (run_id)

@@ -69,7 +69,13 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     runs, asked_for = [], {}
     with driver_errors(), connect(settings, "haulier replay") as connection:
         for name in [asked.instance] if asked.instance else loading.instances(file):
-            digest = definition_digest(*loading.resolve(file, name))
+            definition, contract = loading.resolve(file, name)
+            if definition.models:
+                raise DefinitionError(
+                    f"{asked.pipeline}/{name} builds models, which read all rows of a run together, and a replay brings single "
+                    f"ones; haul the run again: {me()} run --pipeline {asked.pipeline} --instance {name} … --reprocess REASON"
+                )
+            digest = definition_digest(definition, contract)
             for found in request_replays(
                 connection,
                 settings,

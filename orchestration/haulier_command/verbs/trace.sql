@@ -66,7 +66,7 @@ ORDER BY d.pipeline, d.instance, d.delivery_id
 
 -- name: loads_of_delivery
 -- What hauled a delivery, the newest first, with its source account.
-SELECT l.load_id, l.target, l.outcome, l.generation, l.replay_id, l.loaded_at, u.run_id, u.pipeline, u.instance, u.interval_start, u.interval_end,
+SELECT l.load_id, l.target, l.kind, l.outcome, l.generation, l.replay_id, l.loaded_at, u.run_id, u.pipeline, u.instance, u.interval_start, u.interval_end,
        a.read, a.accepted, a.filtered, a.rejected, a.stripped
 FROM haulier.source_account a
 JOIN haulier.load l USING (load_id)

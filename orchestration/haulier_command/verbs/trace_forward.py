@@ -129,7 +129,8 @@ def _in_tables(cursor: Cursor, sealed: Sealed, loads: Sequence[Row], delivery: R
                     )
                 )
         newest = next(load for load in loads if load["target"] == name and load["outcome"] == "loaded")
-        fates += _stood_for(cursor, sealed, target, newest, delivery_id, row, seen)
+        if newest["kind"] != "model":  # whose rows no file holds
+            fates += _stood_for(cursor, sealed, target, newest, delivery_id, row, seen)
     held = next((load for load in loads if load["outcome"] == "quarantined"), None)
     if held and held is loads[0]:
         fates.append(

@@ -361,7 +361,7 @@ def request_replays(
 ) -> list[Replay]:
     """Ask for open rejects to be hauled again, one replay per generation; empty when none is open.
 
-    Replays whose models are still to be built come first, whichever rejects are asked for.
+    Rejects of runs whose models were built are left out, too: those read all rows of a run together.
 
     Rejects of a quarantined run are left out: none of its rows is in the target, so it wants
     ``--reprocess``, not a replay.
@@ -372,19 +372,8 @@ def request_replays(
             _SQL["replayable_rejects"],
             {"pipeline": pipeline, "instance": instance, "rule": rule, "reject_ids": ids},
         )
-        asked = cursor.fetchall()
-        cursor.execute(_SQL["unfinished_replays"], {"pipeline": pipeline, "instance": instance})
-        replays = [
-            Replay(
-                replay_id=replay_id,
-                run_id=run_id,
-                generation=generation,
-                interval=Interval(start=start, end=end),
-                rejects=rejects,
-            )
-            for replay_id, run_id, generation, start, end, rejects in cursor.fetchall()
-        ]
-        for run_id, generation, start, end, rejects in asked:
+        replays = []
+        for run_id, generation, start, end, rejects in cursor.fetchall():
             cursor.execute(
                 _SQL["insert_replay"],
                 {

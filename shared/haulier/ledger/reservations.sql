@@ -135,30 +135,18 @@ GROUP BY d.delivery_id
 ORDER BY d.delivery_id
 
 -- name: replayable_rejects
--- Open rejects of loaded generations that are still current, by generation. What a model rejected is in the raw
--- table already: a changed model wants --reprocess.
+-- Open rejects of loaded generations that are still current, by generation. Where models were built, they read all rows
+-- of a run together, and of a replay they would see its rows alone: such a run wants --reprocess.
 SELECT o.run_id, o.generation, r.interval_start, r.interval_end, array_agg(o.reject_id ORDER BY o.reject_id)
 FROM haulier.open_reject o
 JOIN haulier.load l USING (load_id)
 JOIN haulier.run r ON r.run_id = o.run_id AND r.generation = o.generation
 WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s AND r.status = 'loaded' AND l.outcome = 'loaded'
-  AND l.kind <> 'model'
+  AND NOT EXISTS (SELECT FROM haulier.model_build b WHERE b.run_id = o.run_id AND b.generation = o.generation)
   AND (%(rule)s::text IS NULL OR o.rule = %(rule)s)
   AND (%(reject_ids)s::bigint[] IS NULL OR o.reject_id = ANY(%(reject_ids)s))
 GROUP BY o.run_id, o.generation, r.interval_start, r.interval_end
 ORDER BY r.interval_start
-
--- name: unfinished_replays
--- Replays that were loaded into the raw table and whose models were never built.
-SELECT p.replay_id, p.run_id, p.generation, r.interval_start, r.interval_end,
-       (SELECT count(*) FROM haulier.replay_reject j WHERE j.replay_id = p.replay_id)
-FROM haulier.replay p
-JOIN haulier.run r ON r.run_id = p.run_id AND r.generation = p.generation
-JOIN haulier.load l ON l.replay_id = p.replay_id AND l.kind = 'replay'
-WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s AND r.status = 'loaded' AND l.outcome = 'loaded'
-  AND EXISTS (SELECT FROM haulier.model_build b WHERE b.run_id = p.run_id AND b.generation = p.generation)
-  AND NOT EXISTS (SELECT FROM haulier.model_build b WHERE b.replay_id = p.replay_id)
-ORDER BY p.replay_id
 
 -- name: insert_replay
 -- A person asked to haul rejects again.
