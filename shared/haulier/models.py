@@ -17,6 +17,8 @@ from haulier.odcs.contract import load_contract
 from haulier.problems import Problem, quoted, suggestion
 
 _TARGET = re.compile(r"[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}")
+#: What PostgreSQL's regular expressions read differently from RE2, by which transform judges (PostgreSQL 9.7.3).
+_UNLIKE = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?!:)|\\[bBpPAzQ])")
 
 
 def load_models(folder: Path, names: Sequence[str]) -> tuple[Model, ...]:
@@ -114,6 +116,11 @@ def _contract(path: Path, header: ModelHeader, shown: str) -> Contract | None:
             f"{shown}: {header.contract} has {what}, which is for load; a merge keeps the newest row"
         )
     for column in contract.columns:
+        if unlike := _UNLIKE.search(column.pattern or ""):
+            raise DefinitionError(
+                f"{shown}: {header.contract}: column {column.name}: pattern: {quoted(unlike[1])} means something else to "
+                "PostgreSQL, which judges a merge; write the pattern without it"
+            )
         if column.null_values or column.formats != ("iso",):
             what = "nullValues" if column.null_values else "a format"
             raise DefinitionError(

@@ -82,6 +82,27 @@ def test_a_merge_cannot_keep_what_an_event_does_not_carry(folder):
     assert "has unchangedValues, which is for load" in refusal(folder)
 
 
+def with_pattern(folder, pattern):
+    colours = "enum: [{value: red}, {value: green}, {value: blue}]"
+    text = THINGS.replace(colours, f"logicalTypeOptions: {{pattern: '{pattern}'}}")
+    (folder / "contracts/things.odcs.yaml").write_text(text)
+
+
+@pytest.mark.parametrize("pattern", [r"\bred", "(?i)red", r"(?P<x>red)", r"\\\bred"])
+def test_a_pattern_that_postgresql_reads_differently_is_refused(folder, pattern):
+    with_pattern(folder, pattern)
+
+    assert "means something else to PostgreSQL" in refusal(folder)
+
+
+@pytest.mark.parametrize("pattern", ["(?:red|blue)", r"\\bed", r"r\w+d"])
+def test_other_patterns_are_taken(folder, pattern):
+    with_pattern(folder, pattern)
+
+    (things,) = (one for one in resolved(folder).models if one.name == "things")
+    assert things.contract.columns[1].pattern == pattern
+
+
 def test_a_merges_contract_says_nothing_of_cells(folder):
     (folder / "contracts/things.odcs.yaml").write_text(
         THINGS.replace("softMaximum, value: 1000", "nullValues, value: [ND]")
