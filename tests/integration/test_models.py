@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -435,6 +436,19 @@ class TestWhole:
             site.haul(0)
 
         assert site.things() == []
+
+    def test_a_reader_of_a_view_is_not_waited_for_long(self, site, database):
+        site.send(0, "lamp,red,4")
+        site.haul(0)
+        site.define("models/dear.sql", MODELS["dear"].replace("place = 1", "place < 3"))
+        site.send(1, "rug,red,1")
+        with closing(database.connect()) as reader:
+            reader.cursor().execute("SELECT * FROM shop.dear")
+            with pytest.raises(TransientError):
+                site.haul(1)
+
+        assert site.haul(1)["models"].outcome == "loaded"
+        assert database.rows("SELECT thing FROM shop.dear ORDER BY 1") == [("lamp",), ("rug",)]
 
     def test_a_newer_attempt_fences_an_older_one(self, site, monkeypatch):
         from haulier_transform.models import step

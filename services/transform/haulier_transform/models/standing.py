@@ -10,6 +10,7 @@ from psycopg2 import sql
 from haulier.digests import digest_of
 from haulier.errors import DefinitionError
 from haulier.landing.catalogue import normal
+from haulier.landing.evolving import LOCK_SECONDS
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 from haulier_transform.models.parsing import ReadModel
@@ -76,9 +77,18 @@ def _view(cursor: Cursor, read: ReadModel, values: Mapping[str, Any], *, is_as_s
     if is_as_said:
         return "unchanged", None
     statement = _create_view(read)
+    # Whoever comes to the view while this waits for its readers waits behind it.
+    cursor.execute("SELECT current_setting('lock_timeout')")
+    (patience,) = cursor.fetchone() or ("0",)
+    _wait_at_most(cursor, f"{int(LOCK_SECONDS * 1000)}ms")
     execute(cursor, read, statement)
+    _wait_at_most(cursor, patience)
     _keep_ddl(cursor, read, values, statement)
     return "built", None
+
+
+def _wait_at_most(cursor: Cursor, patience: str) -> None:
+    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
 
 
 def _create_view(read: ReadModel) -> sql.Composable:
