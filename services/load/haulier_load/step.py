@@ -14,20 +14,18 @@ from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
 from haulier.landing.attempts import Attempt, acquire, own_or_stop, recorded, settle
 from haulier.landing.catalogue import live_columns
-from haulier.landing.drift import check_live, unfit
-from haulier.landing.evolving import changes, shown, stand_in
+from haulier.landing.drift import unfit
+from haulier.landing.evolving import shown, stand_in
 from haulier.landing.indexes import analyze_if_large
 from haulier.landing.merge import Account, Content, Merge
 from haulier.landing.names import STAGE
-from haulier.landing.partitions import check_partitioned
 from haulier.landing.rejects import insert_rejects, own_rejects
 from haulier.landing.table import ddl, ensure
-from haulier.landing.writing import would_make, write
+from haulier.landing.writing import checked_table, would_make, write
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
 from haulier.manifest import Manifest
-from haulier.partitions import live_tree
 from haulier.parts import row_groups
 from haulier.run import on_cancel
 from haulier.sealing import read_manifest
@@ -84,12 +82,7 @@ def plan(task: Task) -> Outcome:
     contract = manifest.contract
     with connect(task.settings, "haulier plan") as connection:
         with transaction(connection, task.settings) as cursor:
-            live, policy = live_columns(cursor, contract), manifest.definition.load.drift
-            pending = changes(contract, live, policy) if live else []
-            tree = live_tree(cursor, contract.schema, contract.table)
-            if live:
-                check_partitioned(tree, contract)
-                check_live(contract, live, policy)
+            live, pending, tree = checked_table(cursor, contract, manifest.definition.load.drift)
             attempt = Attempt(
                 run_id=manifest.run_id,
                 generation=manifest.generation,
@@ -174,14 +167,7 @@ class _Load:
             stage_sealed(cursor, self._exchange, manifest)
         else:
             self._sealed = list(sealed_rejects(self._exchange, manifest))
-        content = Content(
-            run_id=manifest.run_id,
-            pipeline=manifest.pipeline,
-            instance=manifest.instance,
-            generation=manifest.generation,
-            replay_id=manifest.replay_id,
-            ordered=manifest.interval_end,
-        )
+        content = Content.of(manifest)
         mode = mode_of(manifest.definition.load.mode, self._contract)
         merge = mode(cursor=cursor, contract=self._contract, content=content, stage=stage)
         merge.account.produced = manifest.produced

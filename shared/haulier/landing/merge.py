@@ -24,6 +24,7 @@ from haulier.landing.names import target_name
 from haulier.landing.partitions import Piece, pieces, places
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
+from haulier.manifest import Manifest
 from haulier.partitions import within
 
 #: (delivery, row, output) of a row that load rejects, with the rule, the column and the reason.
@@ -88,6 +89,18 @@ class Content:
     replay_id: int | None
     #: End of the run's interval: the version of rows without an ordering column.
     ordered: datetime
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Content:
+        """The content that a manifest is of."""
+        return cls(
+            run_id=manifest.run_id,
+            pipeline=manifest.pipeline,
+            instance=manifest.instance,
+            generation=manifest.generation,
+            replay_id=manifest.replay_id,
+            ordered=manifest.interval_end,
+        )
 
 
 @dataclass(kw_only=True)

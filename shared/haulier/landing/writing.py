@@ -1,12 +1,17 @@
-"""What was judged, into the target: its new partitions, its rows, its indexes. The caller holds the target's lock."""
+"""What was judged, into the target: its new partitions, its rows, its indexes; and what a plan says of it. Who writes
+holds the target's lock."""
 
 from __future__ import annotations
 
 from haulier.cold.ledger import away
 from haulier.contracts import Contract
+from haulier.definitions.drift import Drift
+from haulier.landing.catalogue import live_columns
+from haulier.landing.drift import check_live
+from haulier.landing.evolving import Change, changes
 from haulier.landing.indexes import make_indexes, missing_indexes
 from haulier.landing.merge import Merge
-from haulier.landing.partitions import New, ahead, make, missing, pieces, places
+from haulier.landing.partitions import New, ahead, check_partitioned, make, missing, pieces, places
 from haulier.ledger.connection import Cursor
 from haulier.partitions import Tree, live_tree
 
@@ -40,3 +45,20 @@ def would_make(cursor: Cursor, contract: Contract, merge: Merge, tree: Tree) -> 
     return indexes + [
         new.statement.as_string(cursor) for new in new_partitions(cursor, contract, merge, tree)
     ]
+
+
+def checked_table(
+    cursor: Cursor, contract: Contract, drift: Drift
+) -> tuple[dict[str, str], list[Change], Tree]:
+    """For a plan: the live table's columns (none: it is not there), what would bring it to its contract, its partitions.
+
+    Raises `DefinitionError` where the definition says to stop at how they differ.
+    """
+    live = live_columns(cursor, contract)
+    tree = live_tree(cursor, contract.schema, contract.table)
+    if not live:
+        return live, [], tree
+    pending = changes(contract, live, drift)
+    check_partitioned(tree, contract)
+    check_live(contract, live, drift)
+    return live, pending, tree

@@ -148,7 +148,7 @@ def _day(days: int) -> str:
 def _moment(per_second: int, value: int) -> str:
     """A date and time without a zone, as the table has it; what is finer than a microsecond the contract judges."""
     seconds, rest = divmod(value, per_second)
-    at = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001
+    at = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - of no zone, as the table has it
     return at.isoformat() + _fraction(rest, per_second)
 
 

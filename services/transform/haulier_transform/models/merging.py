@@ -85,14 +85,7 @@ class Merging:
         self.merge = Upsert(
             cursor=self.cursor,
             contract=self.contract,
-            content=Content(
-                run_id=manifest.run_id,
-                pipeline=manifest.pipeline,
-                instance=manifest.instance,
-                generation=manifest.generation,
-                replay_id=manifest.replay_id,
-                ordered=manifest.interval_end,
-            ),
+            content=Content.of(manifest),
             stage=STAGE,
             stand_in=stand_in,
             unfit=unfit(

@@ -12,20 +12,16 @@ from haulier.contracts import Contract
 from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
 from haulier.landing.attempts import Attempt, acquire, own_or_stop, settle
-from haulier.landing.catalogue import live_columns
-from haulier.landing.drift import check_live
-from haulier.landing.evolving import changes, shown, stand_in
+from haulier.landing.evolving import shown, stand_in
 from haulier.landing.indexes import analyze_if_large
 from haulier.landing.merge import Account
 from haulier.landing.names import SYSTEM_COLUMNS
-from haulier.landing.partitions import check_partitioned
 from haulier.landing.table import ddl, ensure
-from haulier.landing.writing import would_make
+from haulier.landing.writing import checked_table, would_make
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
 from haulier.manifest import Manifest
-from haulier.partitions import live_tree
 from haulier.parts import row_groups
 from haulier.rows import DELIVERY, ROW
 from haulier.run import on_cancel
@@ -268,12 +264,7 @@ def _planned(
 ) -> tuple[dict[str, Any], list[str]]:
     contract = read.model.contract
     assert contract is not None
-    live, policy = live_columns(cursor, contract), manifest.definition.load.drift
-    pending = changes(contract, live, policy) if live else []
-    tree = live_tree(cursor, contract.schema, contract.table)
-    if live:
-        check_partitioned(tree, contract)
-        check_live(contract, live, policy)
+    live, pending, tree = checked_table(cursor, contract, manifest.definition.load.drift)
     merging = Merging(
         cursor=cursor, exchange=exchange, manifest=manifest, read=read, raw=_PLAN_RAW, instead=instead
     )
