@@ -42,6 +42,9 @@ def lands(table, sent, whole):
         if not more:
             break
         wrong |= more
+    if whole and len(wrong) == len(sent):
+        # A content of which nothing is left says nothing, so nothing is taken away either.
+        return table, wrong
     rest = {} if whole else {k: v for k, v in table.items() if k not in sent or k in wrong}
     return rest | {k: v for k, v in sent.items() if k not in wrong and v != GONE}, wrong
 
