@@ -38,6 +38,7 @@ _SECTIONS = (
     ("Custom", "source.custom", "source.custom"),
     ("Sql", "source.sql", "source.sql"),
     ("Watermark", "source.sql.watermark", "source.sql.watermark"),
+    ("Changes", "source.sql.changes", "source.sql.changes"),
     ("Csv", "source.csv", "source.csv"),
     ("Footer", "source.csv.footer", "source.csv.footer"),
     ("Packed", "source.csv.packed", "source.csv.packed"),

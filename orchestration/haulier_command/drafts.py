@@ -34,6 +34,7 @@ def contract_text(proposed: Mapping[str, Any]) -> str:
         f"  - name: {scalar(table['name'])}",
         *_comment("schema.table in PostgreSQL; the first load makes it.", 4),
         f"    physicalName: {scalar(table['physicalName'])}",
+        *(f"    {key}: {flow(table[key])}" for key in ("customProperties",) if key in table),
         "    properties:",
     ]
     for one in table["properties"]:

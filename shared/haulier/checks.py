@@ -381,7 +381,7 @@ def _load_against_contract(instance: Instance, contract: Contract, shown: str) -
         )
         yield Problem(("load", "mode"), why)
     if instance.source.sql:
-        yield from increments_in(instance.source.sql, mode, bool(contract.key), shown)
+        yield from increments_in(instance.source.sql, mode, contract, shown)
     if marker and mode in _WITHOUT_DELETIONS:
         yield Problem(
             ("load", "mode"),

@@ -18,7 +18,7 @@ from haulier import checks, documents
 from haulier.contracts import Contract, with_extra
 from haulier.definitions import Instance, Pipeline, Transform
 from haulier.definitions.formats import Csv
-from haulier.definitions.sources import Source, Sql
+from haulier.definitions.sources import Changes, Source, Sql
 from haulier.errors import DefinitionError
 from haulier.keys import check_name
 from haulier.models import load_models, of_models
@@ -300,6 +300,12 @@ def _merged(base: Any, override: Any) -> Any:
     return merged
 
 
+def _of_one(changes: Changes, values: Mapping[str, str]) -> Changes:
+    return msgspec.structs.replace(
+        changes, slot=fill(changes.slot, values), publication=fill(changes.publication, values)
+    )
+
+
 def _filled(source: Source, values: Mapping[str, str]) -> Source:
     # An empty section says what none says: to the definition's digest, too.
     source = msgspec.structs.replace(source, csv=None if source.csv == Csv() and source.files else source.csv)
@@ -320,6 +326,7 @@ def _filled(source: Source, values: Mapping[str, str]) -> Source:
             source.sql,
             url=fill(source.sql.url, values),
             table=source.sql.table and fill(source.sql.table, values),
+            changes=source.sql.changes and _of_one(source.sql.changes, values),
         )
         return msgspec.structs.replace(source, sql=sql)
     files = source.files

@@ -17,6 +17,8 @@ ROW = "_haulier_row"
 OUTPUT = "_haulier_output"
 #: JSON list of the columns whose value the row does not carry because it did not change; null: of none.
 UNCHANGED = "_haulier_unchanged"
+#: What stands in a change event for a value that the source's log does not have, as it did not change. Debezium's word.
+UNAVAILABLE = "__debezium_unavailable_value"
 
 SYSTEM_FIELDS: tuple[pa.Field, ...] = (
     pa.field(DELIVERY, pa.int32(), nullable=False),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
+from haulier.contracts import Contract
 from haulier.definitions.sources import Sql
 from haulier.http_checks import SECRET
 from haulier.placeholders import instants, problems_of_template
@@ -16,6 +17,11 @@ _SQL: Trail = ("source", "sql")
 _SECRET_OPTION = re.compile("passw|pwd|secret|token", re.IGNORECASE)
 #: As SQLAlchemy reads a password: up to the `@`, with whatever stands between.
 _PASSWORD = re.compile(r"[^:]+://[^:/@]*:[^@]*@")
+
+
+#: As PostgreSQL has them, with room for placeholders.
+_SLOT = re.compile(r"[a-z0-9_{}]+")
+_SLOT_LENGTH = 63
 
 
 def of_sql(sql: Sql, filled: set[str]) -> Iterator[Problem]:
@@ -33,13 +39,29 @@ def of_sql(sql: Sql, filled: set[str]) -> Iterator[Problem]:
         yield Problem((*_SQL, "table"), said, " ")
     if sql.table is not None:
         yield from problems_of_template(sql.table, (*_SQL, "table"), filled)
+    if sql.changes is not None:
+        for name in ("slot", "publication"):
+            yield from problems_of_template(getattr(sql.changes, name), (*_SQL, "changes", name), filled)
     if sql.query is not None and not sql.key:
         yield Problem((*_SQL, "key"), "is missing: by which columns are the rows of the query in order?", " ")
     yield from _increments(sql)
 
 
-def increments_in(sql: Sql, mode: str, keyed: bool, contract_shown: str) -> Iterator[Problem]:
+def increments_in(sql: Sql, mode: str, contract: Contract, contract_shown: str) -> Iterator[Problem]:
     """Ways of loading in which part of a table would be taken for the whole, or its repeated rows for more rows."""
+    if sql.changes:
+        if mode not in ("upsert", "append"):
+            yield Problem(
+                ("load", "mode"),
+                f'{quoted(mode)} cannot follow a table change by change, as source.sql.changes has it; use "upsert"',
+            )
+        elif mode == "upsert" and contract.ordering is None:
+            yield Problem(
+                ("source", "sql", "changes"),
+                f"sends events, and {contract_shown} does not say which of a key's is the newest; "
+                "say ordering there, of a column that has __lsn",
+                " ",
+            )
     if sql.watermark and mode == "replace":
         yield Problem(
             ("load", "mode"),
@@ -52,7 +74,7 @@ def increments_in(sql: Sql, mode: str, keyed: bool, contract_shown: str) -> Iter
             '"replace" takes what a run reads for all there is, and with source.sql.interval that is one interval; '
             'use "upsert", or remove interval',
         )
-    if sql.watermark and mode == "append" and not keyed:
+    if sql.watermark and mode == "append" and not contract.key:
         yield Problem(
             ("load", "mode"),
             '"append" without a key loads a row as often as it is read, and with source.sql.watermark the newest are read '
@@ -82,6 +104,7 @@ def _url(url: str, filled: set[str]) -> Iterator[Problem]:
 
 
 def _increments(sql: Sql) -> Iterator[Problem]:
+    yield from _changes(sql)
     if sql.watermark is None:
         return
     trail: Trail = (*_SQL, "watermark")
@@ -99,3 +122,23 @@ def _increments(sql: Sql) -> Iterator[Problem]:
         )
     if sql.watermark.lag_seconds and sql.watermark.lag_steps:
         yield Problem(trail, "has lag_seconds for times and lag_steps for numbers; remove one", " ")
+
+
+def _changes(sql: Sql) -> Iterator[Problem]:
+    if sql.changes is None:
+        return
+    trail: Trail = (*_SQL, "changes")
+    for other in ("query", "watermark", "interval", "chunk_rows"):
+        if getattr(sql, other) is not None:
+            yield Problem(
+                trail,
+                f"stands beside source.sql.{other}; a log is of a table, and says itself what is new: remove one",
+                " ",
+            )
+    if not sql.url.startswith("postgresql"):
+        yield Problem(trail, "is for PostgreSQL; read another database by a watermark", " ")
+    if not _SLOT.fullmatch(sql.changes.slot) or len(sql.changes.slot) > _SLOT_LENGTH:
+        yield Problem(
+            (*trail, "slot"),
+            f"{quoted(sql.changes.slot)} names no slot: up to {_SLOT_LENGTH} of a to z, 0 to 9 and _ do",
+        )

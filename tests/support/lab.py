@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import signal
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,6 @@ from support import mariadb
 from support.databases import Database, fresh_database
 from support.things import Place, place
 
-from haulier_command.__main__ import main
 from haulier_command.embedded import Tier
 
 CONTRACT = Path(__file__).parent.parent / "faults" / "definitions" / "contracts" / "things.odcs.yaml"
@@ -124,18 +119,7 @@ class Lab:
         return self.database.rows('SELECT thing, colour, price FROM shop.things ORDER BY thing COLLATE "C"')
 
     def say(self, *words: str) -> tuple[int, Any, str]:
-        """(exit code, the document on stdout, stderr) of the `haulier` command, in this process."""
-        home = str(self.place.landing / "home")
-        environ = {**os.environ, **self.place.environment, "HAULIER_HOME": home}
-        out, err = io.StringIO(), io.StringIO()
-        before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
-        try:
-            with redirect_stdout(out), redirect_stderr(err):
-                code = main([*words, "--output", "json"], environ)
-        finally:
-            for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
-                signal.signal(number, handler)
-        return code, json.loads(out.getvalue()), err.getvalue()
+        return self.place.say(*words)
 
     def position(self) -> str | None:
         found = self.database.rows("SELECT value ->> 'value' FROM haulier.state")

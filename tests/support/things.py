@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +18,7 @@ from support.databases import Database, fresh_database
 
 from haulier.interval import Interval
 from haulier.settings import Settings
+from haulier_command.__main__ import main
 from haulier_command.embedded import Tier
 
 DEFINITIONS = Path(__file__).parent.parent / "faults" / "definitions"
@@ -36,6 +40,20 @@ class Place:
     @property
     def settings(self) -> Settings:
         return Settings.from_env(self.environment)
+
+    def say(self, *words: str) -> tuple[int, Any, str]:
+        """(exit code, the document on stdout, stderr) of the `haulier` command, in this process."""
+        home = str(self.landing / "home")
+        environ = {**os.environ, **self.environment, "HAULIER_HOME": home}
+        out, err = io.StringIO(), io.StringIO()
+        before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                code = main([*words, "--output", "json"], environ)
+        finally:
+            for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+                signal.signal(number, handler)
+        return code, json.loads(out.getvalue()), err.getvalue()
 
     def write(self, instance: str, number: int, rows: int) -> None:
         """A day's file: about 1 row in 40 bad, one exact duplicate, one key with two values, some flagged."""

@@ -50,7 +50,14 @@ def reserved(
             stood = standing(connection, task, instance.source.position)
         if stood.may_read(task.reprocess, definition_digest):
             _unblocked(task, instance, stood)
-            found = find(instance, task.interval, task.settings, stood.state)
+            found = find(
+                instance,
+                task.interval,
+                task.settings,
+                stood.state,
+                again=stood.delivery_id is not None,
+                preview=task.verb == "plan",
+            )
         elif stood.generation == 0:
             found = Found(files=(), notes=(_LATER.format(later=stood.later),))
     else:

@@ -87,7 +87,11 @@ class Canonical:
         self._functions = functions
         self._unpivot = definition.transform.unpivot
         self._reshapes = self._unpivot is not None or definition.transform.reshape
-        self._judges = {column.name: Judge(column, definition.transform) for column in contract.columns}
+        of_events = definition.source.sends_events
+        self._judges = {
+            column.name: Judge(column, definition.transform, of_events=of_events)
+            for column in contract.columns
+        }
         self._drift = Drifting(contract, definition.transform, self._judges)
         self._gathers = contract.gathering.name if contract.gathering else None
         marker = contract.marker

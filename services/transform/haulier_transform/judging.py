@@ -37,6 +37,12 @@ from haulier_transform.rules import REQUIRED, Rules
 #: A column whose first cells repeat is read once per distinct text: hashing costs 0.6 µs a cell and
 #: reading 0.1 to 0.7, so it pays only for the ones that do.
 _SAMPLE, _DISTINCT = 4096, 0.5
+#: Rule of a value that an event does not carry, where nothing says to keep the row's.
+UNCHANGED = "unchanged"
+_ABSENT = (
+    "is not the value: the update did not change it, and the source's log has only what did; say unchangedValues: [{value}] of "
+    "{column} in the contract, or have the table's owner say REPLICA IDENTITY FULL"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +89,7 @@ class Judged:
 class Judge:
     """Judges one contract column. Raises `DefinitionError` for a rule or format that means nothing."""
 
-    def __init__(self, column: Column, transform: Transform) -> None:
+    def __init__(self, column: Column, transform: Transform, *, of_events: bool = False) -> None:
         self.column = column
         self.rules = Rules(column)
         self.is_required = column.required or column.key_position is not None
@@ -94,6 +100,8 @@ class Judge:
         self._markers = of_texts(sorted(markers))
         self._or_empty = of_texts(sorted(markers | {""}))
         self._unchanged = of_texts(column.unchanged_values) if column.unchanged_values else None
+        # No value that anybody wrote: without a word of it in the contract it would be loaded as one.
+        self._absent = of_texts([rows.UNAVAILABLE]) if of_events and self._unchanged is None else None
 
     def cells(self, cells: Array) -> Judged:
         """Source cells, one per row: texts, or values of the source's own type."""
@@ -124,7 +132,14 @@ class Judge:
         if self._unchanged is not None:
             unchanged = mask_of(pc.is_in(texts, self._unchanged))
             texts = only(texts, ~unchanged)
-        return self._judged(parse(texts), texts, codes, shown, unchanged)
+        parsed = parse(texts)
+        if self._absent is None:
+            return self._judged(parsed, texts, codes, shown, unchanged)
+        absent = positions(mask_of(pc.is_in(texts, self._absent)))
+        wrong = Wrong(
+            rule=UNCHANGED, at=absent, says=_ABSENT.format(column=self.column.name, value=rows.UNAVAILABLE)
+        )
+        return self._judged(replace(parsed, wrong=[wrong, *parsed.wrong]), texts, codes, shown, unchanged)
 
     def _judged(
         self,

@@ -64,6 +64,10 @@ class Debezium(Section, frozen=True, kw_only=True):
     fields: Annotated[tuple[Name, ...], Meta(min_length=1)] = ("op", "lsn")
 
 
+#: Of a line, at most.
+LINE_BYTES = 64 * 1024 * 1024
+
+
 class JsonLines(Section, frozen=True, kw_only=True):
     """One JSON object a line: its keys are columns, nested values stay JSON."""
 
@@ -72,7 +76,7 @@ class JsonLines(Section, frozen=True, kw_only=True):
     #: How bytes become characters, by Python's name of it. A byte order mark is no part of the text.
     encoding: str = "utf-8"
     #: Longest line in bytes; a longer one is rejected.
-    record_bytes: Annotated[int, Meta(ge=64, le=64 * 1024 * 1024)] = 1024 * 1024
+    record_bytes: Annotated[int, Meta(ge=64, le=LINE_BYTES)] = 1024 * 1024
     #: What a compressed file may become.
     packed: Packed = Packed()
     #: The lines are change events of Debezium, whose rows are inside; none: each line is a row.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines, Parquet
+from haulier.definitions.formats import LINE_BYTES, Csv, Excel, FixedWidth, Format, JsonLines, Parquet
 from haulier.definitions.words import Name, Natural, SecretName, Section
 from haulier.placeholders import instants
 
@@ -146,6 +146,22 @@ class Watermark(Section, frozen=True, kw_only=True):
     lag_steps: Natural = 0
 
 
+class Changes(Section, frozen=True, kw_only=True):
+    """What happens to a table of PostgreSQL, change by change, out of its log. docs/adr/0016 says what is promised."""
+
+    #: The logical replication slot: this instance's alone, made when it is not there. Placeholders may stand in it.
+    slot: Name
+    #: The publication that has the table; somebody who owns the table makes it. Placeholders may stand in it.
+    publication: Name
+    #: Whether the first run takes the rows that are there already.
+    snapshot: bool = True
+    #: What a line says beside its row, named as Debezium's `add.fields`: `op` is the column `__op`, `source.ts_ms` is
+    #: `__source_ts_ms`.
+    fields: tuple[Literal["op", "lsn", "source.ts_ms", "source.txId"], ...] = ("op", "lsn")
+    #: A run ends behind the transaction that makes so many bytes full; the next one goes on there.
+    run_bytes: Annotated[int, Meta(ge=1024)] = 128 * 1024 * 1024
+
+
 class Sql(Section, frozen=True, kw_only=True):
     """A table of a database, or what a query gives: all of it, what is new since the last run, or an interval."""
 
@@ -167,6 +183,8 @@ class Sql(Section, frozen=True, kw_only=True):
     watermark: Watermark | None = None
     #: Column whose value says which run's interval a row belongs to; what runs before it have read does not matter.
     interval: Name | None = None
+    #: What happened to the table since the last run, deletions and all.
+    changes: Changes | None = None
     #: Rows asked for at once, by `key`; none: one statement reads all.
     chunk_rows: Annotated[int, Meta(ge=1)] | None = None
     #: Longest time to wait for a connection.
@@ -240,12 +258,21 @@ class Source(Section, frozen=True, kw_only=True):
         return self.sql is not None and not self.sql.by_interval
 
     @property
+    def sends_events(self) -> bool:
+        """Whether its rows say what happened to a row, which need not be all that the row is."""
+        return bool((self.sql and self.sql.changes) or (self.jsonl and self.jsonl.debezium))
+
+    @property
     def position(self) -> str | None:
         """Name of the ledger's state that says how far the source was read; none: it needs no such thing."""
-        return "watermark" if self.sql and self.sql.watermark else None
+        if self.sql is None:
+            return None
+        return "log" if self.sql.changes else "watermark" if self.sql.watermark else None
 
     def position_of(self, value: str) -> dict[str, str]:
         """The state that a person means by a value."""
+        if self.sql and self.sql.changes:
+            return {"slot": self.sql.changes.slot, "value": value}
         column = self.sql.watermark.column if self.sql and self.sql.watermark else ""
         return {"column": column, "value": value}
 
@@ -253,6 +280,9 @@ class Source(Section, frozen=True, kw_only=True):
     def format(self) -> Format:
         """How a delivery's bytes become columns: what the definition names, or what the source itself makes."""
         made: Format = JsonLines() if self.http or self.custom else Parquet() if self.sql else Csv()
+        if self.sql and self.sql.changes:
+            # Each of its rows fitted into one cell of a database.
+            made = JsonLines(record_bytes=LINE_BYTES)
         return next(iter(self.formats), made)
 
     @property

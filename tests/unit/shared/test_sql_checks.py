@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from support.cells import KEYLESS
+from support.hauling import KEYED, replace_struct
 
 from haulier.checks import of_instance
 from haulier.definitions import Transform
@@ -19,6 +21,10 @@ QUERY = {"url": "sqlite:///lims.db", "query": "../queries/some.sql", "key": ["id
 
 def told(**sql):
     return msgspec.convert(sql, Sql)
+
+
+def contract(keyed):
+    return KEYED if keyed else KEYLESS
 
 
 def problems(**sql):
@@ -79,16 +85,54 @@ def test_a_database_stands_alone_and_has_no_format():
 def test_an_increment_is_never_taken_for_all_there_is_or_loaded_twice(mode, keyed, fits):
     sql = told(**GOOD, watermark={"column": "updated_at"})
 
-    assert (list(increments_in(sql, mode, keyed, "the contract")) == []) is fits
-    assert list(increments_in(told(**GOOD), mode, keyed, "the contract")) == []
+    assert (list(increments_in(sql, mode, contract(keyed), "the contract")) == []) is fits
+    assert list(increments_in(told(**GOOD), mode, contract(keyed), "the contract")) == []
 
 
 def test_an_interval_is_never_taken_for_all_there_is():
     sql = told(**GOOD, interval="taken_at")
 
-    ((text),) = [p.text for p in increments_in(sql, "replace", True, "the contract")]
+    ((text),) = [p.text for p in increments_in(sql, "replace", contract(True), "the contract")]
     assert "source.sql.interval that is one interval" in text
-    assert list(increments_in(sql, "upsert", True, "the contract")) == []
+    assert list(increments_in(sql, "upsert", contract(True), "the contract")) == []
+
+
+CHANGES = {"slot": "haulier_lims", "publication": "lims"}
+
+
+@pytest.mark.parametrize(
+    ("more", "where", "what"),
+    [
+        ({"watermark": {"column": "at"}}, "source.sql.changes", "stands beside source.sql.watermark"),
+        ({"interval": "at"}, "source.sql.changes", "stands beside source.sql.interval"),
+        ({"chunk_rows": 5}, "source.sql.changes", "stands beside source.sql.chunk_rows"),
+        ({"url": "mysql://reader@host/lims"}, "source.sql.changes", "is for PostgreSQL"),
+        ({"changes": {**CHANGES, "slot": "Lims-1"}}, "source.sql.changes.slot", '"Lims-1" names no slot'),
+        ({"changes": {**CHANGES, "slot": "lims_{side}"}}, "source.sql.changes.slot", "side"),
+    ],
+)
+def test_a_log_is_of_a_table_of_postgresql_and_of_nothing_else(more, where, what):
+    ((found, text),) = problems(**{**GOOD, "changes": CHANGES, **more})
+
+    assert (found, what in text) == (where, True), text
+
+
+@pytest.mark.parametrize(
+    ("mode", "ordered", "where"),
+    [
+        ("upsert", True, None),
+        ("append", False, None),
+        ("upsert", False, "source.sql.changes"),
+        ("replace", True, "load.mode"),
+        ("scd2", True, "load.mode"),
+    ],
+)
+def test_events_land_where_the_newest_of_a_key_is_known(mode, ordered, where):
+    sql = told(**GOOD, changes=CHANGES)
+    events = replace_struct(contract(keyed=True), ordering="lsn" if ordered else None)
+    found = [".".join(map(str, p.trail)) for p in increments_in(sql, mode, events, "the contract")]
+
+    assert found == ([where] if where else [])
 
 
 @pytest.mark.parametrize("password", ["s3cret", "s3/cret", "s3#cret", "s3?cret", "s3:cret"])

@@ -21,6 +21,7 @@ from haulier.exchange.folder import FolderExchange
 from haulier.interval import Interval
 from haulier.loading import load_pipeline, resolve_instance
 from haulier.settings import Settings
+from haulier_extract.discovery.events import of_events
 from haulier_extract.discovery.pointing import source_at
 from haulier_extract.discovery.proposing import Proposal, proposal
 from haulier_extract.discovery.sampling import Kept, Sample, keep, sample
@@ -113,7 +114,7 @@ def _told(
         },
         "source": given,
         "transform": proposed.transform,
-        "contract": proposed.contract,
+        "contract": of_events(proposed.contract) if source.sends_events else proposed.contract,
         "key": proposed.key,
         "remarks": proposed.remarks,
         "notes": list(dict.fromkeys((*notes, *taken.notes, *proposed.notes))),

@@ -76,13 +76,22 @@ SOURCES: dict[str, str] = {
 
 
 def find(
-    instance: Instance, interval: Interval, settings: Settings, standing: dict[str, Any] | None = None
+    instance: Instance,
+    interval: Interval,
+    settings: Settings,
+    standing: dict[str, Any] | None = None,
+    *,
+    again: bool = False,
+    preview: bool = False,
 ) -> Found:
-    """What arrived in an interval, where the instance's definition says; ``standing``: how far a source with a
-    position was read. Raises what the source raises."""
+    """What arrived in an interval, where the instance's definition says. Raises what the source raises.
+
+    ``standing``: how far a source with a position was read; ``again``: whether it brought anything before;
+    ``preview`` leaves the source as it is.
+    """
     look: Find = import_module(SOURCES[instance.source.kind]).find
     if instance.source.position:
-        return look(instance, interval, settings, standing)
+        return look(instance, interval, settings, standing, again=again, preview=preview)
     return look(instance, interval, settings)
 
 

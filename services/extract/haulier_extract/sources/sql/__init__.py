@@ -17,6 +17,7 @@ from haulier.interval import Interval
 from haulier.manifest import Position
 from haulier.settings import Settings
 from haulier_extract.sources import Found, Newest, SourceFile
+from haulier_extract.sources.sql import changes
 from haulier_extract.sources.sql.asking import Asked
 from haulier_extract.sources.sql.engine import connected, place
 from haulier_extract.sources.sql.writing import written
@@ -26,15 +27,25 @@ _SAMPLE_ROWS = 20_000
 
 
 def find(
-    instance: Instance, interval: Interval, settings: Settings, standing: dict[str, str] | None = None
+    instance: Instance,
+    interval: Interval,
+    settings: Settings,
+    standing: dict[str, str] | None = None,
+    *,
+    again: bool = False,
+    preview: bool = False,
 ) -> Found:
     """Everything, what is new since ``standing`` (the position in the ledger), or an interval; none without a row.
+
+    ``again`` and ``preview`` are of a log alone.
 
     Raises `TransientError` when the database cannot be reached, `DefinitionError` when it refuses what is asked,
     and `DataError` for values that no order can be made of.
     """
     sql = instance.source.sql
     assert sql is not None
+    if sql.changes:
+        return changes.find(instance, interval, settings, standing, again=again, preview=preview)
     position: Position | None = None
     with connected(sql, settings) as connection:
         asked = Asked(connection, instance, interval)
@@ -73,6 +84,8 @@ def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest
     """The first rows of the table or query, whatever interval they are of. Raises as `find` does."""
     sql = instance.source.sql
     assert sql is not None
+    if sql.changes:
+        return changes.newest(instance, settings)
     with connected(sql, settings) as connection:
         asked = Asked(connection, instance, interval)
         file, rows = written(asked, most=_SAMPLE_ROWS)
@@ -91,6 +104,9 @@ def reach(instance: Instance, settings: Settings, interval: Interval) -> None:
     """Connect, and look at the columns. Raises as `find` does."""
     sql = instance.source.sql
     assert sql is not None
+    if sql.changes:
+        changes.reach(instance, settings)
+        return
     with connected(sql, settings) as connection:
         Asked(connection, instance, interval)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from haulier.definitions.sources import Sql
 from haulier.errors import DataError, DefinitionError, HaulierError, TransientError
+from haulier.run import cancelling
 from haulier.settings import Settings
 
 #: The drivers that extract has, whichever a URL names.
@@ -48,6 +49,29 @@ def connected(sql: Sql, settings: Settings) -> Iterator[sa.Connection]:
                 yield connection
         finally:
             engine.dispose()
+
+
+@contextmanager
+def replicating(sql: Sql, settings: Settings) -> Iterator[Any]:
+    """A connection of psycopg2 over which PostgreSQL sends its log, errors translated as above."""
+    import psycopg2
+    from psycopg2.extras import LogicalReplicationConnection
+
+    url = _url(sql, settings)
+    if url.get_backend_name() != "postgresql":
+        raise DefinitionError("source.sql.changes is for PostgreSQL; read another database by a watermark")
+    with _translated(place(sql), settings.secrets.get(sql.password or "")):
+        engine = sa.create_engine(url, poolclass=NullPool)
+        _, given = engine.dialect.create_connect_args(url)
+        more = _arguments(url, sql, settings)["connect_args"]
+        try:
+            connection = psycopg2.connect(
+                **{**given, **more}, connection_factory=LogicalReplicationConnection
+            )
+            with closing(connection), cancelling(connection.cancel):
+                yield connection
+        except psycopg2.Error as exc:
+            raise DBAPIError(None, None, exc) from None
 
 
 def place(sql: Sql) -> str:
@@ -151,6 +175,8 @@ def _of_postgresql(original: Any) -> tuple[type[HaulierError], str]:
     from haulier.ledger.connection import translate
 
     state = original.pgcode
+    if state == "55006":
+        return TransientError, f"{original.diag.message_primary}; try again later"
     # 25006: the statement writes.
     if state and (state.startswith("42") or state == "25006"):
         return DefinitionError, f"{original.diag.message_primary} (sqlstate {state})"

@@ -1,0 +1,152 @@
+"""A logical replication slot: whether it can be read from where one was, and reading it to where the log ends now."""
+
+from __future__ import annotations
+
+import re
+import select
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from haulier.definitions.sources import Changes
+from haulier.errors import DataError, DefinitionError
+from haulier.ledger.queries import queries
+from haulier_extract.sources.sql.changes.pgoutput import Begin, Commit, Message, message_of
+
+PLUGIN = "pgoutput"
+#: How often the server is asked how far it has read its log, while it sends nothing, and told that one lives.
+_ASKED_SECONDS, _HEARD_SECONDS = 0.5, 10
+_SQL = queries("haulier_extract.sources.sql.changes", "changes.sql")
+_PLACE = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+_LOST = "what changed since then cannot be read any more; haulier state reset --reason WHY has the next run take all rows anew"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """How a slot stands: positions in the log, as numbers of bytes."""
+
+    name: str
+    #: Nothing that it sends was written before.
+    restart: int
+    #: It sends what was committed behind.
+    confirmed: int
+    is_lost: bool
+
+    @classmethod
+    def find(cls, connection: sa.Connection, name: str) -> Slot | None:
+        """Raises `DefinitionError` for one that is another's."""
+        found = connection.exec_driver_sql(_SQL["slot"], {"slot": name}).one_or_none()
+        if found is None:
+            return None
+        plugin, is_here, restart, confirmed, wal = found
+        if plugin != PLUGIN or not is_here:
+            raise DefinitionError(
+                f"source.sql.changes.slot: {name} is there and not of this database with the plugin {PLUGIN}; name another"
+            )
+        return cls(
+            name=name,
+            restart=int(restart or 0),
+            confirmed=int(confirmed or 0),
+            is_lost=wal == "lost" or restart is None,
+        )
+
+
+def start_of(slot: Slot | None, changes: Changes, standing: Mapping[str, Any], system: str, end: int) -> int:
+    """Where to go on; ``end`` is that of the server's log.
+
+    Raises `DataError` where something between there and here is lost, `DefinitionError` for a position of something else.
+    """
+    told = standing.get("value")
+    if standing.get("slot") != changes.slot or not isinstance(told, str):
+        raise DefinitionError(
+            f"source.sql.changes.slot: the ledger has a position of {standing.get('slot') or standing.get('column')}, and "
+            f"this is {changes.slot}; haulier state set or reset says where to begin"
+        )
+    try:
+        start = number_of(told)
+    except ValueError:
+        raise DefinitionError(
+            f"the position {told!r} is no place in a log, such as 0/16B3748; see haulier state show, and set or reset it"
+        ) from None
+    if standing.get("system", system) != system:
+        raise DataError(
+            f"the log was read to {told}, and this is another server's (system {system}): {_LOST}"
+        )
+    if slot is None:
+        raise DataError(f"the log was read to {told}, and the slot {changes.slot} is gone: {_LOST}")
+    if slot.is_lost:
+        raise DataError(
+            f"the log was read to {told}, and the server has given up the slot {slot.name}: {_LOST}"
+        )
+    if slot.confirmed > start:
+        raise DataError(
+            f"the log was read to {told}, and the slot {slot.name} goes on only at {shown(slot.confirmed)}: somebody else "
+            f"read it, or made it anew; {_LOST}"
+        )
+    if start > end:
+        raise DataError(f"the log was read to {told}, and this server's ends at {shown(end)}: {_LOST}")
+    return start
+
+
+def identified(connection: Any) -> tuple[str, int, int]:
+    """(the server's number, to where its log can be read now, where it ends), asked over a connection for replication."""
+    with connection.cursor() as cursor:
+        cursor.execute("IDENTIFY_SYSTEM")
+        system, _, readable, _ = cursor.fetchone()
+        cursor.execute(_SQL["end"])
+        (end,) = cursor.fetchone()
+    return str(system), number_of(readable), int(end)
+
+
+def make(connection: Any, name: str, *, instead: bool) -> None:
+    """The slot, once every transaction that is open now has ended; ``instead`` of one that is lost."""
+    with connection.cursor() as cursor:
+        if instead:
+            cursor.drop_replication_slot(name)
+        cursor.create_replication_slot(name, output_plugin=PLUGIN)
+
+
+def messages(
+    connection: Any, changes: Changes, start: int, end: int, *, confirmed: bool
+) -> Iterator[tuple[int, Message]]:
+    """(where it was written, what it says), up to where the log ended when it was asked.
+
+    ``confirmed``: the server is told that all before ``start`` is safe, and may forget it.
+    """
+    publication = '"' + changes.publication.replace('"', '""') + '"'
+    cursor = connection.cursor()
+    cursor.start_replication(
+        slot_name=changes.slot,
+        decode=False,
+        start_lsn=start,
+        status_interval=_HEARD_SECONDS,
+        options={"proto_version": "1", "publication_names": publication},
+    )
+    if confirmed:
+        cursor.send_feedback(flush_lsn=start, force=True)
+    inside = False
+    while True:
+        received = cursor.read_message()
+        if received is not None:
+            message = message_of(received.payload)
+            inside = not isinstance(message, Commit) and (inside or isinstance(message, Begin))
+            if message is not None:
+                yield received.data_start, message
+        elif cursor.wal_end >= end and not inside:
+            return
+        elif not select.select([cursor], [], [], _ASKED_SECONDS)[0]:
+            cursor.send_feedback(reply=True, force=True)
+
+
+def number_of(text: str) -> int:
+    """A place in the log as PostgreSQL writes it, as the number of bytes before it. Raises `ValueError`."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return int(found[1], 16) << 32 | int(found[2], 16)
+
+
+def shown(number: int) -> str:
+    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
