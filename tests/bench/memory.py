@@ -1,8 +1,9 @@
 """Peak memory and time of each step on large files: bounded by the batch, whatever the file's size.
 
-.venv/bin/python tests/bench/memory.py [FORMAT] [MEGABYTES ...]
+PYTHONPATH=tests .venv/bin/python tests/bench/memory.py [FORMAT ...] [MEGABYTES ...] [STEP ...]
 
-FORMAT is csv, jsonl, fixed, excel, xls, parquet or http; megabytes are of the file, packed where the format packs.
+FORMAT is csv, jsonl, fixed, excel, xls, parquet, http, sql (a table) or changes (a table's log); megabytes are of the file,
+packed where the format packs, or of the rows. Without a STEP all three.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xlwt
@@ -164,6 +167,47 @@ def http(size: int) -> tuple[dict[str, Any], int, ThreadingHTTPServer]:
     return source, Pages.pages * PAGE, server
 
 
+def sql(size: int, tier: embedded.Tier, stack: ExitStack, *, log: bool) -> tuple[dict[str, Any], int]:
+    """A table of a database of its own; of its log, all rows are one transaction."""
+    with closing(psycopg2.connect(**_parameters(tier))) as admin, admin.cursor() as cursor:
+        admin.autocommit = True
+        cursor.execute("DROP DATABASE IF EXISTS source WITH (FORCE)")
+        cursor.execute("CREATE DATABASE source")
+    place = {**_parameters(tier), "dbname": "source"}
+    connection = stack.enter_context(closing(psycopg2.connect(**place)))
+    changes = {"changes": {"slot": "memory", "publication": "memory", "snapshot": False, "run_bytes": 2**40}}
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE things (thing text PRIMARY KEY, colour text, price text)")
+        cursor.execute("CREATE PUBLICATION memory FOR TABLE things")
+    if log:
+        stack.callback(_dropped, connection)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_create_logical_replication_slot('memory', 'pgoutput')")
+    count = size // 170
+    with connection, connection.cursor() as cursor:
+        source = _first(rows(block()), count)
+        while piece := "".join("\t".join(row) + "\n" for row in _first(source, BLOCK)):
+            cursor.copy_from(StringIO(piece), "things")
+    url = "postgresql://{user}@{host}:{port}/source?sslmode=disable".format(**place)
+    return {"sql": {"url": url, "password": "LAB", "table": "things", **(changes if log else {})}}, count
+
+
+def _dropped(connection: Any) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_drop_replication_slot('memory')")
+
+
+def _parameters(tier: embedded.Tier) -> dict[str, str]:
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+    }
+    return {theirs: tier.environment[ours] for theirs, ours in names.items()}
+
+
 WRITERS = {"csv": csv, "jsonl": jsonl, "fixed": fixed, "excel": excel, "xls": xls, "parquet": parquet}
 SECTIONS: dict[str, dict[str, Any]] = {
     "fixed": {
@@ -182,7 +226,8 @@ def define(folder: Path, source: dict[str, Any]) -> Path:
         "pipeline": "things",
         "contract": "../contracts/things.odcs.yaml",
         "source": source,
-        "load": {"reject_threshold": 1},
+        # Without a word of which event is the newest.
+        "load": {"reject_threshold": 1, "mode": "append" if "sql" in source else "upsert"},
         "instances": {"one": {}},
     }
     for inside in ("pipelines", "contracts"):
@@ -193,7 +238,7 @@ def define(folder: Path, source: dict[str, Any]) -> Path:
     return folder
 
 
-def measure(form: str, megabytes: int, tier: embedded.Tier, folder: Path) -> None:
+def measure(form: str, megabytes: int, steps: Sequence[str], tier: embedded.Tier, folder: Path) -> None:
     with ExitStack() as stack:
         landing = folder / "landing"
         landing.mkdir(parents=True)
@@ -201,6 +246,8 @@ def measure(form: str, megabytes: int, tier: embedded.Tier, folder: Path) -> Non
             source, count, server = http(megabytes * 1_000_000)
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
+        elif form in ("sql", "changes"):
+            source, count = sql(megabytes * 1_000_000, tier, stack, log=form == "changes")
         else:
             path = landing / f"things.{form}"
             count = WRITERS[form](path, megabytes * 1_000_000)
@@ -209,9 +256,15 @@ def measure(form: str, megabytes: int, tier: embedded.Tier, folder: Path) -> Non
             source = {"files": {"path": "*"}, **SECTIONS.get(form, {form: {}})}
         definitions = define(folder / "definitions", source)
         here = stack.enter_context(
-            place(tier, folder, HAULIER_DEFINITIONS=str(definitions), TMPDIR=str(folder))
+            place(
+                tier,
+                folder,
+                HAULIER_DEFINITIONS=str(definitions),
+                HAULIER_SECRET_LAB=tier.environment["PGPASSWORD"],
+                TMPDIR=str(folder),
+            )
         )
-        for step in STEPS:
+        for step in steps:
             more = [] if step == "extract" else ["--generation", "1"]
             started = time.perf_counter()
             process = subprocess.Popen(
@@ -236,13 +289,16 @@ def measure(form: str, megabytes: int, tier: embedded.Tier, folder: Path) -> Non
 
 
 def main(asked: list[str]) -> int:
-    form = asked.pop(0) if asked and not asked[0].isdigit() else "csv"
+    steps = [word for word in asked if word in STEPS] or list(STEPS)
+    sizes = [int(word) for word in asked if word.isdigit()] or SIZES
+    forms = [word for word in asked if word not in STEPS and not word.isdigit()] or ["csv"]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        tier = embedded.up(home)
+        tier = embedded.up(home, settings={"wal_level": "logical"})
         try:
-            for at, megabytes in enumerate([int(size) for size in asked] or SIZES):
-                measure(form, megabytes, tier, Path(folder) / str(at))
+            for form in forms:
+                for megabytes in sizes:
+                    measure(form, megabytes, steps, tier, Path(folder) / f"{form}-{megabytes}")
         finally:
             embedded.down(home)
     return 0
