@@ -17,6 +17,7 @@ import pytest
 import yaml
 from support.api import Api, served
 from support.engine import STEPS, images, run
+from support.replicated import followed, logical_server
 from support.things import DEFINITIONS, day, place
 from support.workbooks import inline, row, value, workbook
 
@@ -82,8 +83,12 @@ def here(tier, tmp_path):
 def haul(here, source):
     document = {"pipeline": "things", "contract": "../contracts/things.odcs.yaml", "source": source}
     (here.settings.definitions / "pipelines" / "things.yaml").write_text(yaml.safe_dump(document))
+    return through(here, 0)
+
+
+def through(here, number):
     for step in STEPS:
-        order = Order(step=step, verb="run", pipeline="things", instance="main", interval=day(0))
+        order = Order(step=step, verb="run", pipeline="things", instance="main", interval=day(number))
         done = run(containers_here(here.environment).by_hand(step, order.arguments), here.environment)
         assert done.returncode == 0, done.stderr
     return here.database.rows("SELECT thing, colour, price FROM shop.things ORDER BY thing")
@@ -128,3 +133,14 @@ def test_a_postgresql_is_read_in_the_images(here):
     asked = {"url": url, "password": "LAB", "table": "lab.things"}
 
     assert haul(replace(here, environment=environment), {"sql": asked}) == ROWS
+
+
+def test_a_log_is_read_in_the_images(tier, tmp_path):
+    with logical_server() as logical, followed(logical, tier, tmp_path) as made:
+        made.do(
+            "INSERT INTO things VALUES ('a', 'red', NULL, 1.5), ('b', 'red', NULL, 2.25), ('c', 'red', NULL, 1)"
+        )
+        assert len(through(made.place, 0)) == 3
+        made.do("UPDATE things SET colour = 'blue' WHERE thing = 'b'", "DELETE FROM things WHERE thing = 'c'")
+
+        assert through(made.place, 1) == ROWS
