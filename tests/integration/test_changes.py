@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.processes import in_process
+from support.processes import at_once, in_process
 from support.replicated import followed, logical_server, peak_of_a_look
 from support.things import day
 
@@ -53,6 +53,10 @@ def reset(made):
 
 def told(made) -> Instance:
     return resolve_instance(load_pipeline(made.definitions, "things"), "main")
+
+
+def log_end(made):
+    return number_of(made.rows("SELECT pg_current_wal_lsn()::text")[0][0])
 
 
 def clean(made):
@@ -378,6 +382,43 @@ class TestLost:
             move(connection, here.settings, "things", "main", "log", end, "test")
         with pytest.raises(DataError, match="another server's"):
             here.run(1)
+
+    def test_after_a_move_to_another_server_its_rows_are_newer_whatever_its_log_says(
+        self, here, tier, tmp_path_factory
+    ):
+        """A log that begins anew counts from zero; held against what is loaded, all of it would be old."""
+        with logical_server() as old, followed(old, tier, tmp_path_factory.mktemp("moved")) as moved:
+            while log_end(moved) <= log_end(here):
+                moved.do("SELECT pg_logical_emit_message(false, 'lab', 'on'), pg_switch_wal()")
+            for made in (moved, here):
+                made.do("INSERT INTO things VALUES ('a', 'red', NULL, 1), ('b', 'red', NULL, 1)")
+            moved.run(0)
+            here.do("UPDATE things SET price = 2 WHERE thing = 'a'", "DELETE FROM things WHERE thing = 'b'")
+            moved.source = here.source
+            moved.define()
+            moved.place.environment["HAULIER_SECRET_LAB"] = here.source.environment["PGPASSWORD"]
+            here.do(f"SELECT pg_create_logical_replication_slot('{moved.slot}', 'pgoutput')")
+            with pytest.raises(DataError, match="another server's"):
+                moved.run(1)
+            reset(moved)
+            moved.run(1)
+            assert moved.hauled() == here.there() == [("a", "red", None, 2)]
+            here.do("UPDATE things SET price = 3")
+            moved.run(2)
+            assert moved.hauled() == here.there()
+            assert clean(moved)
+
+    def test_two_first_runs_at_once_make_one_slot(self, here):
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+
+        def once(_):
+            try:
+                return here.run(0)["load"].outcome
+            except TransientError:
+                return "later"
+
+        assert "loaded" in at_once(2, once)
+        assert here.hauled() == here.there()
 
     def test_a_slot_in_use_is_tried_again_later(self, here):
 

@@ -55,7 +55,7 @@ def reserved(
                 task.interval,
                 task.settings,
                 stood.state,
-                again=stood.delivery_id is not None,
+                last=stood.last,
                 preview=task.verb == "plan",
             )
         elif stood.generation == 0:

@@ -46,6 +46,8 @@ class Standing:
     change_id: int | None
     #: The last delivery of the instance: another since means that somebody read meanwhile, and perhaps more.
     delivery_id: int | None
+    #: Where the increment ended that was read last, be it loaded or not.
+    last: dict[str, Any] | None
     #: From where the run's own content was read.
     began: dict[str, Any] | None
     #: Start of a later run that has read already.
@@ -119,7 +121,7 @@ def _standing(cursor: Cursor, task: Task, name: str | None) -> Standing:
     cursor.execute(_SQL["find_run"], values)
     found = cursor.fetchone() or (None, 0, None, None, None)
     cursor.execute(_SQL["standing"], values)
-    state, change_id, delivery_id, began, later, start, end, status = cursor.fetchone() or (None,) * 8
+    state, change_id, delivery_id, last, began, later, start, end, status = cursor.fetchone() or (None,) * 9
     return Standing(
         generation=found[1],
         sealed_definition=found[3],
@@ -127,6 +129,7 @@ def _standing(cursor: Cursor, task: Task, name: str | None) -> Standing:
         state=state,
         change_id=change_id,
         delivery_id=delivery_id,
+        last=last,
         began=began,
         later=later,
         blocking=(Interval(start=start, end=end), status) if status else None,

@@ -12,11 +12,14 @@ WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s
 
 -- name: standing
 -- How things stand for a run of a source that is read as it is: the position, how often a person moved it, what was
--- read last, where the run's own content began, and the runs in its way. One whose rows are in the target is in nobody's,
+-- read last and up to where, where the run's own content began, and the runs in its way. One whose rows are in the target is in nobody's,
 -- whatever becomes of its models.
 SELECT s.value,
        (SELECT max(change_id) FROM haulier.state_change c WHERE c.pipeline = asked.pipeline AND c.instance = asked.instance),
        (SELECT max(n.delivery_id) FROM haulier.delivery n WHERE n.pipeline = asked.pipeline AND n.instance = asked.instance),
+       (SELECT n.position -> 'end' FROM haulier.delivery n
+        WHERE n.pipeline = asked.pipeline AND n.instance = asked.instance AND n.position ->> 'name' = %(name)s
+        ORDER BY n.delivery_id DESC LIMIT 1),
        (SELECT d.position -> 'start'
         FROM haulier.generation_delivery g JOIN haulier.delivery d USING (delivery_id)
         WHERE g.run_id = r.run_id AND g.generation = r.generation AND d.position IS NOT NULL

@@ -81,17 +81,17 @@ def find(
     settings: Settings,
     standing: dict[str, Any] | None = None,
     *,
-    again: bool = False,
+    last: dict[str, Any] | None = None,
     preview: bool = False,
 ) -> Found:
     """What arrived in an interval, where the instance's definition says. Raises what the source raises.
 
-    ``standing``: how far a source with a position was read; ``again``: whether it brought anything before;
+    ``standing``: how far a source with a position was read; ``last``: where the increment ended that was read last;
     ``preview`` leaves the source as it is.
     """
     look: Find = import_module(SOURCES[instance.source.kind]).find
     if instance.source.position:
-        return look(instance, interval, settings, standing, again=again, preview=preview)
+        return look(instance, interval, settings, standing, last=last, preview=preview)
     return look(instance, interval, settings)
 
 

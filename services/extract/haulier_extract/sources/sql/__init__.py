@@ -32,12 +32,12 @@ def find(
     settings: Settings,
     standing: dict[str, str] | None = None,
     *,
-    again: bool = False,
+    last: dict[str, str] | None = None,
     preview: bool = False,
 ) -> Found:
     """Everything, what is new since ``standing`` (the position in the ledger), or an interval; none without a row.
 
-    ``again`` and ``preview`` are of a log alone.
+    ``last`` and ``preview`` are of a log alone.
 
     Raises `TransientError` when the database cannot be reached, `DefinitionError` when it refuses what is asked,
     and `DataError` for values that no order can be made of.
@@ -45,7 +45,7 @@ def find(
     sql = instance.source.sql
     assert sql is not None
     if sql.changes:
-        return changes.find(instance, interval, settings, standing, again=again, preview=preview)
+        return changes.find(instance, interval, settings, standing, last=last, preview=preview)
     position: Position | None = None
     with connected(sql, settings) as connection:
         asked = Asked(connection, instance, interval)

@@ -21,7 +21,15 @@ from haulier.settings import Settings
 from haulier_extract.sources import Found, Newest, SourceFile
 from haulier_extract.sources.sql.changes.events import Events, Shape, Stamp
 from haulier_extract.sources.sql.changes.pgoutput import Begin, Change, Commit, Relation, Truncate
-from haulier_extract.sources.sql.changes.slot import Slot, identified, make, messages, shown, start_of
+from haulier_extract.sources.sql.changes.slot import (
+    Slot,
+    base_of,
+    identified,
+    make,
+    messages,
+    shown,
+    start_of,
+)
 from haulier_extract.sources.sql.changes.table import Table, spell, types_of
 from haulier_extract.sources.sql.engine import connected, place, replicating
 from haulier_extract.sources.written import Written
@@ -39,13 +47,13 @@ def find(
     settings: Settings,
     standing: dict[str, Any] | None,
     *,
-    again: bool,
+    last: dict[str, Any] | None,
     preview: bool,
 ) -> Found:
     """The rows that are there, or what happened since ``standing``.
 
-    ``again``: there were increments before, so rows that are not there now may be in the target. ``preview`` leaves the
-    server as it is. Raises `TransientError` when the server cannot be reached or its slot is in
+    ``last``: where the increment ended that was read last; rows that are not there now may be in the target. ``preview``
+    leaves the server as it is. Raises `TransientError` when the server cannot be reached or its slot is in
     use, `DefinitionError` for what is not there or not allowed, and `DataError` where changes are lost.
     """
     sql, changes = _of(instance)
@@ -58,10 +66,11 @@ def find(
         start = slot.confirmed if slot else end
         if standing is not None:
             start = start_of(slot, changes, standing, system, end)
-        increment = _Increment(sql, settings)
+        base = base_of(standing, last, system, end)
+        increment = _Increment(sql, settings, base)
         if standing is None and changes.snapshot:
             reached = start
-            increment.snapshot(slot.restart if slot else end, again=again)
+            increment.snapshot(slot.restart if slot else end, again=last is not None)
         elif slot is None:
             return Found(files=(), notes=(f"there is no slot {changes.slot} yet; a run makes it",))
         else:
@@ -72,9 +81,8 @@ def find(
                 )
             if not increment.file.size and reached - start < QUIET_BYTES:
                 return Found(files=(), notes=tuple(increment.notes))
-    position = Position(
-        name="log", start=standing, end={"slot": changes.slot, "value": shown(reached), "system": system}
-    )
+    read = {"slot": changes.slot, "value": shown(reached), "system": system, "base": base}
+    position = Position(name="log", start=standing, end=read)
     file = SourceFile(
         uri=f"{place(sql)}#{quote(sql.table or '')}?log={standing['value'] if standing else ''}..",
         logical_name=f"{sql.table} {interval.key}",
@@ -133,8 +141,10 @@ def _slot(sql: Sql, settings: Settings, changes: Changes) -> Slot | None:
 class _Increment:
     """Lines on their way into a file."""
 
-    def __init__(self, sql: Sql, settings: Settings) -> None:
+    def __init__(self, sql: Sql, settings: Settings, base: int = 0) -> None:
+        """``base``: where this server's log begins behind those that were read before."""
         assert sql.changes is not None
+        self._base = base
         self._sql, self._settings, self._changes = sql, settings, sql.changes
         self._events = Events(sql.changes.fields, sql.columns)
         self.file = Written("the server's log has")
@@ -151,8 +161,8 @@ class _Increment:
             self.notes += table.notes
             self.key = table.key
             if again:
-                self.file.add(self._events.truncation(Stamp(lsn=floor - 1)))
-            stamp = Stamp(lsn=floor)
+                self.file.add(self._events.truncation(Stamp(lsn=self._base + floor - 1)))
+            stamp = Stamp(lsn=self._base + floor)
             for cells in table.rows(most):
                 self.file.add(self._events.row("r", stamp, table.shape, cells))
 
@@ -179,7 +189,7 @@ class _Increment:
                 if (message.schema, message.name) == (table.schema, table.name):
                     shapes[message.oid] = self._shape(message, table)
             else:
-                stamp = Stamp(lsn=lsn, committed_at=begun.committed_at, xid=begun.xid)
+                stamp = Stamp(lsn=self._base + lsn, committed_at=begun.committed_at, xid=begun.xid)
                 for line in self._lines(message, stamp, shapes):
                     self.file.add(line)
         return end

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import select
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2.errors import DuplicateObject
 
 from haulier.definitions.sources import Changes
 from haulier.errors import DataError, DefinitionError
@@ -90,6 +92,19 @@ def start_of(slot: Slot | None, changes: Changes, standing: Mapping[str, Any], s
     return start
 
 
+def base_of(standing: Mapping[str, Any] | None, last: Mapping[str, Any] | None, system: str, end: int) -> int:
+    """What is added to places in the log, so that what comes later is greater, whichever server it comes from.
+
+    Nothing, until a log begins anew: another server's, or one that was restored to before what was read ``last``.
+    """
+    if standing is not None and "base" in standing:
+        return int(standing["base"])
+    if last is None:
+        return 0
+    base, read = int(last["base"]), number_of(last["value"])
+    return base if last["system"] == system and read <= end else base + read
+
+
 def identified(connection: Any) -> tuple[str, int, int]:
     """(the server's number, to where its log can be read now, where it ends), asked over a connection for replication."""
     with connection.cursor() as cursor:
@@ -105,7 +120,8 @@ def make(connection: Any, name: str, *, instead: bool) -> None:
     with connection.cursor() as cursor:
         if instead:
             cursor.drop_replication_slot(name)
-        cursor.create_replication_slot(name, output_plugin=PLUGIN)
+        with suppress(DuplicateObject):  # another run of this instance is there: one of the two will read it
+            cursor.create_replication_slot(name, output_plugin=PLUGIN)
 
 
 def messages(
