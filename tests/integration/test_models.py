@@ -212,6 +212,45 @@ class TestOrder:
         assert database.rows("SELECT * FROM shop.dear ORDER BY 1") == [("lamp", "red", 1), ("rug", "blue", 1)]
         assert site.violations() == []
 
+    @pytest.mark.parametrize("model", ["dear", "colours"])
+    def test_a_definition_that_comes_back_is_the_newest_again(self, site, database, model):
+        """Run 1, of the definition in between, comes after run 2, which found what run 0 had made."""
+        first = MODELS[model]
+        other = first.replace("place = 1", "place = 2").replace("GROUP BY", "WHERE thing = 'chair' GROUP BY")
+        for number in (0, 1, 2):
+            site.define(f"models/{model}.sql", other if number == 1 else first)
+            site.send(number, "lamp,red,4", f"skip,red,{number}")
+            site.haul(number, before="models" if number == 1 else "")
+
+        done = site.build(1)
+
+        assert done.counts["models"][model]["outcome"] == "unchanged"
+        assert database.rows("SELECT * FROM shop.colours") == [("red", 1, Decimal(4))]
+        assert database.rows("SELECT * FROM shop.dear") == [("lamp", "red")]
+        assert site.violations() == []
+
+    def test_a_view_that_somebody_dropped_is_made_by_any_run_and_the_newest_definition_takes_it_back(
+        self, site, database
+    ):
+        site.send(0, "lamp,red,4")
+        site.haul(0, before="models")
+        newest = MODELS["dear"].replace("SELECT thing, colour FROM", "SELECT thing, colour, place FROM")
+        site.define("models/dear.sql", newest)
+        site.send(1, "rug,blue,4")
+        site.haul(1)
+        database.rows("DROP VIEW shop.dear")
+        site.build(0)
+        assert database.rows("SELECT * FROM shop.dear ORDER BY 1") == [("lamp", "red"), ("rug", "blue")]
+
+        site.send(2, "vase,green,4")
+        site.haul(2)
+
+        assert database.rows("SELECT * FROM shop.dear ORDER BY 1") == [
+            ("lamp", "red", 1),
+            ("rug", "blue", 1),
+            ("vase", "green", 1),
+        ]
+
     def test_a_model_that_could_not_work_is_mended_and_the_run_takes_it_up(self, site, database):
         site.define("models/things.sql", MODELS["things"].replace("r.colour", "r.color"))
         site.send(0, "lamp,red,4")
