@@ -330,6 +330,38 @@ class TestRejects:
         assert database.rows("SELECT row_number, output FROM haulier.reject") == [(2, 1)]
         assert site.violations() == []
 
+    @pytest.mark.parametrize("left", ["", "models: [other]\n"])
+    def test_rejects_of_a_model_that_the_pipeline_has_no_more_are_closed_by_its_next_run(
+        self, site, database, left
+    ):
+        site.send(0, "rug,mauve,1", "vase,blue,2")
+        site.haul(0)
+        site.define("models/other.sql", MODELS["things"].replace("things.odcs", "others.odcs"))
+        site.define("contracts/others.odcs.yaml", THINGS.replace("things", "others"))
+        site.define("pipelines/things.yaml", PIPELINE.replace("models: [dear, things, colours]\n", left))
+        site.send(1, "lamp,red,4", instance="b")
+
+        site.haul(1, instance="b")
+
+        assert database.rows("SELECT status, message FROM haulier.reject_event") == [
+            ("regenerated", "no model of the pipeline makes shop.things any more")
+        ]
+        assert database.rows("SELECT count(*) FROM haulier.open_reject") == [(0,)]
+        assert site.violations() == []
+
+    def test_a_late_run_without_a_model_leaves_the_rejects_of_one_that_is_there_again(self, site, database):
+        site.define("pipelines/things.yaml", PIPELINE.replace("models: [dear, things, colours]\n", ""))
+        site.send(0, "lamp,red,4")
+        site.haul(0, before="load")
+        site.define("pipelines/things.yaml", PIPELINE)
+        site.send(1, "rug,mauve,1", "vase,blue,2")
+        site.haul(1)
+
+        site.load(0)
+
+        assert database.rows("SELECT count(*) FROM haulier.open_reject") == [(1,)]
+        assert site.violations() == []
+
     def test_a_flagged_row_enters_with_its_reason(self, site, database):
         site.send(0, "odd,red,4")
 
