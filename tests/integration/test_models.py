@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -646,6 +647,41 @@ DAY = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06
 
 
 class TestCommand:
+    def test_status_and_rejects_show_what_the_models_kept_out_though_the_raw_rows_are_in(self, site):
+        site.send(0, "lamp,mauve,4", "chair,mauve,1", "rug,red,1")
+        site.haul(0)
+
+        seen = json.loads(commanded(site, "status", "--output", "json")[1])
+        (held,) = seen["quarantined"]
+        account = ("target", "read", "inserted", "rejected", "held", "open_rejects")
+        assert [held[name] for name in account] == ["shop.things", 3, 0, 2, 1, 2]
+        assert next(one["rows"] for one in seen["instances"] if one["instance"] == "a") is None
+        assert re.search(r"2026-01-05 +shop\.things +3 +2 +1 ", commanded(site, "status")[1])
+        listed = commanded(site, "rejects", "list", *RUN)[1]
+        assert re.search(r"things +enum +colour +2 +2 ", listed)
+        assert "quarantined: of runs that were kept out whole" in listed
+
+    def test_a_quarantined_run_is_corrected_when_the_models_of_the_later_one_are_through(self, site):
+        site.define(
+            "pipelines/things.yaml",
+            PIPELINE.replace('logical_name: "{name}"', 'logical_name: "{name}", look_back_days: 2'),
+        )
+
+        def corrected() -> list[bool]:
+            seen = json.loads(commanded(site, "status", "--output", "json")[1])
+            return [one["corrected"] for one in seen["quarantined"]]
+
+        site.send(0, "lamp,mauve,4")
+        site.haul(0)
+        site.send(0, "lamp,mauve,5")
+        assert site.haul(1)["load"].outcome == "loaded"
+        assert corrected() == [False, False]
+
+        site.send(0, "lamp,red,4")
+        site.haul(2)
+
+        assert corrected() == [True, True]
+
     @pytest.mark.parametrize("how", [[], ["--in-process"]])
     def test_run_builds_the_models_and_tells_both_accounts(self, site, how):
         site.send(0, "lamp,red,4", "chair,mauve,1", "skip,red,1")
