@@ -124,7 +124,7 @@ class StepTask(BaseOperator):
             instance=self.of.instance,
             interval=interval_of(context, self.of.schedule),
             generation=None if plan else extracted.get("generation"),
-            reprocess=params.get("reprocess") if self.of.step == "extract" and not plan else None,
+            reprocess=params.get("reprocess") if self.of.step == "extract" else None,
             shard=None if plan else (self.shard or {}).get("shard"),
             into=Path(into) if plan else None,
         )

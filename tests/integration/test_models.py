@@ -647,6 +647,32 @@ DAY = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06
 
 
 class TestCommand:
+    def test_a_plan_says_what_hauling_a_run_anew_would_do_that_is_done_or_quarantined(self, site, database):
+        site.send(0, "lamp,mauve,4", "rug,red,1", "vase,red,1")
+        site.haul(0)
+        site.send(1, "bed,mauve,4")
+        assert site.haul(1)["models"].outcome == "quarantined"
+        done = json.loads(commanded(site, "plan", *RUN, *DAY, "--output", "json")[1])
+        assert list(done["steps"]) == ["extract"]
+        assert "--reprocess REASON" in commanded(site, "plan", *RUN, *DAY)[1]
+        before = database.rows("haulier.generation"), database.rows("haulier.load")
+        site.define(
+            "contracts/things.odcs.yaml", THINGS.replace("{value: red}", "{value: red}, {value: mauve}")
+        )
+
+        asked = ("plan", *RUN, *DAY, "--reprocess", "mauve is a colour", "--output", "json")
+        code, said = commanded(site, *asked)
+
+        assert code == 0, said
+        steps = json.loads(said)["steps"]
+        assert (steps["load"]["counts"]["inserted"], steps["load"]["counts"]["removed"]) == (3, 3)
+        things = steps["models"]["counts"]["models"]["things"]
+        assert (things["inserted"], things["unchanged"], things["rejected"]) == (1, 2, 0)
+        next_day = ("--interval-start", DAY[3], "--interval-end", "2026-01-07T00:00:00Z")
+        assert commanded(site, "plan", *RUN, *next_day)[0] == 65
+        assert commanded(site, "plan", *RUN, *next_day, "--reprocess", "mauve is a colour")[0] == 0
+        assert (database.rows("haulier.generation"), database.rows("haulier.load")) == before
+
     def test_status_and_rejects_show_what_the_models_kept_out_though_the_raw_rows_are_in(self, site):
         site.send(0, "lamp,mauve,4", "chair,mauve,1", "rug,red,1")
         site.haul(0)
