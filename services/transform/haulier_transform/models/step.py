@@ -95,7 +95,10 @@ class _Building:
     def commit(self, connection: Connection) -> Outcome:
         with transaction(connection, self._task.settings) as cursor:
             cursor.execute(_LEDGER["lock_fence"], {"fence": self._attempt.fence})
-            # All at once and in one order, so that no two instances wait for each other.
+            # All at once and in one order, so that no two runs wait for each other. Each when its model begins would not do:
+            # that order comes from references, and two definitions, or pipelines, that share targets may have it the
+            # other way around. When it writes is too late: what a `table` reads would be older than what another
+            # run wrote meanwhile, and take its place; and a merge judges against its target first.
             for target in sorted(read.model.target for read in self._ordered):
                 cursor.execute(_LEDGER["lock_target"], {"target": target})
             found = self.recorded(cursor)
