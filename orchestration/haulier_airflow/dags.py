@@ -268,7 +268,8 @@ def _params() -> dict[str, Param]:
         "dry_run": Param(
             False,
             type="boolean",
-            description="Say what a run would do; write nothing. Of a run that is done it says that.",
+            description="Say what a run would do; write nothing. Of a run that is done it says that, "
+            "without a reason to haul it anew.",
         ),
     }
 

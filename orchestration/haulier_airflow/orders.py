@@ -43,6 +43,8 @@ _REPORTED = (
     "rejects",
     "flags",
 )
+#: In their order; of a run in shards there are several `transform` and `stage`.
+_BEFORE_VERIFY = ("transform", "stage", "load", "models")
 _LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -124,7 +126,7 @@ class StepTask(BaseOperator):
             instance=self.of.instance,
             interval=interval_of(context, self.of.schedule),
             generation=None if plan else extracted.get("generation"),
-            reprocess=params.get("reprocess") if self.of.step == "extract" and not plan else None,
+            reprocess=params.get("reprocess") if self.of.step == "extract" else None,
             shard=None if plan else (self.shard or {}).get("shard"),
             into=Path(into) if plan else None,
         )
@@ -176,16 +178,24 @@ class StepTask(BaseOperator):
             ti.xcom_push("return_value", report)
         judged(f"verify {order.pipeline}/{order.instance}", code)
         last = "models" if self.of.models else "load"
-        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[last], run_ids=[ti.run_id])
-        if (state := states.get(ti.run_id, {}).get(last)) != "success":
+        found = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(_BEFORE_VERIFY), run_ids=[ti.run_id])
+        states = found.get(ti.run_id, {})
+        if states.get(last) != "success":
+            # What only waited for the step that failed has no log of its own.
+            step = min((name for name, one in states.items() if one == "failed"), key=_place, default=last)
             raise FailedBefore(
-                f"{last} ended as {state} and its log says why; of what is in the ledger nothing is wrong"
+                f"{step} ended as {states.get(step)} and its log says why; of what is in the ledger nothing is wrong"
             )
         return report
 
     def tell(self, line: str) -> None:
         """One line of a step's stderr, at the level it says."""
         self.log.log(*told(line))
+
+
+def _place(task: str) -> tuple[int, str]:
+    """Where a task stands before verify; Airflow calls one of a mapped step `stage_0`."""
+    return _BEFORE_VERIFY.index(task.partition("_")[0]), task
 
 
 def told(line: str) -> tuple[int, str]:

@@ -67,7 +67,7 @@ class Hauled:
     counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Files that extract saw and did not take yet, each with the reason.
     waits: tuple[str, ...] = ()
-    #: What else a person should know of a run that ended well: a column that was not loaded, for one.
+    #: What else a person should know of a run, however it ended: a header that looks like one of another delimiter, for one.
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
@@ -132,6 +132,8 @@ class Hauling:
         if outcome == "cancelled":
             # A step that was ended before it could listen for signals says nothing of it.
             answer = replace(answer, code=Cancelled.exit_code, error="")
+        # What the last step noted of a failure is its error.
+        said = {*waits, *(answer.notes if answer.error else ())}
         hauled = Hauled(
             run=run,
             outcome=outcome,
@@ -144,7 +146,7 @@ class Hauling:
             seconds=time.monotonic() - began,
             counts=counts,
             waits=waits,
-            notes=() if answer.error else tuple(note for note in notes if note not in waits),
+            notes=tuple(note for note in notes if note not in said),
         )
         self.watch.end(hauled)
         return hauled

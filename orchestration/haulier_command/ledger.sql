@@ -6,7 +6,7 @@ JOIN unnest(%(pipelines)s::text[], %(instances)s::text[]) AS asked (pipeline, in
 WHERE r.status IN ('loaded', 'empty') OR r.run_id = ANY(%(corrected)s)
 
 -- name: corrected_runs
--- Quarantined runs of which every file was sent again later, and loaded: nobody waits for them.
+-- Quarantined runs of which every file was sent again later, in runs that are through, models included: nobody waits for them.
 SELECT r.run_id
 FROM haulier.run r
 WHERE r.status = 'quarantined' AND NOT EXISTS (
@@ -16,6 +16,7 @@ WHERE r.status = 'quarantined' AND NOT EXISTS (
         SELECT FROM haulier.delivery n
         JOIN haulier.source_account a ON a.delivery_id = n.delivery_id
         JOIN haulier.load l ON l.load_id = a.load_id AND l.outcome = 'loaded'
+        JOIN haulier.run later ON later.run_id = l.run_id AND later.status = 'loaded'
         WHERE n.pipeline = d.pipeline AND n.instance = d.instance AND n.logical_name = d.logical_name
           AND n.sequence > d.sequence))
 

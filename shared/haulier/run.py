@@ -267,7 +267,7 @@ def _parser(program: Program) -> argparse.ArgumentParser:
             "--generation", type=_positive, help="which content; default: asked of the ledger"
         )
         parsed.add_argument("--replay", type=_positive, help="haul the rejects of this replay instead")
-        if program.name == "extract" and verb == "run":
+        if program.name == "extract":
             parsed.add_argument(
                 "--reprocess", metavar="REASON", help="open a new generation though nothing changed"
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.airflow import Airflow
-from support.elt import Site
+from support.elt import RAW, Site
 from support.steps import haul
 from support.things import day as interval
 from support.things import place, snapshot
@@ -248,6 +248,17 @@ def test_dags_are_light_and_the_same_each_time(airflow, here, tmp_path):
     assert len(first["dags"]) == 301
     assert first["dags"] == second["dags"]
     assert first["modules"] == []
+
+
+def test_verify_names_the_step_that_failed_and_not_the_models_that_waited_for_it(airflow, database, tmp_path):
+    site = Site.made(database, tmp_path, HAULIER_RUNNER="process")
+    site.define("contracts/raw.odcs.yaml", RAW.replace("name: price,", "name: price, required: true,"))
+    site.send(0, "lamp,red,")
+
+    ran, said = airflow.test("things.a", site.environment, conf=DAY)
+
+    assert (ran["tasks"]["load"], ran["tasks"]["models"]) == ("failed", "upstream_failed")
+    assert "load ended as failed and its log says why" in said
 
 
 def test_models_are_a_task_between_load_and_verify(airflow, database, tmp_path):

@@ -128,10 +128,10 @@ def test_a_step_is_asked_for_the_generation_that_extract_opened():
     assert step(DockerStep, "extract").order(a_run(at(5), at(6), reprocess="why")).reprocess == "why"
 
 
-def test_a_dry_run_is_a_plan_and_never_reprocesses():
+def test_a_dry_run_is_a_plan_of_hauling_anew_too():
     order = step(DockerStep, "extract").order(a_run(at(5), at(6), dry_run=True, reprocess="why"))
 
-    assert (order.verb, order.reprocess, str(order.into)) == ("plan", None, "/plan")
+    assert (order.verb, order.reprocess, str(order.into)) == ("plan", "why", "/plan")
 
 
 def test_success_without_a_result_is_a_failure():

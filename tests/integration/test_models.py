@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -212,6 +213,45 @@ class TestOrder:
         assert database.rows("SELECT * FROM shop.dear ORDER BY 1") == [("lamp", "red", 1), ("rug", "blue", 1)]
         assert site.violations() == []
 
+    @pytest.mark.parametrize("model", ["dear", "colours"])
+    def test_a_definition_that_comes_back_is_the_newest_again(self, site, database, model):
+        """Run 1, of the definition in between, comes after run 2, which found what run 0 had made."""
+        first = MODELS[model]
+        other = first.replace("place = 1", "place = 2").replace("GROUP BY", "WHERE thing = 'chair' GROUP BY")
+        for number in (0, 1, 2):
+            site.define(f"models/{model}.sql", other if number == 1 else first)
+            site.send(number, "lamp,red,4", f"skip,red,{number}")
+            site.haul(number, before="models" if number == 1 else "")
+
+        done = site.build(1)
+
+        assert done.counts["models"][model]["outcome"] == "unchanged"
+        assert database.rows("SELECT * FROM shop.colours") == [("red", 1, Decimal(4))]
+        assert database.rows("SELECT * FROM shop.dear") == [("lamp", "red")]
+        assert site.violations() == []
+
+    def test_a_view_that_somebody_dropped_is_made_by_any_run_and_the_newest_definition_takes_it_back(
+        self, site, database
+    ):
+        site.send(0, "lamp,red,4")
+        site.haul(0, before="models")
+        newest = MODELS["dear"].replace("SELECT thing, colour FROM", "SELECT thing, colour, place FROM")
+        site.define("models/dear.sql", newest)
+        site.send(1, "rug,blue,4")
+        site.haul(1)
+        database.rows("DROP VIEW shop.dear")
+        site.build(0)
+        assert database.rows("SELECT * FROM shop.dear ORDER BY 1") == [("lamp", "red"), ("rug", "blue")]
+
+        site.send(2, "vase,green,4")
+        site.haul(2)
+
+        assert database.rows("SELECT * FROM shop.dear ORDER BY 1") == [
+            ("lamp", "red", 1),
+            ("rug", "blue", 1),
+            ("vase", "green", 1),
+        ]
+
     def test_a_model_that_could_not_work_is_mended_and_the_run_takes_it_up(self, site, database):
         site.define("models/things.sql", MODELS["things"].replace("r.colour", "r.color"))
         site.send(0, "lamp,red,4")
@@ -289,6 +329,38 @@ class TestRejects:
 
         assert [name for name, *_ in site.things()] == ["lamp1"]
         assert database.rows("SELECT row_number, output FROM haulier.reject") == [(2, 1)]
+        assert site.violations() == []
+
+    @pytest.mark.parametrize("left", ["", "models: [other]\n"])
+    def test_rejects_of_a_model_that_the_pipeline_has_no_more_are_closed_by_its_next_run(
+        self, site, database, left
+    ):
+        site.send(0, "rug,mauve,1", "vase,blue,2")
+        site.haul(0)
+        site.define("models/other.sql", MODELS["things"].replace("things.odcs", "others.odcs"))
+        site.define("contracts/others.odcs.yaml", THINGS.replace("things", "others"))
+        site.define("pipelines/things.yaml", PIPELINE.replace("models: [dear, things, colours]\n", left))
+        site.send(1, "lamp,red,4", instance="b")
+
+        site.haul(1, instance="b")
+
+        assert database.rows("SELECT status, message FROM haulier.reject_event") == [
+            ("regenerated", "no model of the pipeline makes shop.things any more")
+        ]
+        assert database.rows("SELECT count(*) FROM haulier.open_reject") == [(0,)]
+        assert site.violations() == []
+
+    def test_a_late_run_without_a_model_leaves_the_rejects_of_one_that_is_there_again(self, site, database):
+        site.define("pipelines/things.yaml", PIPELINE.replace("models: [dear, things, colours]\n", ""))
+        site.send(0, "lamp,red,4")
+        site.haul(0, before="load")
+        site.define("pipelines/things.yaml", PIPELINE)
+        site.send(1, "rug,mauve,1", "vase,blue,2")
+        site.haul(1)
+
+        site.load(0)
+
+        assert database.rows("SELECT count(*) FROM haulier.open_reject") == [(1,)]
         assert site.violations() == []
 
     def test_a_flagged_row_enters_with_its_reason(self, site, database):
@@ -575,6 +647,67 @@ DAY = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06
 
 
 class TestCommand:
+    def test_a_plan_says_what_hauling_a_run_anew_would_do_that_is_done_or_quarantined(self, site, database):
+        site.send(0, "lamp,mauve,4", "rug,red,1", "vase,red,1")
+        site.haul(0)
+        site.send(1, "bed,mauve,4")
+        assert site.haul(1)["models"].outcome == "quarantined"
+        done = json.loads(commanded(site, "plan", *RUN, *DAY, "--output", "json")[1])
+        assert list(done["steps"]) == ["extract"]
+        assert "--reprocess REASON" in commanded(site, "plan", *RUN, *DAY)[1]
+        before = database.rows("haulier.generation"), database.rows("haulier.load")
+        site.define(
+            "contracts/things.odcs.yaml", THINGS.replace("{value: red}", "{value: red}, {value: mauve}")
+        )
+
+        asked = ("plan", *RUN, *DAY, "--reprocess", "mauve is a colour", "--output", "json")
+        code, said = commanded(site, *asked)
+
+        assert code == 0, said
+        steps = json.loads(said)["steps"]
+        assert (steps["load"]["counts"]["inserted"], steps["load"]["counts"]["removed"]) == (3, 3)
+        things = steps["models"]["counts"]["models"]["things"]
+        assert (things["inserted"], things["unchanged"], things["rejected"]) == (1, 2, 0)
+        next_day = ("--interval-start", DAY[3], "--interval-end", "2026-01-07T00:00:00Z")
+        assert commanded(site, "plan", *RUN, *next_day)[0] == 65
+        assert commanded(site, "plan", *RUN, *next_day, "--reprocess", "mauve is a colour")[0] == 0
+        assert (database.rows("haulier.generation"), database.rows("haulier.load")) == before
+
+    def test_status_and_rejects_show_what_the_models_kept_out_though_the_raw_rows_are_in(self, site):
+        site.send(0, "lamp,mauve,4", "chair,mauve,1", "rug,red,1")
+        site.haul(0)
+
+        seen = json.loads(commanded(site, "status", "--output", "json")[1])
+        (held,) = seen["quarantined"]
+        account = ("target", "read", "inserted", "rejected", "held", "open_rejects")
+        assert [held[name] for name in account] == ["shop.things", 3, 0, 2, 1, 2]
+        assert next(one["rows"] for one in seen["instances"] if one["instance"] == "a") is None
+        assert re.search(r"2026-01-05 +shop\.things +3 +2 +1 ", commanded(site, "status")[1])
+        listed = commanded(site, "rejects", "list", *RUN)[1]
+        assert re.search(r"things +enum +colour +2 +2 ", listed)
+        assert "quarantined: of runs that were kept out whole" in listed
+
+    def test_a_quarantined_run_is_corrected_when_the_models_of_the_later_one_are_through(self, site):
+        site.define(
+            "pipelines/things.yaml",
+            PIPELINE.replace('logical_name: "{name}"', 'logical_name: "{name}", look_back_days: 2'),
+        )
+
+        def corrected() -> list[bool]:
+            seen = json.loads(commanded(site, "status", "--output", "json")[1])
+            return [one["corrected"] for one in seen["quarantined"]]
+
+        site.send(0, "lamp,mauve,4")
+        site.haul(0)
+        site.send(0, "lamp,mauve,5")
+        assert site.haul(1)["load"].outcome == "loaded"
+        assert corrected() == [False, False]
+
+        site.send(0, "lamp,red,4")
+        site.haul(2)
+
+        assert corrected() == [True, True]
+
     @pytest.mark.parametrize("how", [[], ["--in-process"]])
     def test_run_builds_the_models_and_tells_both_accounts(self, site, how):
         site.send(0, "lamp,red,4", "chair,mauve,1", "skip,red,1")

@@ -16,7 +16,8 @@ from haulier.exchange import open_exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import Finding, verify
 from haulier.settings import Settings
-from haulier.task import Outcome, Task
+from haulier.task import Outcome, Step, Task
+from haulier_load.step import load
 from haulier_transform.models.step import build
 
 RAW = """\
@@ -142,19 +143,13 @@ class Site:
     def haul(self, number: int, instance: str = "a", **asked: Any) -> dict[str, Outcome]:
         return haul(self.settings, "things", instance, day(number), **asked)
 
+    def load(self, number: int) -> Outcome:
+        """The load alone, of the run's first generation."""
+        return load(self._task("load", number, "a"))
+
     def build(self, number: int, instance: str = "a") -> Outcome:
         """The models alone, of the run's first generation."""
-        return build(
-            Task(
-                step="transform",
-                verb="run",
-                pipeline="things",
-                instance=instance,
-                interval=day(number),
-                generation=1,
-                settings=self.settings,
-            )
-        )
+        return build(self._task("transform", number, instance))
 
     def things(self) -> list[tuple[Any, ...]]:
         return self.database.rows("SELECT thing, colour, price FROM shop.things ORDER BY thing")
@@ -162,3 +157,14 @@ class Site:
     def violations(self) -> list[Finding]:
         with connect(self.settings, "test") as connection:
             return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True)
+
+    def _task(self, step: Step, number: int, instance: str) -> Task:
+        return Task(
+            step=step,
+            verb="run",
+            pipeline="things",
+            instance=instance,
+            interval=day(number),
+            generation=1,
+            settings=self.settings,
+        )

@@ -28,6 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_instance_options(parser, required=True)
     add_interval_options(parser)
     parser.add_argument(
+        "--reprocess", metavar="REASON", help="of a run that is done, too, as `run --reprocess` would haul it"
+    )
+    parser.add_argument(
         "--into", type=Path, metavar="FOLDER", help="keep the plan's files there; default: a temporary folder"
     )
 
@@ -51,6 +54,7 @@ def plan(asked: Namespace, around: Surroundings, screen: Screen) -> int:
                 pipeline=instance.pipeline,
                 instance=instance.instance,
                 interval=interval,
+                reprocess=asked.reprocess if step == "extract" else None,
                 into=into,
             )
             for step in STEPS
@@ -110,7 +114,8 @@ def _blocks(
         return [*waits, Lines(title=title, lines=nothing)]
     if last.result.get("outcome") == "already done":
         done = f"It is done already (generation {last.result.get('generation')}); a run would find that and stop."
-        return [*waits, Lines(title=title, lines=[done, *_NOTHING])]
+        anew = "--reprocess REASON says what hauling it anew would do."
+        return [*waits, Lines(title=title, lines=[done, anew, *_NOTHING])]
     blocks: list[Block] = [Lines(title=f"If {title} ran now", lines=[])]
     if extracted := manifests.get("extract"):
         blocks.append(_deliveries(extracted, manifests.get("transform")))

@@ -33,6 +33,7 @@ EXPORT = (
     ),
     *("reject", "since", "original line is"),
 )
+_BY_RULE = ("pipeline", "rule", "column", "rejects", "quarantined", "instances", "example")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -90,11 +91,13 @@ def _list(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         document,
         Table(
             title=f"{counted(total, kind)} by rule",
-            columns=columns("pipeline", "rule", "column", "rejects#", "instances#", "example"),
-            rows=[
-                tuple(row[n] for n in ("pipeline", "rule", "column", "rejects", "instances", "example"))
-                for row in by_rule
-            ],
+            columns=columns(
+                *("pipeline", "rule", "column", "rejects#", "quarantined#?", "instances#", "example")
+            ),
+            rows=[tuple(row[name] for name in _BY_RULE) for row in by_rule],
+            note="quarantined: of runs that were kept out whole"
+            if any(row["quarantined"] for row in by_rule)
+            else "",
         ),
         _rows_table(found, asked.every, more),
         Lines(

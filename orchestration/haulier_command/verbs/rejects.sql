@@ -21,7 +21,8 @@ LIMIT %(limit)s
 
 -- name: by_rule
 -- How many rejects break which rule first, with an example.
-SELECT d.pipeline, r.rule, r.column_name AS "column", count(*) AS rejects, count(DISTINCT d.instance) AS instances,
+SELECT d.pipeline, r.rule, r.column_name AS "column", count(*) AS rejects,
+       count(*) FILTER (WHERE l.outcome = 'quarantined') AS quarantined, count(DISTINCT d.instance) AS instances,
        min(r.message) AS example
 FROM haulier.reject r
 JOIN haulier.load l USING (load_id)

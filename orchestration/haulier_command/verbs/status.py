@@ -112,10 +112,12 @@ def _quarantined_blocks(held: Sequence[Row]) -> list[Block]:
         blocks.append(
             Table(
                 title=f"Quarantined: {counted(len(waiting), 'run')} of which no row entered",
-                columns=columns("pipeline", "instance", "run", "read#", "rejects#", "held#", "since"),
+                columns=columns(
+                    "pipeline", "instance", "run", "table", "read#", "rejects#", "held#", "since"
+                ),
                 rows=[
                     (
-                        *(row["pipeline"], row["instance"], _name(row)),
+                        *(row["pipeline"], row["instance"], _name(row), row["target"]),
                         *(row["read"], row["open_rejects"], row["held"], row["updated_at"]),
                     )
                     for row in waiting
@@ -159,7 +161,7 @@ def _instances_table(instances: Sequence[Row]) -> Table:
             for row in instances
         ],
         nothing="no run yet",
-        note="rows: of the last run; rejects: open ones; waiting: the newest run is due; late: older ones, too",
+        note="rows: of the last run, if it is through; rejects: open ones; waiting: the newest run is due; late: older, too",
     )
 
 

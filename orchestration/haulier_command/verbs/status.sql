@@ -10,7 +10,7 @@ SELECT n.pipeline, n.instance, n.interval_start, n.interval_end, n.status,
        (SELECT max(l.loaded_at) FROM haulier.load l JOIN haulier.run r USING (run_id)
         WHERE r.pipeline = n.pipeline AND r.instance = n.instance AND l.outcome = 'loaded') AS loaded_at,
        (SELECT l.produced FROM haulier.load l
-        WHERE l.run_id = n.run_id AND l.generation = n.generation AND l.kind = 'run' AND l.outcome = 'loaded') AS rows,
+        WHERE l.run_id = n.run_id AND l.generation = n.generation AND l.kind = 'run' AND n.status = 'loaded') AS rows,
        (SELECT count(*) FROM haulier.run r WHERE r.pipeline = n.pipeline AND r.instance = n.instance) AS runs,
        (SELECT count(*) FROM haulier.run r
         WHERE r.pipeline = n.pipeline AND r.instance = n.instance AND r.status = 'quarantined'
@@ -26,16 +26,20 @@ FROM newest n
 ORDER BY n.pipeline, n.instance
 
 -- name: runs
--- Runs with the account of their current generation: quarantined ones first, then the newest.
+-- Runs with the account of their current generation, of what quarantined it or else of its load: quarantined ones first,
+-- then the newest.
 SELECT r.run_id, r.pipeline, r.instance, r.interval_start, r.interval_end, r.generation, r.status, r.updated_at, g.reason,
        (SELECT count(*) FROM haulier.generation_delivery d
         WHERE d.run_id = r.run_id AND d.generation = r.generation) AS deliveries,
        (SELECT sum(a.read)::bigint FROM haulier.source_account a WHERE a.load_id = l.load_id) AS read,
-       l.produced, l.inserted, l.updated, l.rejected, l.held,
+       l.target, l.produced, l.inserted, l.updated, l.rejected, l.held,
        (SELECT count(*) FROM haulier.open_reject o WHERE o.run_id = r.run_id) AS open_rejects
 FROM haulier.run r
 LEFT JOIN haulier.generation g USING (run_id, generation)
-LEFT JOIN haulier.load l ON l.run_id = r.run_id AND l.generation = r.generation AND l.kind = 'run'
+LEFT JOIN LATERAL (SELECT * FROM haulier.load one
+                   WHERE one.run_id = r.run_id AND one.generation = r.generation
+                     AND (one.kind = 'run' OR one.outcome = 'quarantined')
+                   ORDER BY one.outcome = 'quarantined' DESC LIMIT 1) AS l ON true
 WHERE (%(pipeline)s::text IS NULL OR r.pipeline = %(pipeline)s) AND (%(instance)s::text IS NULL OR r.instance = %(instance)s)
   AND (NOT %(quarantined)s OR r.status = 'quarantined')
 ORDER BY r.status <> 'quarantined', r.interval_end DESC, r.pipeline, r.instance

@@ -236,6 +236,8 @@ class _Load:
             "versions": json.dumps(manifest.versions),
             "started_at": self._started_at,
             "deliveries": [d.delivery_id for d in manifest.deliveries],
+            "pipeline": manifest.pipeline,
+            "merged": [model.target for model in manifest.definition.models if model.contract],
             **asdict(account),
         }
         cursor.execute(_SQL["insert_load"], values)
@@ -283,6 +285,8 @@ class _Load:
             cursor.execute(_SQL["close_older_generations"], values)
             if values["outcome"] == "loaded":
                 cursor.execute(_SQL["close_corrected"], values)
+                # Here and not with the models, since there may be none left whose link would seal it.
+                cursor.execute(_SQL["close_unmade"], values)
             keep_sealed(cursor, load_id, flags=values["outcome"] == "loaded")
             insert_rejects(
                 cursor, load_id, own_rejects(cursor, self._exchange, self._manifest, merge.rejected)

@@ -130,6 +130,25 @@ JOIN haulier.open_reject o ON o.delivery_id = d.delivery_id AND o.target = %(tar
 WHERE n.delivery_id = ANY(%(deliveries)s) AND o.load_id <> %(load_id)s
 GROUP BY o.reject_id
 
+-- name: close_unmade
+-- Tables that the pipeline's models merged into and, as of this run's definition, do not any more: no later run can mend what
+-- was rejected there. A definition opened after this run's that has such a model leaves it open.
+WITH unmade AS (
+    SELECT b.target
+    FROM haulier.model_build b JOIN haulier.generation g USING (run_id, generation) JOIN haulier.run r USING (run_id)
+    WHERE r.pipeline = %(pipeline)s AND b.materialized = 'merge' AND b.target <> ALL(%(merged)s::text[])
+    GROUP BY b.target
+    HAVING max(g.opened_at) < (SELECT mine.opened_at FROM haulier.generation mine
+                               WHERE mine.run_id = %(run_id)s AND mine.generation = %(generation)s)
+)
+INSERT INTO haulier.reject_event (reject_id, status, load_id, message)
+SELECT o.reject_id, 'regenerated', %(load_id)s, 'no model of the pipeline makes ' || o.target || ' any more'
+FROM unmade JOIN haulier.model_build b USING (target) JOIN haulier.open_reject o USING (load_id)
+WHERE o.pipeline = %(pipeline)s
+ORDER BY o.reject_id
+-- A late run of an older definition may close them at this moment, under the lock of its own target.
+ON CONFLICT DO NOTHING
+
 -- name: replay_rejects
 -- The rejects of a replay, locked against another one, and whether each is still open.
 SELECT r.reject_id, r.delivery_id, r.row_number, r.output,

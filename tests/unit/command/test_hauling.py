@@ -97,6 +97,19 @@ def test_what_a_person_should_know_of_a_run_is_said_once_and_without_what_waits(
     assert hauled.as_json()["notes"] == hauled.notes
 
 
+def test_a_run_that_failed_says_what_its_earlier_steps_noted() -> None:
+    def says(order: Order) -> Answer:
+        if order.step == "load":
+            why = "too many rows were rejected"
+            return Answer(code=65, result={"outcome": "quarantined", "notes": [why]}, error=why)
+        return Answer(code=0, result={"outcome": "sealed", "notes": ["is csv.delimiter right?"]})
+
+    hauled = hauling(says)[0].haul(run())
+
+    assert (hauled.error, hauled.notes) == ("too many rows were rejected", ("is csv.delimiter right?",))
+    assert ending(hauled).splitlines()[1:] == ["    is csv.delimiter right?"]
+
+
 def test_many_notes_of_a_run_are_counted() -> None:
     hauled = hauling(lambda order: Answer(code=0, result={"notes": [f"note {n}" for n in range(7)]}))[0].haul(
         run()

@@ -50,10 +50,8 @@ class Merging:
     exchange: Exchange
     manifest: Manifest
     read: ReadModel
-    #: The raw rows of this run.
+    #: The raw rows of this run, which stand for the raw table.
     raw: sql.Composable
-    #: What stands for tables of which the model sees only this run's rows.
-    instead: Mapping[str, sql.Composable]
     merge: Merge = field(init=False)
     accounts: list[SourceAccount] = field(default_factory=list)
     #: Rows that enter with something to look at, shaped as rejects are.
@@ -153,7 +151,7 @@ class Merging:
     def _select(self) -> dict[str, str]:
         """Run the SQL; name -> type of what it gives."""
         cursor, shown = self.cursor, f"models/{self.read.model.name}.sql"
-        given = select(cursor, self.read, self.instead)
+        given = select(cursor, self.read, {self.manifest.contract.target: self.raw})
         wanted = [column.name for column in self.contract.columns]
         if missing := [name for name in (*wanted, DELIVERY, ROW) if name not in given]:
             places = f"; {DELIVERY} and {ROW} say which source row a row is made of"

@@ -120,13 +120,18 @@ INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, column
 SELECT to_regclass(%(target)s) IS NOT NULL
 
 -- name: last_build
--- Which pipeline last made this table or view, whether of this very SQL, and whether of a newer definition than this run's.
-SELECT r.pipeline, b.sql_digest = %(sql_digest)s,
-       g.opened_at > (SELECT mine.opened_at FROM haulier.generation mine
-                      WHERE mine.run_id = %(run_id)s AND mine.generation = %(generation)s)
-FROM haulier.model_build b JOIN haulier.generation g USING (run_id, generation) JOIN haulier.run r USING (run_id)
-WHERE b.target = %(target)s AND b.materialized = %(materialized)s AND b.outcome = 'built'
-ORDER BY b.build_id DESC LIMIT 1
+-- Which pipeline last made this table or view, whether of this very SQL, and whether the newest definition that came by is
+-- another one than this run's: it may have found everything as it should be.
+WITH told AS (
+    SELECT b.build_id, b.outcome, r.pipeline, b.sql_digest = %(sql_digest)s AS is_same, g.opened_at
+    FROM haulier.model_build b JOIN haulier.generation g USING (run_id, generation) JOIN haulier.run r USING (run_id)
+    WHERE b.target = %(target)s AND b.materialized = %(materialized)s
+)
+SELECT made.pipeline, made.is_same,
+       NOT newest.is_same AND newest.opened_at > (SELECT mine.opened_at FROM haulier.generation mine
+                                                  WHERE mine.run_id = %(run_id)s AND mine.generation = %(generation)s)
+FROM (SELECT * FROM told WHERE outcome = 'built' ORDER BY build_id DESC LIMIT 1) AS made
+CROSS JOIN (SELECT * FROM told ORDER BY opened_at DESC, build_id DESC LIMIT 1) AS newest
 
 -- name: create_schema
 -- Where the target is to be.

@@ -48,13 +48,13 @@ def stand(cursor: Cursor, read: ReadModel, values: Mapping[str, Any]) -> Built:
             f"models/{model.name}.sql: {model.target} is there and no {model.materialized} of Haulier's; "
             "choose another target, or rename what is there"
         )
-    owner, is_same, is_newer = last or (values["pipeline"], False, False)
+    owner, is_same, is_outdated = last or (values["pipeline"], False, False)
     if is_there and owner != values["pipeline"]:
         raise DefinitionError(
             f"models/{model.name}.sql: pipeline {owner} makes {model.target}; two pipelines would take it from each other: "
             "choose another target"
         )
-    if is_there and not is_same and is_newer:
+    if is_there and is_outdated:
         return "unchanged", None
     if not is_there:
         cursor.execute(_LEDGER["lock_new_tables"])

@@ -95,7 +95,10 @@ class _Building:
     def commit(self, connection: Connection) -> Outcome:
         with transaction(connection, self._task.settings) as cursor:
             cursor.execute(_LEDGER["lock_fence"], {"fence": self._attempt.fence})
-            # All at once and in one order, so that no two instances wait for each other.
+            # All at once and in one order, so that no two runs wait for each other. Each when its model begins would not do:
+            # that order comes from references, and two definitions, or pipelines, that share targets may have it the
+            # other way around. When it writes is too late: what a `table` reads would be older than what another
+            # run wrote meanwhile, and take its place; and a merge judges against its target first.
             for target in sorted(read.model.target for read in self._ordered):
                 cursor.execute(_LEDGER["lock_target"], {"target": target})
             found = self.recorded(cursor)
@@ -107,13 +110,15 @@ class _Building:
                 return _outcome(self._manifest, "quarantined", {}, (_RAW_QUARANTINED,))
             cursor.execute("SAVEPOINT before_models")
             _tell_run(cursor, self._manifest)
-            instead = {self._manifest.contract.target: of_run(self._manifest.contract.target, load_id)}
+            raw = of_run(self._manifest.contract.target, load_id)
             counts: dict[str, Any] = {}
             for read in self._ordered:
                 if read.model.contract is None:
                     counts[read.model.name] = self._stand(cursor, read)
                     continue
-                merging = self._merging(cursor, read, instead)
+                merging = Merging(
+                    cursor=cursor, exchange=self._exchange, manifest=self._manifest, read=read, raw=raw
+                )
                 merging.judge()
                 if merging.is_over_threshold:
                     self.written.clear()
@@ -138,16 +143,6 @@ class _Building:
             told = dict(zip(_COUNTS, account, strict=True)) if outcome else {"rows": rows}
             counts[name] = _told(by_name[name], built, told)
         return _outcome(self._manifest, "quarantined" if is_quarantined else "already done", counts)
-
-    def _merging(self, cursor: Cursor, read: ReadModel, instead: dict[str, sql.Composable]) -> Merging:
-        return Merging(
-            cursor=cursor,
-            exchange=self._exchange,
-            manifest=self._manifest,
-            read=read,
-            raw=instead[self._manifest.contract.target],
-            instead=instead,
-        )
 
     def _raw_load(self, cursor: Cursor) -> int | None:
         """The load that brought the raw rows; none: they were quarantined."""
@@ -229,7 +224,6 @@ def plan(task: Task) -> Outcome:
     ):
         _tell_run(cursor, extracted)
         _copy_raw(cursor, exchange, transformed)
-        instead: dict[str, sql.Composable] = {extracted.contract.target: _PLAN_RAW}
         others = {read.model.target for read in ordered}
         for read in ordered:
             told: dict[str, Any] = {}
@@ -241,7 +235,7 @@ def plan(task: Task) -> Outcome:
                 )
             else:
                 cursor.execute("SAVEPOINT before_model")
-                told, statements = _planned(cursor, exchange, extracted, read, instead)
+                told, statements = _planned(cursor, exchange, extracted, read)
                 notes += statements
                 cursor.execute("ROLLBACK TO SAVEPOINT before_model")
             counts[read.model.name] = _told(read, "planned", told)
@@ -260,14 +254,11 @@ def _planned(
     exchange: Exchange,
     manifest: Manifest,
     read: ReadModel,
-    instead: dict[str, sql.Composable],
 ) -> tuple[dict[str, Any], list[str]]:
     contract = read.model.contract
     assert contract is not None
     live, pending, tree = checked_table(cursor, contract, manifest.definition.load.drift)
-    merging = Merging(
-        cursor=cursor, exchange=exchange, manifest=manifest, read=read, raw=_PLAN_RAW, instead=instead
-    )
+    merging = Merging(cursor=cursor, exchange=exchange, manifest=manifest, read=read, raw=_PLAN_RAW)
     merging.judge(stand_in(cursor, contract, live, pending))
     told = {
         **asdict(merging.merge.account),
