@@ -143,6 +143,51 @@ class TestReading:
         assert run(here)["load"].generation == 2
         assert here.table() == [("t1", "blue", Decimal("1.5"))]
 
+    @pytest.mark.parametrize(
+        ("increment", "price"),
+        # With a watermark what was loaded is not read again, so none of it may have been.
+        [({}, "1"), ({"interval": "changed"}, "1"), ({"watermark": {"column": "changed"}}, "much")],
+    )
+    def test_a_corrected_table_takes_the_place_of_the_one_that_was_wrong(self, sqlite, increment, price):
+        """Each time it is named anew, also where it was read before and nothing in it has changed since."""
+        for name in ("old", "new"):
+            sqlite.do(f"CREATE TABLE {name} (thing PRIMARY KEY, colour, price, changed)")
+            sqlite.do(f"INSERT INTO {name} VALUES ('{name}', 'red', '{price}', '2026-01-05')")
+        for generation, name in enumerate(["old", "new", "new", "old"], start=1):
+            sqlite.define(table=name, load={"reject_threshold": 0.0}, **increment)
+            run(sqlite, reprocess=f"it is {name}")
+
+            hauled = sqlite.database.rows(
+                "SELECT generation, uri FROM haulier.generation_delivery JOIN haulier.delivery USING (delivery_id) "
+                "ORDER BY generation DESC, delivery_id"
+            )
+            assert [one for one in hauled if one[0] >= generation] == [(generation, hauled[0][1])]
+            assert f"#{name}" in hauled[0][1]
+        assert clean(sqlite)
+
+    def test_a_correction_is_newer_than_what_it_corrects_however_often_that_was_read(self, sqlite):
+        sqlite.do("CREATE TABLE other AS SELECT * FROM things")
+        put(sqlite, ROWS)
+        sqlite.do("INSERT INTO other SELECT thing, 'blue', price, changed FROM things")
+        sqlite.define(table="other")
+        for number in range(3):
+            sqlite.do(f"UPDATE other SET price = '{number}' WHERE thing = 't0'")
+            run(sqlite, number)
+        sqlite.define()
+        run(sqlite, 2, reprocess="the other table was meant")
+
+        assert sqlite.table() == EXPECTED
+
+    def test_a_table_that_was_read_under_another_name_between_is_read_again(self, sqlite):
+        """What the source has last is not what it had before."""
+        sqlite.do("CREATE TABLE other AS SELECT 'o' thing, 'red' colour, '1' price")
+        put(sqlite, ROWS)
+        for number, table in enumerate(["things", "other", "things"]):
+            sqlite.define(table=table, load={"mode": "replace"})
+            run(sqlite, number)
+
+        assert sqlite.table() == EXPECTED
+
     def test_a_sample_of_it_proposes_a_contract(self, here):
         (here.definitions / "queries" / "red.sql").write_text("SELECT * FROM things WHERE colour = 'red'")
         here.define(table=None, query="../queries/red.sql")

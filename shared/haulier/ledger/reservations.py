@@ -145,6 +145,7 @@ def reserve(
     copies: Literal["skip", "load"],
     preview: bool = False,
     stood: tuple[str | None, Standing] | None = None,
+    replaces: bool = False,
 ) -> Reservation:
     """Decide which candidates are new and what this run hauls, in one transaction.
 
@@ -153,7 +154,8 @@ def reserve(
     and, unless ``copies`` is ``load``, not hauled. A run whose input changed, or that a person wants
     reprocessed, gets its next generation; so does one that did not load under an older definition.
     ``preview`` decides the same and records nothing. ``stood``: the name of a state and what `standing` said before
-    the source was read; raises `TransientError` when that is no longer so.
+    the source was read; raises `TransientError` when that is no longer so. ``replaces``: the candidate is all that the
+    run has, whatever it had before and under whichever name, and is new when it differs from what was read last.
     """
     with transaction(connection, task.settings) as cursor:
         if not preview:
@@ -162,7 +164,9 @@ def reserve(
             raise TransientError(
                 f"another run of {task.pipeline}/{task.instance}, or a person, was there while its source was read; try again"
             )
-        reserving = _Reserving(cursor, task, definition_digest, preview)
+        reserving = _Reserving(cursor, task, definition_digest, preview, replaces)
+        if replaces:
+            candidates = reserving.unread(candidates, as_it_stands=stood is not None)
         notes = reserving.record(candidates, copies)
         return reserving.decide(notes)
 
@@ -178,10 +182,13 @@ class _Reserving:
     task: Task
     definition_digest: str
     preview: bool
+    replaces: bool
     run_id: int = 0
     generation: int = 0
     sealed_definition: str | None = None
     outcome: str | None = None
+    #: What the next delivery's has to be above, whatever its name: a correction is newer than what it corrects.
+    sequence: int = 0
     reserved: list[Delivery] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -191,10 +198,21 @@ class _Reserving:
         elif not self.preview:
             self.run_id = _value(self._run("insert_run"))
 
+    def unread(self, candidates: Sequence[Candidate], *, as_it_stands: bool) -> list[Candidate]:
+        """The candidates that are not what was read last."""
+        last = self._run("last_increment", as_it_stands=as_it_stands).fetchone()
+        if last is None:
+            return list(candidates)
+        uri, name, sha256, self.sequence, known = last
+        if not known:
+            return list(candidates)
+        return [c for c in candidates if c.sha256 != sha256 or (c.uri != uri and c.logical_name != name)]
+
     def record(self, candidates: Sequence[Candidate], copies: str) -> tuple[str, ...]:
         """Write down every candidate nobody saw before; return what a person should know."""
         notes: list[str] = []
-        at_uri = {row[0]: row[1] for row in self._run("known_uris", uris=[c.uri for c in candidates])}
+        uris = [] if self.replaces else [c.uri for c in candidates]
+        at_uri = {row[0]: row[1] for row in self._run("known_uris", uris=uris)}
         named = {
             name: (delivery_id, sequence, sha256)
             for name, delivery_id, sequence, sha256 in self._run(
@@ -211,14 +229,14 @@ class _Reserving:
             at_uri[candidate.uri] = candidate.sha256
             last = named.get(candidate.logical_name)
             twin = digests.get(candidate.sha256)
-            if last and last[2] == candidate.sha256:
+            if last and last[2] == candidate.sha256 and not self.replaces:
                 self._insert(candidate, "resend", same_as=last[0])
                 notes.append(f"{candidate.uri} was sent again unchanged; not loaded")
             elif twin and twin[1] != candidate.logical_name and copies == "skip":
                 self._insert(candidate, "copy", same_as=twin[0])
                 notes.append(f"{candidate.uri} is a copy of {twin[1]}; not loaded")
             else:
-                sequence = last[1] + 1 if last else 1
+                sequence = max(last[1] if last else 0, self.sequence) + 1
                 delivery = self._insert(candidate, "reserved", sequence=sequence)
                 self.reserved.append(delivery)
                 named[candidate.logical_name] = (delivery.delivery_id, sequence, candidate.sha256)
@@ -257,13 +275,10 @@ class _Reserving:
 
     def _open(self, reason: str, notes: tuple[str, ...]) -> Reservation:
         generation = self.generation + 1
-        if self.preview:
-            deliveries = {d.logical_name: d for d in _deliveries(self._run("content_of_run"))}
-            deliveries |= {d.logical_name: d for d in self.reserved}
-            content = tuple(deliveries.values())
-        else:
-            content = _deliveries(self._run("content_of_run"))
-            content = tuple(sorted(content, key=lambda d: d.delivery_id))
+        before = _deliveries(self._run("content_of_generation", generation=self.generation))
+        kept = () if self.replaces and self.reserved else before
+        content = tuple({d.logical_name: d for d in (*kept, *self.reserved)}.values())
+        if not self.preview:
             self._run(
                 "open_generation",
                 generation=generation,
@@ -273,6 +288,7 @@ class _Reserving:
             )
             for delivery in content:
                 self._run("reserve_delivery", generation=generation, delivery_id=delivery.delivery_id)
+            content = _deliveries(self._run("content_of_generation", generation=generation))
         return Reservation(
             status="new", run_id=self.run_id, generation=generation, deliveries=content, notes=notes
         )

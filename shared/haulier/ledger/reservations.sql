@@ -61,6 +61,21 @@ WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND uri = ANY(%(uris)s
                           WHERE pipeline = %(pipeline)s AND instance = %(instance)s), '-infinity')
 ORDER BY uri, delivery_id DESC
 
+-- name: last_increment
+-- What was read last, of a source each of whose runs has one delivery: by any run where it is read as it stands, else by
+-- this one; the run's own last sequence, and whether the same again is nothing new. What a person moved a position away
+-- from is news to other runs.
+SELECT uri, logical_name, sha256,
+       (SELECT coalesce(max(sequence), 0) FROM haulier.delivery WHERE run_id = %(run_id)s),
+       run_id = %(run_id)s
+       OR seen_at > coalesce((SELECT max(at) FROM haulier.state_change
+                              WHERE pipeline = %(pipeline)s AND instance = %(instance)s), '-infinity')
+FROM haulier.delivery
+WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND disposition = 'reserved'
+  AND (%(as_it_stands)s OR run_id = %(run_id)s)
+ORDER BY delivery_id DESC
+LIMIT 1
+
 -- name: last_named
 -- The last delivery of each logical name.
 SELECT DISTINCT ON (logical_name) logical_name, delivery_id, sequence, sha256
@@ -86,15 +101,8 @@ VALUES (%(pipeline)s, %(instance)s, %(logical_name)s, %(sequence)s, %(sha256)s, 
         %(original)s, %(disposition)s, %(same_as)s, %(run_id)s, %(position)s)
 RETURNING delivery_id
 
--- name: content_of_run
--- What a new generation hauls: the last delivery of each logical name that this run reserved.
-SELECT DISTINCT ON (logical_name) delivery_id, logical_name, sequence, sha256, bytes, uri, modified_at, original, position
-FROM haulier.delivery
-WHERE run_id = %(run_id)s AND disposition = 'reserved'
-ORDER BY logical_name, sequence DESC
-
 -- name: content_of_generation
--- What an open generation hauls.
+-- What a generation hauls.
 SELECT d.delivery_id, d.logical_name, d.sequence, d.sha256, d.bytes, d.uri, d.modified_at, d.original, d.position
 FROM haulier.generation_delivery
 JOIN haulier.delivery d USING (delivery_id)
