@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,3 +164,20 @@ class Site:
     def violations(self) -> list[Finding]:
         with connect(self.settings, "test") as connection:
             return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True)
+
+
+#: Words by which a command names the first day's run.
+RUN = ("--pipeline", "things", "--instance", "a")
+DAY = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06T00:00:00Z")
+
+
+def commanded(site: Site, *words: str) -> tuple[int, str]:
+    """`haulier …` as a person asks it: (exit code, what it says)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "haulier_command", *words],
+        env={**os.environ, **site.environment, "HAULIER_HOME": str(site.folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
