@@ -11,9 +11,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from support.databases import Database
 
 from haulier.contracts import Column, Contract, Partitioning
 from haulier.definitions import Instance, Load
@@ -82,6 +85,24 @@ def replace_struct(struct: Any, **changes: Any) -> Any:
 
 def interval(day: int) -> Interval:
     return Interval(start=START + day * DAY, end=START + (day + 1) * DAY)
+
+
+def settings_of(database: Database, folder: Path) -> Settings:
+    """Of a database, with an exchange in a folder."""
+    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{folder}/exchange"})
+
+
+def thing(name: str, colour: str = "red", price: str = "1.5", **more: Any) -> dict[str, Any]:
+    """A row."""
+    return {"thing": name, "colour": colour, "price": Decimal(price), **more}
+
+
+def table(database: Database, columns: str = "thing, colour, price") -> list[tuple[Any, ...]]:
+    return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
+
+
+def counts(outcome: Outcome, *names: str) -> tuple[int, ...]:
+    return tuple(outcome.counts[name] for name in names)
 
 
 @dataclass(kw_only=True)
