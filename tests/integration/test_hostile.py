@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.databases import Database
 from support.processes import in_process
-from support.site import COLUMNS, Site, peak_of_haul, site_of
+from support.site import COLUMNS, Site, peak_of_haul
 from support.workbooks import inline, row, workbook
 
 from haulier.errors import DataError, DefinitionError
@@ -43,7 +43,7 @@ UP = "../../../../etc/passwd"
 
 @pytest.fixture
 def site(database: Database, exchange_environment: dict[str, str], tmp_path: Path) -> Site:
-    return site_of(database, exchange_environment, tmp_path)
+    return Site.made(database, exchange_environment, tmp_path)
 
 
 #: What a column may be sent -> what the table keeps of it, or the rule it breaks.

@@ -28,7 +28,7 @@ def sender(settings):
 
 
 @pytest.fixture
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
     assert findings(settings) == []

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from support.databases import Database
+from support.ledger import findings
 from support.steps import haul
 from support.things import day
 
-from haulier.exchange import open_exchange
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import Finding, verify
+from haulier.ledger.verify import Finding
 from haulier.settings import Settings
 from haulier.task import Outcome, Task
 from haulier_transform.models.step import build
@@ -162,8 +161,7 @@ class Site:
         return self.database.rows("SELECT thing, colour, price FROM shop.things ORDER BY thing")
 
     def violations(self) -> list[Finding]:
-        with connect(self.settings, "test") as connection:
-            return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True)
+        return findings(self.settings)
 
 
 #: Words by which a command names the first day's run.

@@ -38,6 +38,10 @@ from haulier_load.step import load
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)
+FATES = (
+    *("inserted", "updated", "unchanged", "superseded", "duplicate"),
+    *("deleted", "rejected", "removed", "vanished"),
+)
 
 KEYED = Contract(
     id="things",
@@ -103,6 +107,11 @@ def table(database: Database, columns: str = "thing, colour, price") -> list[tup
 
 def counts(outcome: Outcome, *names: str) -> tuple[int, ...]:
     return tuple(outcome.counts[name] for name in names)
+
+
+def fates(outcome: Outcome) -> dict[str, int]:
+    """What became of rows, and of how many."""
+    return {name: outcome.counts[name] for name in FATES if outcome.counts[name]}
 
 
 @dataclass(kw_only=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from haulier.exchange import open_exchange
+from haulier.exchange import Exchange, open_exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import Finding, verify
 from haulier.settings import Settings
 
 
-def findings(settings: Settings) -> list[Finding]:
-    """Of everything, deeply: every original is read again."""
+def findings(
+    settings: Settings, *, exchange: Exchange | None = None, run_id: int | None = None
+) -> list[Finding]:
+    """Of everything or of one run, deeply: every original is read again."""
     with connect(settings, "test") as connection:
-        return verify(connection, settings, exchange=open_exchange(settings), deep=True)
+        exchange = exchange or open_exchange(settings)
+        return verify(connection, settings, exchange=exchange, run_id=run_id, deep=True)
 
 
 def findings_by_run(settings: Settings) -> list[Finding]:
