@@ -15,7 +15,7 @@ import msgspec
 
 from haulier.errors import EXIT_CODES
 from haulier.formats import DIRECTIVES
-from haulier.odcs import standard
+from haulier.odcs import documentation, standard
 from haulier.odcs.columns import CUSTOM_PROPERTIES, OPTIONS
 from haulier.odcs.pgtypes import ALIASES, FITTING, REFUSED, USUAL
 from haulier.schemas import comments, contract_schema, pipeline_schema
@@ -65,7 +65,7 @@ _CONTRACT_PARTS: tuple[tuple[type[msgspec.Struct], str], ...] = (
     (standard.LogicalTypeOptions, "`logicalTypeOptions`"),
     (standard.EnumValue, "`enum[…]`"),
     (standard.Synonym, "`synonyms[…]`"),
-    (standard.CustomProperty, "`customProperties[…]`"),
+    (documentation.CustomProperty, "`customProperties[…]`"),
     (standard.Server, "`servers[…]`"),
     (standard.ServiceLevel, "`slaProperties[…]`"),
 )
