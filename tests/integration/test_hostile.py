@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +309,7 @@ SMALL = {"packed": {"ratio_from_bytes": 1 << 20, "entries": 10}}
 REFUSED: dict[str, tuple[dict[str, Any], str, Callable[[], bytes], str]] = {
     **{
         f"a bomb of {kind}": (
-            {"csv": SMALL}, f"things.csv.{kind}", lambda kind=kind: bomb(kind), r"source\.csv\.packed\.ratio \(200\)"  # type: ignore[misc]
+            {"csv": SMALL}, f"things.csv.{kind}", partial(bomb, kind), r"source\.csv\.packed\.ratio \(200\)"
         )
         for kind in ("gz", "zip", "zst")
     },

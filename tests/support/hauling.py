@@ -73,11 +73,11 @@ def versioned(contract: Contract) -> Contract:
     return replace_struct(contract, valid_to="valid_to", is_current="is_current")
 
 
-def partitioned(contract: Contract, **by: str) -> Contract:
+def partitioned(contract: Contract, **by: Any) -> Contract:
     """The same with a day, part of the key if there is one, and partitions by these columns, outer first."""
     place = len(contract.key) + 1 if contract.key else None
     seen = Column(name="seen", logical_type="date", pg_type="date", required=True, key_position=place)
-    levels = tuple(Partitioning(column=column, by=way) for column, way in by.items())  # type: ignore[arg-type]
+    levels = tuple(Partitioning(column=column, by=way) for column, way in by.items())
     return replace_struct(contract, columns=(*contract.columns, seen), partitions=levels)
 
 
@@ -120,10 +120,10 @@ class Sender:
 
     settings: Settings
     contract: Contract = KEYED
-    mode: str = "upsert"
+    mode: Any = "upsert"
     reject_threshold: float = 0.05
     drift: Drift = field(default_factory=Drift)
-    content: str = "delta"
+    content: Any = "delta"
     definition_digest: str = "d" * 64
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -232,8 +232,8 @@ class Sender:
             definition=Instance(
                 pipeline="things",
                 instance=instance,
-                source=Source(files=Files(path="*", content=self.content), csv=Csv()),  # type: ignore[arg-type]
-                load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),  # type: ignore[arg-type]
+                source=Source(files=Files(path="*", content=self.content), csv=Csv()),
+                load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),
             ),
             contract=self.contract,
             deliveries=reservation.deliveries,
