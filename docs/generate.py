@@ -1,12 +1,13 @@
-"""Writes the reference pages and JSON Schemas from the code they describe. ``--check`` writes nothing and exits 1
-when one is stale."""
+"""Writes the reference pages, by their templates, and the JSON Schemas from the code they describe. ``--check`` writes
+nothing and exits 1 when one is stale."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 
 from haulier.errors import EXIT_CODES
 from haulier.formats import DIRECTIVES
-from haulier.odcs import standard
+from haulier.odcs import documentation, standard
 from haulier.odcs.columns import CUSTOM_PROPERTIES, OPTIONS
 from haulier.odcs.pgtypes import ALIASES, FITTING, REFUSED, USUAL
 from haulier.schemas import comments, contract_schema, pipeline_schema
@@ -22,6 +23,7 @@ from haulier.settings import VARIABLES
 from haulier_airflow.settings import VARIABLES as AIRFLOW_VARIABLES
 
 HERE = Path(__file__).parent
+TEMPLATES = HERE / "templates"
 _NOTE = "<!-- Written by docs/generate.py; change what it reads, not this page. -->"
 #: Sections of a definition file in the order one reads them: struct, what it is called, where it stands.
 _SECTIONS = (
@@ -64,131 +66,10 @@ _CONTRACT_PARTS: tuple[tuple[type[msgspec.Struct], str], ...] = (
     (standard.LogicalTypeOptions, "`logicalTypeOptions`"),
     (standard.EnumValue, "`enum[…]`"),
     (standard.Synonym, "`synonyms[…]`"),
-    (standard.CustomProperty, "`customProperties[…]`"),
+    (documentation.CustomProperty, "`customProperties[…]`"),
     (standard.Server, "`servers[…]`"),
     (standard.ServiceLevel, "`slaProperties[…]`"),
 )
-
-#: What only `haulier_command` reads; the steps do not know it.
-_OF_THE_COMMAND = (
-    [
-        "`HAULIER_HOME`",
-        "`.haulier`",
-        "Folder of the embedded tier: its database, its object store and their logs.",
-    ],
-)
-
-_OF_COMPOSE = (
-    [
-        "`HAULIER_COMPOSE_HOME`",
-        "`.haulier/compose`",
-        "Folder of the secrets, settings and sample data it made.",
-    ],
-    ["`HAULIER_PROJECT`", "`haulier`", "Name of the Compose project: two of them live side by side."],
-    ["`HAULIER_LANDING`", "`landing` below that folder", "Folder of this machine where files arrive."],
-    ["`HAULIER_WEB_PORT`", "`8080`", "Airflow's port on this machine."],
-    ["`HAULIER_POSTGRES_PORT`", "`5433`", "PostgreSQL's port on this machine."],
-    ["`HAULIER_S3_PORT`", "`8333`", "The exchange's port on this machine."],
-    ["`HAULIER_LOAD_SLOTS`", "`4`", "Loads side by side, the size of Airflow's pool `haulier_load`."],
-    [
-        "`OPENLINEAGE_URL`",
-        "",
-        "A lineage backend that is told what every run read and wrote. None: nobody is told.",
-    ],
-    ["`TAG`, `SEAWEEDFS_TAG`", "`latest`", "Which releases of the images run."],
-)
-
-_DEFINITIONS = """\
-# Definitions
-
-A definitions folder (`HAULIER_DEFINITIONS`) has four folders:
-
-| folder | holds |
-| --- | --- |
-| `pipelines/` | one file a pipeline, `NAME.yaml`: which data, from where, to which table, when |
-| `contracts/` | one file a table, `NAME.odcs.yaml`: what the table promises |
-| `functions/` | Python modules whose functions pipelines name |
-| `sources/` | Python modules with [sources of your own](sources.md#a-source-of-your-own) |
-
-`haulier_extract check` judges all of them, and reads the beginning of a file of each source at the most. What is
-wrong is said with the file, the field, its value and the nearest valid spelling, all of it at once, and ends with exit code 2:
-
-```text
-pipelines/labs.yaml: load.mode: "upsrt" is not a mode; did you mean "upsert"?
-pipelines/labs.yaml: instances.702.source.csv.encodin is not a setting of source.csv; did you mean "encoding"?
-```
-
-Editors that speak YAML complete and explain keys with a first line such as
-`# yaml-language-server: $schema=../../../docs/schemas/pipeline.schema.json`; the schemas are in
-[schemas/](schemas/).
-
-## YAML
-
-A file means the same to every YAML reader, or it is refused:
-
-| written | why it is refused | write |
-| --- | --- | --- |
-| `701:` as a key | a number, and names are text | `"701":` |
-| `NO`, `on`, `Yes` | a truth value in YAML 1.1, text in YAML 1.2 | `"NO"`, or `false` |
-| `0701`, `12:30`, `1_000`, `1e3` | a number in one, another or text in the other | `"0701"`, or plain decimals |
-| `1.0` where text belongs (`version: 1.0`) | a number | `"1.0"` |
-| a key given twice | most readers silently keep one of them | one of them |
-| `<<`, tags such as `!!set`, several documents | not understood by every reader | the keys themselves |
-
-Dates (`2026-01-05`) need no quotes. `NA` is text: the test code of sodium, for one. Anchors and aliases work.
-"""
-
-_PLACEHOLDERS = """\
-### Placeholders
-
-| placeholder | where | becomes |
-| --- | --- | --- |
-| `{instance}`, `{pipeline}` | `path`, `logical_name`, `ready.marker` | the names, when the instance is resolved |
-| `{PARAMETER}` | the same | the value in `instances.NAME.parameters` |
-| `{date:FORMAT}` | `path`, once, with `select: name` only | a day; a run's files have one inside its interval |
-| `{name}` | `logical_name`, `ready.marker` | the file's name |
-| `{path}` | `logical_name` | the file's whole path |
-
-### Date and time formats
-
-`iso`, or these of `strptime`'s directives, with English names whatever the locale:
-"""
-
-_OVERRIDES = """\
-What an instance says is laid over the pipeline's `source` and `transform` key by key, as JSON Merge Patch (RFC 7396)
-does: mappings merge, lists and values are replaced, `null` takes a key back to its default. The result is validated
-as a whole. A pipeline without `instances` has one, named `main`; an instance that changes nothing is `"701": {}`.
-"""
-
-_CONTRACTS = """\
-## Contracts
-
-Contracts follow the [Open Data Contract Standard](https://bitol-io.github.io/open-data-contract-standard/), v3.0 to
-v3.2. Every field of the standard is accepted and has the standard's shape; a key it does not have is an error. A
-contract is about one table. These are the fields Haulier acts on:
-"""
-
-_CONTRACT_RULES = """\
-### What is decided here
-
-- **Target.** `physicalName` of the table, else its `name`: `schema.table`. One without a schema takes the `schema`
-  of the contract's PostgreSQL server. Servers say nothing else: where Haulier connects to comes from the
-  [environment](environment.md).
-- **Columns** are named by `physicalName`, else `name`. A header matches a column's name or an approved synonym
-  without regard to case. Names have at most 63 bytes, differ in more than case, and do not begin with `_haulier_`.
-- **Key columns** are required. Without `primaryKeyPosition` they count in the order of the file.
-- **Formats** are `strptime`'s, not Java's as the standard suggests: `%d.%m.%Y`, or `iso`. A pipeline's
-  `transform.date_formats` takes the place of the contract's.
-- **Patterns** must match the whole value. Look-around and back-references are refused, so that no value can make a
-  pattern slow.
-- **An empty cell is no value.** A quoted empty one (`""`) is an empty text in a text column; `nullValues: [""]`
-  makes it no value there, too.
-- **Limits** of numbers are numbers, of dates and times text in ISO 8601.
-- **Promises Haulier would not keep are refused**: `multipleOf`, `uniqueItems` and the like. `quality`,
-  `relationships` and all else that is not named above is documentation.
-- **Custom properties** of other tools are left alone. One that is spelled almost like ours is refused, unless it
-  names its `vendor`.
-"""
 
 
 def pages() -> dict[str, str]:
@@ -202,43 +83,54 @@ def pages() -> dict[str, str]:
     }
 
 
+def _page(name: str, **slots: Iterable[str]) -> str:
+    """A page's template with each ``<!-- slot -->`` filled."""
+    text = (TEMPLATES / name).read_text(encoding="utf-8")
+    filled = re.sub(r"<!-- (.+) -->", lambda slot: "\n".join(slots[slot[1].replace(" ", "_")]), text)
+    return f"{_NOTE}\n\n{filled}"
+
+
 def definitions() -> str:
     schema = pipeline_schema()["$defs"]
-    parts = [_NOTE, "", _DEFINITIONS, "## Pipelines", ""]
-    for struct, title, place in _SECTIONS:
-        parts += [f"### {title}" if not place else f"### `{title}`", "", schema[struct]["description"], ""]
-        if struct == "InstanceOverride":
-            parts += [_OVERRIDES]
-        parts += [*_table_of(schema[struct]), ""]
-    formats = _table(("directive", "reads"), ([f"`{name}`", text] for name, text in DIRECTIVES.items()))
-    parts += [_PLACEHOLDERS, *formats, "", *_contracts()]
-    return "\n".join(parts).rstrip() + "\n"
+    instances = schema["InstanceOverride"]
+    return _page(
+        "definitions.md",
+        sections=_sections(schema),
+        instances=[instances["description"]],
+        table_of_instances=_table_of(instances),
+        directives=_table(("directive", "reads"), ([f"`{name}`", text] for name, text in DIRECTIVES.items())),
+        contract=_contract(),
+        custom_properties=_table(("on a", "property", "meaning"), _custom_properties()),
+        types=_table(("`logicalType`", "`physicalType` without one", "may be", "options"), _types()),
+        spellings=_table(("`physicalType`", "is kept as"), _spellings()),
+        refused_types=_table(
+            ("`physicalType`", "write"), ([f"`{one}`", text] for one, text in REFUSED.items())
+        ),
+    )
 
 
-def _contracts() -> Iterator[str]:
+def _sections(schema: Mapping[str, Any]) -> Iterator[str]:
+    for number, (struct, title, place) in enumerate(_SECTIONS):
+        if struct != "InstanceOverride":
+            yield from [""] if number else []
+            yield f"### `{title}`" if place else f"### {title}"
+            yield from ["", schema[struct]["description"], "", *_table_of(schema[struct])]
+
+
+def _contract() -> Iterator[str]:
     schema = contract_schema()["$defs"]
-    yield _CONTRACTS
-    for struct, title in _CONTRACT_PARTS:
+    for number, (struct, title) in enumerate(_CONTRACT_PARTS):
         wire = {one.name: one.encode_name for one in msgspec.structs.fields(struct)}
         own = [name for name in struct.__annotations__ if name in comments(struct)]
         names = [wire[name] for name in dict.fromkeys([*own, *comments(struct)])]
-        yield from [f"### {title}", "", *_table_of(schema[struct.__name__], names), ""]
-    yield from ["### Custom properties", ""]
-    rows = (
-        [level, f"`{name}`", text]
-        for level, names in CUSTOM_PROPERTIES.items()
-        for name, text in names.items()
-    )
-    yield from [*_table(("on a", "property", "meaning"), rows), "", "### Types", ""]
-    yield from [*_table(("`logicalType`", "`physicalType` without one", "may be", "options"), _types()), ""]
-    yield from [*_table(("`physicalType`", "is kept as"), _spellings()), ""]
-    yield "`varchar(n)` and `numeric(p,s)` (38 digits at most) keep their arguments. These are refused:"
-    yield from [
-        "",
-        *_table(("`physicalType`", "write"), ([f"`{one}`", text] for one, text in REFUSED.items())),
-        "",
-    ]
-    yield _CONTRACT_RULES
+        yield from [""] if number else []
+        yield from [f"### {title}", "", *_table_of(schema[struct.__name__], names)]
+
+
+def _custom_properties() -> Iterator[list[str]]:
+    for level, names in CUSTOM_PROPERTIES.items():
+        for name, text in names.items():
+            yield [level, f"`{name}`", text]
 
 
 def _types() -> Iterator[list[str]]:
@@ -263,35 +155,9 @@ def environment() -> str:
         default = f"`{one.default}`" if one.default else ""
         name = f"`{one.name}`" + (f" or `{one.name}_FILE`" if one.secret else "")
         rows.append([name, default, one.meaning])
-    return "\n".join(
-        [
-            _NOTE,
-            "",
-            "# Environment",
-            "",
-            "All a step knows beside its command line and its definitions. A variable that is empty counts as not",
-            "set. A secret may be in a file: `NAME_FILE` names it and wins over `NAME`; white space around the",
-            "file's text is no part of it. Secrets show in no log, result line, manifest or ledger row.",
-            "",
-            *_table(("variable", "default", "meaning"), rows),
-            "",
-            "On AWS the role needs `s3:ListBucket` beside Get and Put: without it a missing object looks like a forbidden",
-            "one, and the step ends 2. Give the bucket a lifecycle rule for incomplete multipart uploads. Profiles in",
-            "`~/.aws` are not read; a private certificate authority goes into `SSL_CERT_FILE`.",
-            "",
-            "The `haulier` command, which people use, reads these as well:",
-            "",
-            *_table(("variable", "default", "meaning"), _OF_THE_COMMAND),
-            "",
-            "Airflow's own containers are told how steps are run; `docker-compose.yml` sets most of these:",
-            "",
-            *_table(("variable", "default", "meaning"), _of_airflow()),
-            "",
-            "`make up` and `docker-compose.yml` take these from the shell or `.env`:",
-            "",
-            *_table(("variable", "default", "meaning"), _OF_COMPOSE),
-            "",
-        ]
+    head = ("variable", "default", "meaning")
+    return _page(
+        "environment.md", variables=_table(head, rows), variables_of_Airflow=_table(head, _of_airflow())
     )
 
 
@@ -299,19 +165,7 @@ def exit_codes() -> str:
     rows = [
         [str(code), name, _first_lines(text), airflow] for code, (name, text, airflow) in EXIT_CODES.items()
     ]
-    return "\n".join(
-        [
-            _NOTE,
-            "",
-            "# Exit codes",
-            "",
-            "The same for every step, in a container or not. What Airflow does with them is set by the operators",
-            "that Haulier ships.",
-            "",
-            *_table(("code", "name", "meaning", "Airflow"), rows),
-            "",
-        ]
-    )
+    return _page("exit-codes.md", codes=_table(("code", "name", "meaning", "Airflow"), rows))
 
 
 def _first_lines(docstring: str) -> str:

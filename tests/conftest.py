@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -41,9 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: object) -> None:
+def pytest_configure_node(node: Any) -> None:
     """A worker of pytest-xdist uses the controller's servers."""
-    node.workerinput["haulier_home"] = str(node.config.stash[_HOME])  # type: ignore[attr-defined]
+    node.workerinput["haulier_home"] = str(node.config.stash[_HOME])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -52,6 +52,6 @@ def _tell(kind: str, **facts: Any) -> None:
         url, data=body.encode(), headers={"Content-Type": "application/json"}, method="POST"
     )
     try:
-        urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310 - the same address
     except OSError as exc:
         log.warning("%s could not be told: %s", url, exc)

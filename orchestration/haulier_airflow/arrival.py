@@ -72,7 +72,7 @@ class ArrivalTrigger(BaseTrigger):
     """Looks every few seconds until a file is there or the time is over."""
 
     def __init__(self, *, root: str, path: str, start: str, end: str, seconds: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # of Airflow
         self.asked = {"root": root, "path": path, "start": start, "end": end, "seconds": seconds}
         self.root, self.path, self.seconds = root, path, seconds
         self.interval = Interval(start=parse_instant(start, "start"), end=parse_instant(end, "end"))
@@ -87,4 +87,4 @@ class ArrivalTrigger(BaseTrigger):
         ):
             await asyncio.sleep(min(_LOOK_EVERY_SECONDS, left))
             left -= _LOOK_EVERY_SECONDS
-        yield TriggerEvent({"arrived": found})  # type: ignore[no-untyped-call]
+        yield TriggerEvent({"arrived": found})  # type: ignore[no-untyped-call]  # of Airflow

@@ -65,7 +65,7 @@ class DockerStep(StepTask, DockerOperator):
     def on_kill(self) -> None:
         """End the container as whoever ended the task would: SIGTERM, and SIGKILL when that is not heard."""
         if self.container:
-            container, self.container = self.container["Id"], None  # type: ignore[assignment]
+            container, self.container = self.container["Id"], None  # type: ignore[assignment]  # its own default
             self._end(container)
 
     def _run(self, order: Order, key: str, volume: str | None) -> tuple[int, dict[str, Any] | None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -357,15 +358,13 @@ class TestFolder:
         from haulier.exchange import folder
 
         done: list[str] = []
+
+        def noted(name: str, do: Callable[..., object], *arguments: object) -> object:
+            done.append(name)
+            return do(*arguments)
+
         for name in ("fsync", "link", "replace"):
-
-            def noted(
-                *arguments: object, _name: str = name, _do: object = getattr(folder.os, name)
-            ) -> object:
-                done.append(_name)
-                return _do(*arguments)  # type: ignore[operator]
-
-            monkeypatch.setattr(folder.os, name, noted)
+            monkeypatch.setattr(folder.os, name, partial(noted, name, getattr(folder.os, name)))
         exchange = FolderExchange(tmp_path)
         exchange.put("first", b"")
         done.clear()

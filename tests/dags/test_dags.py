@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.airflow import Airflow
+from support.airflow import DAY, lineage_to
 from support.elt import RAW, Site
 from support.steps import haul
 from support.things import day as interval
 from support.things import place, snapshot
 
 TASKS = ("extract", "transform", "load", "verify")
-DAY = {"interval_start": "2026-01-05T00:00:00Z", "interval_end": "2026-01-06T00:00:00Z"}
 
 #: What a person sees of a DAG file, without running it.
 _PARSE = """
@@ -35,17 +34,6 @@ print("ANSWER" + json.dumps({
     "dags": {dag.dag_id: DagSerialization.to_dict(dag) for dag in dags},
 }, default=str))
 """
-
-
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory):
-    return Airflow.at(tmp_path_factory.mktemp("airflow"))
-
-
-@pytest.fixture
-def here(tier, tmp_path):
-    with place(tier, tmp_path, HAULIER_RUNNER="process") as made:
-        yield made
 
 
 def parsed(airflow, environment, **more):
@@ -265,14 +253,8 @@ def test_models_are_a_task_between_load_and_verify(airflow, database, tmp_path):
     site = Site.made(database, tmp_path, HAULIER_RUNNER="process")
     site.send(0, "lamp,red,4", "chair,mauve,1")
     file = tmp_path / "events.jsonl"
-    told = {
-        "OPENLINEAGE__TRANSPORT__TYPE": "file",
-        "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": str(file),
-        "OPENLINEAGE__TRANSPORT__APPEND": "true",
-        "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
-    }
 
-    ran, _ = airflow.test("things.a", {**site.environment, **told}, conf=DAY)
+    ran, _ = airflow.test("things.a", {**site.environment, **lineage_to(file)}, conf=DAY)
 
     assert (ran["state"], ran["tasks"]) == (
         "success",

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 import json
 
-import pytest
-from support.airflow import Airflow
-from support.things import place
-
-DAY = {"interval_start": "2026-01-05T00:00:00Z", "interval_end": "2026-01-06T00:00:00Z"}
-
-
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory):
-    return Airflow.at(tmp_path_factory.mktemp("airflow"))
-
-
-@pytest.fixture
-def here(tier, tmp_path):
-    with place(tier, tmp_path, HAULIER_RUNNER="process") as made:
-        yield made
+from support.airflow import DAY, lineage_to
 
 
 def of(events, task, state):
@@ -34,14 +19,8 @@ def of(events, task, state):
 def test_a_runs_events_name_what_it_read_and_wrote_and_count_it(airflow, here, tmp_path):
     here.write("one", 0, 500)
     file = tmp_path / "events.jsonl"
-    told = {
-        "OPENLINEAGE__TRANSPORT__TYPE": "file",
-        "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": str(file),
-        "OPENLINEAGE__TRANSPORT__APPEND": "true",
-        "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
-    }
 
-    ran, _ = airflow.test("things.one", {**here.environment, **told}, conf=DAY)
+    ran, _ = airflow.test("things.one", {**here.environment, **lineage_to(file)}, conf=DAY)
 
     assert ran["state"] == "success"
     text = file.read_text()

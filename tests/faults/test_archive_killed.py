@@ -11,28 +11,22 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.cold import RICH, furnish, snapshot
+from support.cold import NOVEMBER, RICH, TARGET, environment_of, furnish, snapshot
 from support.hauling import Sender
+from support.ledger import findings
 from support.steps import environ
 
 from haulier.cold.archive import archive
 from haulier.cold.restore import restore
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 
-TARGET, NOVEMBER = "shop.things", "shop.things_2025_11"
 #: More than there are; the test ends at the first that nobody reached.
 MOST_STEPS = 200
 
 
 @pytest.fixture
 def environment(database, tmp_path):
-    return {
-        **database.environment,
-        "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange",
-        "HAULIER_ARCHIVE": f"file://{tmp_path}/cold",
-    }
+    return environment_of(database, tmp_path)
 
 
 @pytest.fixture
@@ -73,11 +67,6 @@ def dumped(database):
     return sorted(line for line in done.stdout.splitlines() if "SET (pg_attver=" not in line)
 
 
-def is_clean(settings, sender):
-    with connect(settings, "test") as connection:
-        return verify(connection, settings, exchange=sender.exchange, deep=True) == []
-
-
 @pytest.mark.parametrize("verb", ["archive", "restore"])
 def test_killed_before_every_step_and_run_again(environment, database, role, verb):
     settings = Settings.from_env(environment)
@@ -89,11 +78,11 @@ def test_killed_before_every_step_and_run_again(environment, database, role, ver
         if verb == "restore":
             archive(settings, TARGET, partition=NOVEMBER)
         died = killed(environment, step, verb)
-        assert is_clean(settings, sender), f"after being killed before step {step}"
+        assert findings(settings) == [], f"after being killed before step {step}"
         if verb == "archive":
             (done,) = archive(settings, TARGET, partition=NOVEMBER)
             assert done.outcome == ("archived" if died else "already done")
-            assert is_clean(settings, sender)
+            assert findings(settings) == []
         if verb == "archive" or died:
             restore(settings, TARGET, NOVEMBER)
         assert snapshot(database) == before, f"after being killed before step {step}"

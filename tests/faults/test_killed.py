@@ -12,15 +12,14 @@ from contextlib import ExitStack
 
 import psycopg2
 import pytest
+from support.ledger import findings
 from support.steps import STEPS, command, environ, haul, run_cold
 from support.things import day, place, snapshot
 
 from haulier.errors import FencedError
-from haulier.exchange import open_exchange
 from haulier.landing import attempts
 from haulier.landing.rejects import insert_rejects
 from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier_load import step as load_step
 
 ROWS = 8_000
@@ -75,10 +74,7 @@ def test_killed_at_random_moments_then_run_again(undisturbed, tier, tmp_path, st
             haul(here.settings, "things", "one", day(1))
 
             assert snapshot(here.database) == expected, f"{step}, moment {number}: {log.decode()}"
-            with connect(here.settings, "test") as connection:
-                assert (
-                    verify(connection, here.settings, exchange=open_exchange(here.settings), deep=True) == []
-                )
+            assert findings(here.settings) == []
     assert killed == MOMENTS, "too many processes ended before they were killed"
 
 
@@ -125,8 +121,7 @@ def test_five_at_once_one_loads(tier, tmp_path):
         assert 0 in codes
         assert snapshot(here.database) == expected
         assert here.database.rows("SELECT count(*) FROM haulier.load") == [(1,)]
-        with connect(here.settings, "test") as connection:
-            assert verify(connection, here.settings, exchange=open_exchange(here.settings), deep=True) == []
+        assert findings(here.settings) == []
 
 
 def test_who_is_ended_by_a_newer_attempt_knows_that_it_is_not_the_owner(tier, tmp_path, monkeypatch):

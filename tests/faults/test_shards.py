@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from support.ledger import findings
 from support.steps import STEPS, command, environ, haul, run_cold
 from support.things import DEFINITIONS, day, place, snapshot
 
 from haulier.errors import DefinitionError, FencedError
-from haulier.exchange import ObjectMissing, open_exchange
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
+from haulier.exchange import ObjectMissing
 from haulier.task import Task
 from haulier_load import sharded
 
@@ -77,8 +76,7 @@ def settled(here, whole):
     assert snapshot(here.database) == whole
     assert here.database.rows("SELECT count(*) FROM haulier.staged_shard") == [(0,)]
     assert stages(here) == []
-    with connect(here.settings, "test") as connection:
-        assert verify(connection, here.settings, exchange=open_exchange(here.settings), deep=True) == []
+    assert findings(here.settings) == []
 
 
 def stages(here):
@@ -209,10 +207,7 @@ def test_shards_killed_at_random_moments_then_run_again(tier, tmp_path, whole):
             assert stages(made) == []
             rest = {name: lines for name, lines in snapshot(made.database).items() if name == "load"}
             assert rest["load"][:2] == whole["load"]
-            with connect(made.settings, "test") as connection:
-                assert (
-                    verify(connection, made.settings, exchange=open_exchange(made.settings), deep=True) == []
-                )
+            assert findings(made.settings) == []
     assert killed >= MOMENTS, "too many processes ended before they were killed"
 
 

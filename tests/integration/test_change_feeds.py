@@ -15,13 +15,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from support.databases import fresh_database
 from support.feed import CHANGES, SourceTable, history_of
+from support.ledger import findings
 from support.steps import haul, haul_in_shards
 
-from haulier.exchange import open_exchange
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
 from haulier.ledger.reservations import request_replays
-from haulier.ledger.verify import verify
 from haulier.rows import UNCHANGED
 from haulier.settings import Settings
 from haulier.task import Task
@@ -152,8 +151,7 @@ class Feed:
         return self.database.rows("SELECT thing, colour, body, price::int FROM shop.things ORDER BY 1")
 
     def is_clean(self) -> bool:
-        with connect(self.settings, "test") as connection:
-            return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True) == []
+        return findings(self.settings) == []
 
 
 def flat(events: list[dict[str, Any]]) -> str:

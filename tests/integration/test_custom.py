@@ -14,7 +14,7 @@ import pytest
 from support.steps import haul
 from support.things import Place, day, place
 
-from haulier.errors import DefinitionError, HaulierError, TransientError
+from haulier.errors import DefinitionError, HaulierError, Told, TransientError
 from haulier.exchange import open_exchange
 from haulier.keys import RunKeys
 from haulier.manifest import Manifest
@@ -260,4 +260,5 @@ def test_check_asks_for_the_first_row_and_no_more(define: Callable[..., Place]) 
     made = define("def things(asked):\n    raise ConnectionRefusedError")
     ((label, said),) = check("things", None, made.settings)
     assert label == "things/main"
-    assert said.exit_code == 75  # type: ignore[attr-defined]
+    assert isinstance(said, Told)
+    assert said.exit_code == 75

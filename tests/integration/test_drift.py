@@ -13,14 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from psycopg2 import sql
-from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, versioned
+from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, thing, versioned
+from support.ledger import findings
 
 from haulier.contracts import Column, with_extra
 from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError, TransientError
 from haulier.landing.drift import fits
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load.step import plan
 
@@ -41,10 +40,6 @@ def typed(**pg_types):
 WITH_SIZE = replace_struct(KEYED, columns=(*KEYED.columns, SIZE))
 
 
-def thing(name, colour="red", price="1.5", **more):
-    return {"thing": name, "colour": colour, "price": Decimal(price), **more}
-
-
 @pytest.fixture
 def settings(database, tmp_path):
     return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
@@ -56,11 +51,10 @@ def sender(settings):
 
 
 @pytest.fixture(autouse=True)
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+    assert findings(settings) == []
 
 
 def recorded(database):

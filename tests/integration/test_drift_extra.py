@@ -6,11 +6,10 @@ import json
 from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, versioned
+from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct, versioned
+from support.ledger import findings
 
 from haulier.contracts import with_extra
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 
 KEYLESS = replace_struct(
@@ -29,22 +28,16 @@ def sender(settings):
 
 
 @pytest.fixture(autouse=True)
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+    assert findings(settings) == []
 
 
 def thing(name, extra, **more):
     """A row; ``extra`` is what its source has beside the contract."""
     kept = json.dumps(extra) if extra else None
     return {"thing": name, "colour": "red", "price": Decimal(1), "_extra": kept, **more}
-
-
-def fates(outcome):
-    names = ("inserted", "updated", "unchanged", "superseded", "duplicate", "deleted", "rejected")
-    return {name: outcome.counts[name] for name in names if outcome.counts[name]}
 
 
 def table(database):

@@ -9,13 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from generator import Trial
+from support.ledger import findings
 from support.steps import haul
 
 from haulier import loading
-from haulier.exchange import open_exchange
 from haulier.interval import Interval
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 
 EXAMPLES = Path("examples").absolute()
@@ -62,8 +60,7 @@ def hauled(database, folder, landing, how, days):
             interval = Interval(start=first + timedelta(days=day), end=first + timedelta(days=day + 1))
             done = haul(settings, pipeline, site, interval)
             outcomes += [outcome.outcome for step, outcome in done.items() if step in ("load", "models")]
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=open_exchange(settings), deep=True) == []
+    assert findings(settings) == []
     assert set(outcomes) == {"loaded"}
     return database.rows(_CONTENT.format(table=table))
 

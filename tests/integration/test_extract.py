@@ -1,137 +1,27 @@
-"""Extract against a real ledger and a real object store."""
+"""What extract does with files that arrive, against a real ledger and a real object store."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.databases import Database
-from support.steps import haul, run_cold
+from support.extracting import ROWS, Site
+from support.steps import run_cold
+from support.things import day
 
-from haulier.errors import DataError, DefinitionError, FencedError
-from haulier.exchange import Exchange, open_exchange
-from haulier.interval import Interval
-from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays
-from haulier.manifest import Manifest
+from haulier.errors import DataError, DefinitionError
 from haulier.parts import read_part, row_groups
 from haulier.rows import DELIVERY, ROW
-from haulier.sealing import read_manifest
-from haulier.settings import Settings
-from haulier.task import Outcome, Task
 from haulier_extract import step
-from haulier_extract.check import check
 from haulier_extract.reserving import reserved
-from haulier_extract.step import extract, plan
-
-START = datetime(2026, 1, 5, tzinfo=UTC)
-ROWS = b"thing,price\none,1\ntwo,2\n"
-
-
-def day(number: int) -> Interval:
-    return Interval(start=START + timedelta(days=number), end=START + timedelta(days=number + 1))
-
-
-@dataclass
-class Site:
-    """A landing folder, definitions, a ledger and an exchange of one's own."""
-
-    database: Database
-    environment: dict[str, str] = field(repr=False)
-    definitions: Path
-    landing: Path
-
-    @property
-    def settings(self) -> Settings:
-        return Settings.from_env(self.environment)
-
-    @property
-    def exchange(self) -> Exchange:
-        return open_exchange(self.settings)
-
-    def define(
-        self, *, csv: dict[str, Any] | None = None, load: dict[str, Any] | None = None, **files: Any
-    ) -> None:
-        source = {"files": {"path": "{instance}/*", **files}, "csv": csv or {}}
-        pipeline = {"pipeline": "things", "contract": "../contracts/things.yaml", "source": source}
-        self._write("pipelines/things.yaml", {**pipeline, "load": load or {}, "instances": {"one": {}}})
-        columns = [
-            {
-                "name": "thing",
-                "logicalType": "string",
-                "physicalType": "text",
-                "primaryKey": True,
-                "required": True,
-            },
-            {"name": "price", "logicalType": "number", "physicalType": "numeric"},
-        ]
-        table = {
-            "name": "things",
-            "physicalName": "shop.things",
-            "logicalType": "object",
-            "properties": columns,
-        }
-        contract = {"apiVersion": "v3.0.2", "kind": "DataContract", "id": "things", "version": "1.0.0"}
-        self._write("contracts/things.yaml", {**contract, "status": "active", "schema": [table]})
-
-    def _write(self, name: str, document: dict[str, Any]) -> None:
-        path = self.definitions / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document))
-
-    def send(self, name: str, data: bytes = ROWS, number: int = 0, hour: float = 12) -> Path:
-        path = self.landing / "one" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        at = (day(number).start + timedelta(hours=hour)).timestamp()
-        os.utime(path, (at, at))
-        return path
-
-    def task(self, number: int = 0, **asked: Any) -> Task:
-        settings = replace(self.settings, **asked.pop("settings", {}))
-        asked = {"verb": "run", **asked}
-        return Task(
-            step="extract",
-            pipeline="things",
-            instance="one",
-            interval=day(number),
-            settings=settings,
-            **asked,
-        )
-
-    def extract(self, number: int = 0, **asked: Any) -> Outcome:
-        return extract(self.task(number, **asked))
-
-    def manifest(self, content: str = "g1", number: int = 0) -> Manifest:
-        return read_manifest(self.exchange, self.task(number).keys(content), "extract")
-
-    def rows(self, content: str = "g1", number: int = 0) -> list[tuple[Any, ...]]:
-        """(delivery, row, cells…) of what was sealed."""
-        tables = row_groups(self.exchange, self.manifest(content, number).parts)
-        return [tuple(row.values()) for table in tables for row in table.to_pylist()]
-
-    def count(self, table: str) -> int:
-        return int(self.database.rows(f"SELECT count(*) FROM haulier.{table}")[0][0])
 
 
 @pytest.fixture
 def site(database: Database, exchange_environment: dict[str, str], tmp_path: Path) -> Site:
-    definitions, landing = tmp_path / "definitions", tmp_path / "landing"
-    landing.mkdir()
-    environment = {
-        **database.environment,
-        **exchange_environment,
-        "HAULIER_DEFINITIONS": str(definitions),
-        "HAULIER_SOURCE_ROOT": str(landing),
-        "HAULIER_ACTOR": "tester",
-    }
-    made = Site(database, environment, definitions, landing)
+    made = Site.made(database, exchange_environment, tmp_path)
     made.define()
     return made
 
@@ -343,99 +233,6 @@ def test_a_file_that_changes_between_look_and_keep_waits(site: Site, monkeypatch
     assert site.count("delivery") == 0
 
 
-def test_a_generation_that_is_not_the_runs_is_refused(site: Site) -> None:
-    site.send("a.csv")
-    assert site.extract(generation=1).generation == 1
-
-    with pytest.raises(FencedError, match="is at generation 1, not 2"):
-        site.extract(generation=2)
-
-
-def test_a_loaded_run_is_done(site: Site) -> None:
-    site.send("a.csv")
-    haul(site.settings, "things", "one", day(0))
-
-    outcome = site.extract()
-
-    assert (outcome.outcome, outcome.exit_code, outcome.generation) == ("already done", 0, 1)
-    assert outcome.manifest is not None
-
-
-def test_a_loaded_run_is_done_though_its_manifest_was_swept(site: Site) -> None:
-    site.send("a.csv")
-    haul(site.settings, "things", "one", day(0))
-    site.exchange.delete(site.task().keys("g1").manifest("extract"))
-
-    outcome = site.extract()
-
-    assert (outcome.outcome, outcome.content, outcome.manifest) == ("already done", "g1", None)
-
-
-def test_reprocessing_opens_the_next_generation_of_the_same_files(site: Site) -> None:
-    site.send("a.csv")
-    haul(site.settings, "things", "one", day(0))
-
-    assert site.extract(reprocess="units were wrong").generation == 2
-    assert site.rows("g2") == site.rows("g1")
-
-
-def test_a_quarantined_run_says_so_and_what_to_do(site: Site) -> None:
-    site.send("a.csv", b"thing,price\none,much\n")
-    assert haul(site.settings, "things", "one", day(0))["load"].exit_code == 65
-
-    with pytest.raises(DataError, match=r"is already quarantined.*See them with haulier rejects") as raised:
-        site.extract()
-    assert raised.value.exit_code == 65
-
-
-def test_a_replay_reads_the_rejected_rows_alone_under_the_definition_of_today(site: Site) -> None:
-    site.define(load={"reject_threshold": 1})
-    site.send("a.csv", b'thing,price\none,1\n"two,2\nthree,3\n')
-    haul(site.settings, "things", "one", day(0))
-    site.define(csv={"quote": ""}, load={"reject_threshold": 1})
-    with connect(site.settings, "test") as connection:
-        (asked,) = request_replays(
-            connection, site.settings, "things", "one", reason="no quotes there", definition_digest="d" * 64
-        )
-
-    outcome = site.extract(replay=asked.replay_id)
-
-    content = f"r{asked.replay_id}"
-    assert (outcome.content, outcome.replay, outcome.generation) == (content, asked.replay_id, 1)
-    assert site.rows(content) == [(0, 3, '"two', "2")]
-    manifest = site.manifest(content)
-    assert [(a.read, a.accepted) for a in manifest.accounts] == [(1, 1)]
-    assert manifest.definition.source.csv.quote == ""
-
-
-def test_a_plan_reserves_nothing_and_writes_below_its_folder_only(site: Site, tmp_path: Path) -> None:
-    site.send("a.csv")
-    site.send("b.csv", b"thing,price\nthree,3\n", hour=13)
-    into = {"exchange": f"file://{tmp_path / 'plan'}"}
-
-    outcome = plan(site.task(verb="plan", settings=into))
-
-    assert (outcome.outcome, outcome.content, outcome.generation) == ("planned", "plan", 1)
-    planned = open_exchange(replace(site.settings, exchange=into["exchange"]))
-    manifest = read_manifest(planned, site.task().keys("plan"), "extract")
-    assert [part.rows for part in manifest.parts] == [2, 1]
-    assert [site.count(table) for table in ("run", "generation", "delivery")] == [0, 0, 0]
-    assert site.exchange.size(manifest.deliveries[0].original) is None
-
-
-def test_a_plan_after_a_first_generation_counts_what_the_next_would_haul(site: Site, tmp_path: Path) -> None:
-    gone = site.send("a.csv")
-    site.extract()
-    gone.unlink()
-    site.send("b.csv", b"thing,price\nthree,3\n", hour=13)
-
-    outcome = plan(site.task(verb="plan", settings={"exchange": f"file://{tmp_path / 'plan'}"}))
-
-    assert (outcome.generation, outcome.counts["read"]) == (2, 1)
-    assert "file://one/a.csv is not at its source any more: not planned" in outcome.notes
-    assert site.count("generation") == 1
-
-
 def test_as_a_process_it_says_one_line_and_exits_with_its_code(site: Site) -> None:
     site.send("a.csv", b"thing,price\nsecret-value,1\nragged-secret\n")
 
@@ -444,42 +241,3 @@ def test_as_a_process_it_says_one_line_and_exits_with_its_code(site: Site) -> No
     assert (code, result["outcome"], result["generation"], result["shards"]) == (0, "sealed", 1, 1)
     assert "secret" not in log
     assert run_cold(site.environment, "extract", "things", "one", day(9))[0] == 99
-
-
-class TestCheck:
-    def test_all_is_well(self, site: Site) -> None:
-        assert check(None, None, site.settings) == []
-        assert check("things", "one", site.settings) == []
-
-    def test_everything_that_is_wrong_is_said_at_once(self, site: Site, tmp_path: Path) -> None:
-        site.define(csv={"delimeter": ";"})
-        settings = replace(
-            site.settings,
-            source_root=tmp_path / "unmounted",
-            exchange="ftp://elsewhere",
-            postgres={**site.settings.postgres, "PGDATABASE": "nowhere"},
-        )
-
-        assert [subject for subject, _ in check(None, None, settings)] == [
-            "things",
-            "HAULIER_SOURCE_ROOT",
-            "exchange",
-            "ledger",
-        ]
-
-    def test_a_store_that_lets_two_win_is_found_out(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        exchange = site.exchange
-
-        def careless(key: str, data: bytes) -> bool:
-            exchange.put(key, data)
-            return True
-
-        monkeypatch.setattr(exchange, "create", careless)
-        monkeypatch.setattr("haulier_extract.check.open_exchange", lambda _: exchange)
-
-        assert [problem.partition(" does ")[2] for _, problem in check(None, None, site.settings)] == [
-            "not keep If-None-Match: two attempts could both win",
-            "not give back what was written",
-        ]

@@ -11,11 +11,10 @@ import pytest
 from psycopg2 import sql
 from support.databases import Database
 from support.hauling import Sender
-from support.site import DAY, site_of
+from support.ledger import findings
+from support.site import DAY, Site
 
 from haulier.interval import Interval
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load import step
 from haulier_load.step import load
@@ -66,7 +65,7 @@ def test_tenants_that_load_at_once_share_a_table_and_no_staging(
     assert database.rows(
         "SELECT colour, count(*), count(DISTINCT thing) FROM shop.things GROUP BY colour"
     ) == [("after", TENANTS * ROWS, TENANTS * ROWS)]
-    assert _verified(settings, sender) == []
+    assert findings(settings) == []
 
 
 def _wait_after_staging(monkeypatch: pytest.MonkeyPatch, staged: Barrier) -> None:
@@ -91,7 +90,7 @@ def test_a_run_with_nothing_new_empties_no_table(
     empty (exit 99), or loads no row. Beside it: `test_a_run_without_rows_changes_nothing_and_does_not_count_as_newer_content`
     and, for APIs, `test_an_answer_of_no_content_is_an_empty_run_and_harms_nothing`.
     """
-    site = site_of(database, exchange_environment, tmp_path)
+    site = Site.made(database, exchange_environment, tmp_path)
     site.define({"csv": {}}, path="*.csv", mode=mode)
     site.send("things.csv", b"thing,at\na,2026-01-05T00:00:00Z\nb,2026-01-05T00:00:00Z\n")
     site.haul()
@@ -153,8 +152,3 @@ def test_what_hangs_on_a_table_is_there_after_every_load(
             cursor.execute(sql.SQL("DROP OWNED BY {}").format(role))
             cursor.execute(sql.SQL("DROP ROLE {}").format(role))
         connection.close()
-
-
-def _verified(settings: Settings, sender: Sender) -> list[Any]:
-    with connect(settings, "test") as connection:
-        return verify(connection, settings, exchange=sender.exchange, deep=True)

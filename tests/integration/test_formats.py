@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import xlwt
 from support.databases import Database
-from support.site import COLUMNS, Site, site_of
+from support.site import COLUMNS, Site
 from support.workbooks import inline, row, value, workbook
 
 TABLE = "SELECT thing, price::text, at, day, ok, more FROM shop.things ORDER BY thing"
@@ -22,7 +22,7 @@ TABLE = "SELECT thing, price::text, at, day, ok, more FROM shop.things ORDER BY 
 
 @pytest.fixture
 def site(database: Database, exchange_environment: dict[str, str], tmp_path: Path) -> Site:
-    return site_of(database, exchange_environment, tmp_path)
+    return Site.made(database, exchange_environment, tmp_path)
 
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.databases import Database
 from support.processes import in_process
-from support.site import COLUMNS, Site, peak_of_haul, site_of
+from support.site import COLUMNS, Site, peak_of_haul
 from support.workbooks import inline, row, workbook
 
 from haulier.errors import DataError, DefinitionError
@@ -43,7 +44,7 @@ UP = "../../../../etc/passwd"
 
 @pytest.fixture
 def site(database: Database, exchange_environment: dict[str, str], tmp_path: Path) -> Site:
-    return site_of(database, exchange_environment, tmp_path)
+    return Site.made(database, exchange_environment, tmp_path)
 
 
 #: What a column may be sent -> what the table keeps of it, or the rule it breaks.
@@ -308,7 +309,7 @@ SMALL = {"packed": {"ratio_from_bytes": 1 << 20, "entries": 10}}
 REFUSED: dict[str, tuple[dict[str, Any], str, Callable[[], bytes], str]] = {
     **{
         f"a bomb of {kind}": (
-            {"csv": SMALL}, f"things.csv.{kind}", lambda kind=kind: bomb(kind), r"source\.csv\.packed\.ratio \(200\)"  # type: ignore[misc]
+            {"csv": SMALL}, f"things.csv.{kind}", partial(bomb, kind), r"source\.csv\.packed\.ratio \(200\)"
         )
         for kind in ("gz", "zip", "zst")
     },

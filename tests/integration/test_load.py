@@ -1,4 +1,4 @@
-"""What load does with a run's rows: every fate, the fence, the dead letter, replays and the ledger's account."""
+"""What load does with a run's rows: every fate, the fence and the table."""
 
 from __future__ import annotations
 
@@ -7,26 +7,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, interval, ordered, replace_struct
+from support.hauling import KEYED, Sender, counts, ordered, replace_struct, settings_of, table, thing
+from support.ledger import findings, findings_by_run
 
 from haulier.errors import DataError, DefinitionError, FencedError
 from haulier.exchange.folder import FolderExchange
 from haulier.landing.attempts import acquire
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays, reserved_for_replay
-from haulier.ledger.verify import verify
-from haulier.settings import Settings
 from haulier_load.step import load
-
-
-def thing(name, colour="red", price="1.5", **more):
-    return {"thing": name, "colour": colour, "price": Decimal(price), **more}
 
 
 @pytest.fixture
 def settings(database, tmp_path):
-    environment = {**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"}
-    return Settings.from_env(environment)
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture
@@ -35,25 +28,11 @@ def sender(settings):
 
 
 @pytest.fixture
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT run_id FROM haulier.run")
-            runs = [run_id for (run_id,) in cursor.fetchall()]
-        connection.rollback()
-        for run_id in runs:
-            assert verify(connection, settings, exchange=sender.exchange, run_id=run_id) == []
-
-
-def table(database, columns="thing, colour, price"):
-    return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
-
-
-def counts(outcome, *names):
-    return tuple(outcome.counts[name] for name in names)
+    assert findings(settings) == []
+    assert findings_by_run(settings) == []
 
 
 @pytest.mark.usefixtures("clean")
@@ -250,122 +229,6 @@ class TestAppend:
         assert table(database, "thing, colour") == [("x", "red"), ("y", "red")]
 
 
-@pytest.mark.usefixtures("clean")
-class TestQuarantine:
-    def test_a_run_past_its_threshold_commits_no_row_but_all_its_rejects(self, sender, database):
-        outcome = sender.send(0, {"a.csv": [thing("x"), thing("y")]}, rejects=[("a.csv", 9, "type")])
-
-        assert (outcome.outcome, outcome.exit_code) == ("quarantined", 65)
-        assert counts(outcome, "produced", "held", "inserted", "rejected") == (2, 2, 0, 0)
-        assert database.rows("SELECT count(*) FROM shop.things") == [(0,)]
-        assert database.rows("SELECT rule, row_number FROM haulier.reject") == [("type", 9)]
-        assert database.rows("SELECT status FROM haulier.run") == [("quarantined",)]
-
-    def test_asked_again_it_says_the_same(self, sender, database):
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        again = load(sender.task(0, generation=1))
-
-        assert (again.outcome, again.exit_code) == ("quarantined", 65)
-
-    def test_a_corrected_file_of_the_run_closes_its_rejects(self, sender, database):
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        outcome = sender.send(0, {"a.csv": [thing("x"), thing("y")]})
-
-        assert (outcome.outcome, outcome.generation) == ("loaded", 2)
-        assert database.rows("SELECT status FROM haulier.reject_event") == [("regenerated",)]
-        assert database.rows("SELECT count(*) FROM haulier.open_reject") == [(0,)]
-
-    def test_another_definition_opens_a_new_generation(self, sender):
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        sender.definition_digest = "e" * 64
-
-        assert sender.reserve(0, {}).generation == 2
-
-
-@pytest.mark.usefixtures("clean")
-class TestDeadLetter:
-    @pytest.fixture
-    def sender(self, settings):
-        return Sender(settings=settings, reject_threshold=1)
-
-    def test_a_later_file_of_the_same_name_closes_rejects(self, sender, database):
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        sender.send(1, {"a.csv": [thing("x"), thing("y")]})
-
-        assert database.rows("SELECT status, message FROM haulier.reject_event") == [
-            ("corrected", "delivery 2")
-        ]
-
-    def test_a_replay_resolves_each_reject_once_and_keeps_the_version(self, sender, database):
-        sender.send(0, {"a.csv": [thing("x", "day 0")]}, rejects=[("a.csv", 8, "type"), ("a.csv", 9, "type")])
-        sender.send(1, {"b.csv": [thing("y", "day 1")]})
-        rows = [thing("y", "day 0", _row=8), thing("z", "day 0", _row=9)]
-        (outcome,) = sender.replay({"a.csv": rows})
-
-        assert counts(outcome, "produced", "inserted", "superseded", "failed_again") == (2, 1, 1, 0)
-        assert table(database, "thing, colour") == [("x", "day 0"), ("y", "day 1"), ("z", "day 0")]
-        assert database.rows("SELECT status FROM haulier.reject_event") == [("replayed",), ("replayed",)]
-        assert sender.replay({"a.csv": rows}) == []
-
-    def test_what_fails_again_stays_open(self, sender, database):
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 8, "type"), ("a.csv", 9, "type")])
-        (outcome,) = sender.replay({"a.csv": [thing("y", _row=9)]})
-
-        assert counts(outcome, "produced", "inserted", "rejected", "failed_again") == (2, 1, 1, 1)
-        assert database.rows("SELECT row_number FROM haulier.open_reject") == [(8,)]
-        assert database.rows("SELECT count(*) FROM haulier.reject") == [(2,)]
-
-    def test_two_replays_of_one_reject_bring_its_row_in_once(self, sender, settings, database):
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        with connect(settings, "test") as connection:
-            asked = [
-                request_replays(
-                    connection, settings, "things", "main", reason="fixed", definition_digest="d" * 64
-                )[0]
-                for _ in range(2)
-            ]
-            outcomes = []
-            for replay in asked:
-                task = sender.task(0, replay=replay.replay_id)
-                reservation = reserved_for_replay(connection, task)
-                sender.seal(0, reservation, {"a.csv": [thing("y", _row=9)]})
-                outcomes.append(load(task))
-
-        assert [counts(o, "inserted", "duplicate") for o in outcomes] == [(1, 0), (0, 1)]
-        assert database.rows("SELECT count(*) FROM haulier.reject_event WHERE status = 'replayed'") == [(1,)]
-
-    def test_what_a_replay_rejects_beside_its_rejects_is_kept(self, sender, settings, database):
-        """A row that failed whole now gives two rows, one of them bad: that one waits in its own name."""
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        with connect(settings, "test") as connection:
-            (replay,) = request_replays(
-                connection, settings, "things", "main", reason="fixed", definition_digest="d" * 64
-            )
-            task = sender.task(0, replay=replay.replay_id)
-            reservation = reserved_for_replay(connection, task)
-        rows = {"a.csv": [thing("y", _row=9, _output=0)]}
-        sender.seal(0, reservation, rows, rejects=[("a.csv", 9, "limit", 1)])
-        outcome = load(task)
-
-        assert counts(outcome, "produced", "inserted", "rejected", "failed_again") == (2, 1, 1, 0)
-        assert database.rows("SELECT row_number, output, rule FROM haulier.open_reject") == [(9, 1, "limit")]
-
-    def test_more_own_rejects_than_fit_at_once_are_kept_with_their_lines(self, sender, database):
-        double = [thing(f"t{n}", colour) for colour in ("red", "blue") for n in range(1_100)]
-        outcome = sender.send(0, {"a.csv": double})
-
-        assert counts(outcome, "produced", "inserted", "rejected") == (2_200, 0, 2_200)
-        assert database.rows("SELECT count(*), count(DISTINCT verbatim) FROM haulier.reject") == [
-            (2_200, 2_200)
-        ]
-
-    def test_rejects_of_a_quarantined_run_want_reprocessing_not_replay(self, sender):
-        sender.reject_threshold = 0
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-
-        assert sender.replay({}) == []
-
-
 class TestFence:
     def test_an_older_attempt_stops_once_a_newer_one_took_the_run(self, sender, settings, database):
         reservation = sender.reserve(0, {"a.csv": b"1"})
@@ -447,56 +310,3 @@ class TestTarget:
 
         with pytest.raises(DataError):
             load(sender.task(0, generation=1))
-
-
-class TestLedger:
-    @pytest.mark.parametrize(
-        "table", ["load", "delivery", "reject", "reject_event", "chain", "source_account", "history"]
-    )
-    def test_it_is_append_only(self, sender, database, table):
-        sender.reject_threshold = 1
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        sender.send(1, {"a.csv": [thing("x", "blue")]})
-
-        for statement in (f"DELETE FROM haulier.{table}", f"TRUNCATE haulier.{table} CASCADE"):
-            with pytest.raises(Exception, match="append-only"):
-                database.rows(statement)
-
-    @pytest.mark.parametrize(
-        ("tampering", "invariant"),
-        [
-            (
-                "UPDATE haulier.load SET inserted = inserted + 1, produced = produced + 1 WHERE load_id = 1",
-                "I8",
-            ),
-            ("UPDATE haulier.reject SET message = 'nothing to see'", "I8"),
-            ("UPDATE haulier.history SET before = '{}'", "I8"),
-            ("DELETE FROM haulier.reject_event", "I8"),
-            ("DELETE FROM shop.things", "I2"),
-            ("UPDATE shop.things SET _haulier_load = 99", "I2"),
-            ("UPDATE haulier.run SET generation = 9", "I5"),
-            (
-                "UPDATE haulier.source_account SET read = read + 1, accepted = accepted + 1 WHERE load_id = 1",
-                "I8",
-            ),
-        ],
-    )
-    def test_tampering_past_the_triggers_is_found(self, sender, settings, database, tampering, invariant):
-        sender.reject_threshold = 1
-        sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
-        sender.send(1, {"a.csv": [thing("x", "blue")]})
-        database.rows(f"SET session_replication_role = replica; {tampering}")
-
-        with connect(settings, "test") as connection:
-            assert invariant in {finding.invariant for finding in verify(connection, settings)}
-
-    def test_a_lost_part_is_found(self, sender, settings):
-        reservation = sender.reserve(0, {"a.csv": b"1"})
-        manifest = sender.seal(0, reservation, {"a.csv": [thing("x")]})
-        load(sender.task(0, generation=1))
-        sender.exchange.delete(manifest.parts[0].key)
-
-        with connect(settings, "test") as connection:
-            found = verify(connection, settings, exchange=sender.exchange)
-        assert [(f.invariant, f.problem) for f in found] == [("I4", "is gone"), ("I4", "is gone")]
-        assert interval(0).key in manifest.parts[0].key

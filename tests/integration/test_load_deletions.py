@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, deleting, ordered, replace_struct
+from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct
+from support.ledger import findings
 
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
@@ -42,20 +43,14 @@ def sender(settings):
 
 
 @pytest.fixture(autouse=True)
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+    assert findings(settings) == []
 
 
 def table(database, columns="thing, colour"):
     return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
-
-
-def fates(outcome):
-    names = ("inserted", "updated", "unchanged", "superseded", "duplicate", "deleted", "rejected")
-    return {name: outcome.counts[name] for name in names if outcome.counts[name]}
 
 
 class TestLeaving:

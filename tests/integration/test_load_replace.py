@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, ordered, replace_struct
+from support.hauling import KEYED, Sender, fates, ordered, replace_struct, thing
+from support.ledger import findings
 
 from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load.step import load
-
-
-def thing(name, colour="red", price="1.5", **more):
-    return {"thing": name, "colour": colour, "price": Decimal(price), **more}
 
 
 @pytest.fixture
@@ -30,20 +25,14 @@ def sender(settings):
 
 
 @pytest.fixture(autouse=True)
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+    assert findings(settings) == []
 
 
 def table(database, columns="thing, colour"):
     return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
-
-
-def fates(outcome):
-    names = ("inserted", "updated", "unchanged", "superseded", "duplicate", "rejected", "removed", "vanished")
-    return {name: outcome.counts[name] for name in names if outcome.counts[name]}
 
 
 def test_what_is_no_longer_sent_is_removed_and_its_history_keeps_it_whole(sender, database):

@@ -7,10 +7,9 @@ from decimal import Decimal
 
 import psycopg2.errors
 import pytest
-from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, versioned
+from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct, versioned
+from support.ledger import findings
 
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 
 
@@ -35,22 +34,16 @@ def sender(settings):
 
 
 @pytest.fixture(autouse=True)
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+    assert findings(settings) == []
 
 
 def table(database):
     return database.rows(
         "SELECT colour, edited, valid_to, is_current FROM shop.things ORDER BY thing, edited"
     )
-
-
-def fates(outcome):
-    names = ("inserted", "updated", "unchanged", "superseded", "duplicate", "deleted", "rejected")
-    return {name: outcome.counts[name] for name in names if outcome.counts[name]}
 
 
 def test_a_change_ends_the_version_before_it(sender, database):

@@ -8,19 +8,13 @@ from decimal import Decimal
 import pytest
 from support import models
 from support.hauling import KEYED, Sender, deleting, ordered
+from support.ledger import findings
 from support.processes import at_once
 
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load.step import load
 
 INSTANCES = 50
-
-
-def is_clean(sender):
-    with connect(sender.settings, "test") as connection:
-        return verify(connection, sender.settings, exchange=sender.exchange, deep=True) == []
 
 
 @pytest.fixture
@@ -57,7 +51,7 @@ def test_fifty_that_share_their_keys_leave_the_newest_word_on_each(settings, dat
         sendings, True
     )
     assert sum(outcome.counts["produced"] for outcome in outcomes) == INSTANCES * 35
-    assert is_clean(sender)
+    assert findings(sender.settings) == []
 
 
 def test_fifty_shares_are_replaced_at_once(settings, database):
@@ -80,4 +74,4 @@ def test_fifty_shares_are_replaced_at_once(settings, database):
     assert database.rows("SELECT thing, colour FROM shop.things ORDER BY 1") == sorted(
         (f"i{number:02}-{n}", "day 1") for number in range(INSTANCES) for n in range(3, 9)
     )
-    assert is_clean(sender)
+    assert findings(sender.settings) == []

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from support.hauling import KEYED, Sender, deleting, ordered, partitioned, replace_struct, versioned
+from support.ledger import findings
 
 from haulier.contracts import Column, Partitioning
 from haulier.definitions.drift import Drift
@@ -20,7 +21,6 @@ from haulier.errors import DataError, DefinitionError, HaulierError
 from haulier.landing import partitions
 from haulier.landing.merge import Merge
 from haulier.ledger.connection import connect, transaction
-from haulier.ledger.verify import verify
 from haulier.partitions import live_tree
 from haulier.settings import Settings
 from haulier_load.step import load, plan
@@ -51,11 +51,10 @@ def sender(settings):
 
 
 @pytest.fixture(autouse=True)
-def clean(settings, sender):
+def clean(settings):
     """Asks for a clean ledger, deeply, once the test is over."""
     yield
-    with connect(settings, "test") as connection:
-        assert verify(connection, settings, exchange=sender.exchange, deep=True) == []
+    assert findings(settings) == []
 
 
 def parts(database, table="shop.things"):

@@ -12,16 +12,15 @@ from decimal import Decimal
 import pytest
 from support.databases import administer
 from support.hauling import KEYED, Sender
+from support.ledger import findings
 from support.pooler import pooled
 from support.processes import at_once
 from support.steps import command, environ, haul, run_cold
 from support.things import day, place
 
 from haulier.errors import DefinitionError, TransientError
-from haulier.exchange import open_exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.migrate import upgrade
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 
 INSTANCES = 300
@@ -49,8 +48,7 @@ def test_three_hundred_instances_share_twenty_connections(database, tmp_path):
             return sender.send(0, {"a.csv": rows}, instance=name)
 
         outcomes = at_once(INSTANCES, hauled)
-        with connect(settings, "test") as connection:
-            found = verify(connection, settings, exchange=sender.exchange, deep=True)
+        found = findings(settings)
 
         assert {(outcome.outcome, outcome.exit_code) for outcome in outcomes} == {("loaded", 0)}
         assert found == []
@@ -144,8 +142,7 @@ def test_the_next_attempt_ends_a_frozen_one_and_only_that(here):
     # It reads the ledger once it has lost its connection, and finds the run done.
     assert frozen.returncode == 0, log.decode()
     assert here.database.rows("SELECT count(*) FROM haulier.load") == [(2,)]
-    with connect(here.settings, "test") as connection:
-        assert verify(connection, here.settings, exchange=open_exchange(here.settings), deep=True) == []
+    assert findings(here.settings) == []
 
 
 def test_a_cancelled_load_stops_waiting_and_gives_its_connection_back(here):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import obstore
@@ -38,8 +38,8 @@ class Bucket:
     #: So many objects are listed in several answers.
     many, threads = 1100, 8
     secret = "HAULIER_SOURCE_S3_SECRET_ACCESS_KEY"
-    refused = {"source_s3_secret_access_key": "wrong"}  # noqa: RUF012
-    unset = {"source_s3_secret_access_key": None}  # noqa: RUF012
+    refused: ClassVar = {"source_s3_secret_access_key": "wrong"}
+    unset: ClassVar = {"source_s3_secret_access_key": None}
 
     def __init__(self, tier: Tier) -> None:
         aws = {name: value for name, value in tier.environment.items() if name.startswith("AWS_")}
@@ -76,8 +76,8 @@ class Folder:
     #: One answer of the server lists a hundred; its client is no friend of threads.
     many, threads = 250, 1
     secret = "HAULIER_SOURCE_SFTP_PASSWORD"
-    refused = {"source_sftp_password": "wrong"}  # noqa: RUF012
-    unset = {"source_sftp_password": None}  # noqa: RUF012
+    refused: ClassVar = {"source_sftp_password": "wrong"}
+    unset: ClassVar = {"source_sftp_password": None}
 
     def __init__(self, server: SftpServer) -> None:
         self.environment = server.environment

@@ -16,7 +16,7 @@ from support.steps import STEPS, run_cold
 from haulier.errors import NothingNew, TransientError
 from haulier.exchange import open_exchange
 from haulier.interval import Interval
-from haulier.manifest import Manifest
+from haulier.manifest import Manifest, Step
 from haulier.parts import row_groups
 from haulier.sealing import read_manifest
 from haulier.settings import Settings
@@ -97,9 +97,9 @@ def send(settings: Settings, text: str = FILE) -> None:
     (settings.source_root / "labs_2026-01-05.csv").write_bytes(text.encode("cp1252"))
 
 
-def run(step: str, settings: Settings, **asked: Any) -> Any:
+def run(step: Step, settings: Settings, **asked: Any) -> Any:
     task = Task(
-        step=step,  # type: ignore[arg-type]
+        step=step,
         verb="run",
         pipeline="labs",
         instance="main",

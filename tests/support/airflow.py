@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+#: What a run of the first day is asked with.
+DAY = {"interval_start": "2026-01-05T00:00:00Z", "interval_end": "2026-01-06T00:00:00Z"}
 DAGS = Path(__file__).parents[2] / "orchestration" / "dags"
 
 #: Runs in a process of its own: Airflow reads its settings when it is imported.
@@ -35,6 +37,16 @@ with create_session() as session:
     xcoms = {one.task_id: XComModel.deserialize_value(one) for one in found}
 print("ANSWER" + json.dumps({"state": str(run.state), "tasks": tasks, "xcoms": xcoms}))
 """
+
+
+def lineage_to(file: Path) -> dict[str, str]:
+    """Settings by which OpenLineage writes its events into a file."""
+    return {
+        "OPENLINEAGE__TRANSPORT__TYPE": "file",
+        "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": str(file),
+        "OPENLINEAGE__TRANSPORT__APPEND": "true",
+        "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from support.hauling import KEYED, Sender, partitioned, replace_struct
 
 from haulier.contracts import Column, Contract
 
+TARGET, NOVEMBER = "shop.things", "shop.things_2025_11"
 RICH: Contract = partitioned(
     replace_struct(
         KEYED,
@@ -29,6 +31,15 @@ RICH: Contract = partitioned(
     ),
     seen="month",
 )
+
+
+def environment_of(database: Database, folder: Path) -> dict[str, str]:
+    """Of a database, with an exchange and an archive in a folder."""
+    return {
+        **database.environment,
+        "HAULIER_EXCHANGE": f"file://{folder}/exchange",
+        "HAULIER_ARCHIVE": f"file://{folder}/cold",
+    }
 
 
 def rich(name: str, seen: str, **more: Any) -> dict[str, Any]:
@@ -97,3 +108,15 @@ def furnish(sender: Sender, database: Database, role: str) -> None:
     months = ("2025-11-05", "2025-12-05", "2026-01-05")
     sender.send(0, {"a.csv": [rich(f"{n}", month) for month in months for n in range(3)]})
     database.rows(DECORATE.format(role=role))
+
+
+def count(database: Database, table: str = TARGET) -> int:
+    return int(database.rows(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def tables(database: Database) -> set[str]:
+    """The table's partitions, and itself."""
+    return {
+        name
+        for (name,) in database.rows("SELECT relid::regclass::text FROM pg_partition_tree('shop.things')")
+    }

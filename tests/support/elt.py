@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from support.databases import Database
+from support.ledger import findings
 from support.steps import haul
 from support.things import day
 
-from haulier.exchange import open_exchange
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import Finding, verify
+from haulier.ledger.verify import Finding
 from haulier.settings import Settings
 from haulier.task import Outcome, Step, Task
 from haulier_load.step import load
@@ -155,8 +156,7 @@ class Site:
         return self.database.rows("SELECT thing, colour, price FROM shop.things ORDER BY thing")
 
     def violations(self) -> list[Finding]:
-        with connect(self.settings, "test") as connection:
-            return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True)
+        return findings(self.settings)
 
     def _task(self, step: Step, number: int, instance: str) -> Task:
         return Task(
@@ -168,3 +168,20 @@ class Site:
             generation=1,
             settings=self.settings,
         )
+
+
+#: Words by which a command names the first day's run.
+RUN = ("--pipeline", "things", "--instance", "a")
+DAY = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06T00:00:00Z")
+
+
+def commanded(site: Site, *words: str) -> tuple[int, str]:
+    """`haulier …` as a person asks it: (exit code, what it says)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "haulier_command", *words],
+        env={**os.environ, **site.environment, "HAULIER_HOME": str(site.folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr

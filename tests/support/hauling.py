@@ -11,9 +11,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from support.databases import Database
 
 from haulier.contracts import Column, Contract, Partitioning
 from haulier.definitions import Instance, Load
@@ -35,6 +38,10 @@ from haulier_load.step import load
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)
+FATES = (
+    *("inserted", "updated", "unchanged", "superseded", "duplicate"),
+    *("deleted", "rejected", "removed", "vanished"),
+)
 
 KEYED = Contract(
     id="things",
@@ -66,11 +73,11 @@ def versioned(contract: Contract) -> Contract:
     return replace_struct(contract, valid_to="valid_to", is_current="is_current")
 
 
-def partitioned(contract: Contract, **by: str) -> Contract:
+def partitioned(contract: Contract, **by: Any) -> Contract:
     """The same with a day, part of the key if there is one, and partitions by these columns, outer first."""
     place = len(contract.key) + 1 if contract.key else None
     seen = Column(name="seen", logical_type="date", pg_type="date", required=True, key_position=place)
-    levels = tuple(Partitioning(column=column, by=way) for column, way in by.items())  # type: ignore[arg-type]
+    levels = tuple(Partitioning(column=column, by=way) for column, way in by.items())
     return replace_struct(contract, columns=(*contract.columns, seen), partitions=levels)
 
 
@@ -84,16 +91,39 @@ def interval(day: int) -> Interval:
     return Interval(start=START + day * DAY, end=START + (day + 1) * DAY)
 
 
+def settings_of(database: Database, folder: Path) -> Settings:
+    """Of a database, with an exchange in a folder."""
+    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{folder}/exchange"})
+
+
+def thing(name: str, colour: str = "red", price: str = "1.5", **more: Any) -> dict[str, Any]:
+    """A row."""
+    return {"thing": name, "colour": colour, "price": Decimal(price), **more}
+
+
+def table(database: Database, columns: str = "thing, colour, price") -> list[tuple[Any, ...]]:
+    return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
+
+
+def counts(outcome: Outcome, *names: str) -> tuple[int, ...]:
+    return tuple(outcome.counts[name] for name in names)
+
+
+def fates(outcome: Outcome) -> dict[str, int]:
+    """What became of rows, and of how many."""
+    return {name: outcome.counts[name] for name in FATES if outcome.counts[name]}
+
+
 @dataclass(kw_only=True)
 class Sender:
     """Sends files of rows to one pipeline and loads them."""
 
     settings: Settings
     contract: Contract = KEYED
-    mode: str = "upsert"
+    mode: Any = "upsert"
     reject_threshold: float = 0.05
     drift: Drift = field(default_factory=Drift)
-    content: str = "delta"
+    content: Any = "delta"
     definition_digest: str = "d" * 64
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -202,8 +232,8 @@ class Sender:
             definition=Instance(
                 pipeline="things",
                 instance=instance,
-                source=Source(files=Files(path="*", content=self.content), csv=Csv()),  # type: ignore[arg-type]
-                load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),  # type: ignore[arg-type]
+                source=Source(files=Files(path="*", content=self.content), csv=Csv()),
+                load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),
             ),
             contract=self.contract,
             deliveries=reservation.deliveries,

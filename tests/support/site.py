@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from support.databases import Database
+from support.ledger import findings
 from support.processes import peak_bytes
 from support.steps import haul
 
-from haulier.exchange import open_exchange
+from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
-from haulier.ledger.connection import connect
-from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier.task import Outcome
 
@@ -33,7 +32,7 @@ COLUMNS = {
 
 
 @dataclass
-class Site:
+class Ground:
     """A landing folder, definitions, a ledger and an exchange of one's own."""
 
     database: Database
@@ -41,9 +40,52 @@ class Site:
     definitions: Path
     landing: Path
 
+    @classmethod
+    def made(cls, database: Database, exchange: Mapping[str, str], folder: Path) -> Self:
+        definitions, landing = folder / "definitions", folder / "landing"
+        landing.mkdir()
+        environment = {
+            **database.environment,
+            **exchange,
+            "HAULIER_DEFINITIONS": str(definitions),
+            "HAULIER_SOURCE_ROOT": str(landing),
+            "HAULIER_ACTOR": "tester",
+        }
+        return cls(database, environment, definitions, landing)
+
     @property
     def settings(self) -> Settings:
         return Settings.from_env(self.environment)
+
+    @property
+    def exchange(self) -> Exchange:
+        return open_exchange(self.settings)
+
+    def contract(self, columns: Mapping[str, tuple[str, str]], **key: Any) -> None:
+        """One of the table ``shop.things``: column -> its types; ``key`` is said of the key column as well."""
+        properties = [
+            {
+                "name": name,
+                "logicalType": logical,
+                "physicalType": physical,
+                **({"primaryKey": True, **key} if name == "thing" else {}),
+            }
+            for name, (logical, physical) in columns.items()
+        ]
+        table = {"name": "things", "physicalName": "shop.things", "logicalType": "object"}
+        contract = {"apiVersion": "v3.0.2", "kind": "DataContract", "id": "things", "version": "1.0.0"}
+        schema = [{**table, "properties": properties}]
+        self.write("contracts/things.yaml", {**contract, "status": "active", "schema": schema})
+
+    def write(self, name: str, document: dict[str, Any]) -> None:
+        path = self.definitions / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document))
+
+
+@dataclass
+class Site(Ground):
+    """Where any format is hauled through all three steps."""
 
     def define(
         self,
@@ -59,22 +101,8 @@ class Site:
             "source": {"files": {"path": path}, **form},
             "load": {"reject_threshold": 1, "mode": mode},
         }
-        properties = [
-            {"name": name, "logicalType": logical, "physicalType": physical, "primaryKey": name == "thing"}
-            for name, (logical, physical) in columns.items()
-        ]
-        schema = {"name": "things", "physicalName": "shop.things", "logicalType": "object"}
-        contract = {"apiVersion": "v3.0.2", "kind": "DataContract", "id": "things", "version": "1.0.0"}
-        self._write("pipelines/things.yaml", pipeline)
-        self._write(
-            "contracts/things.yaml",
-            {**contract, "status": "active", "schema": [{**schema, "properties": properties}]},
-        )
-
-    def _write(self, name: str, document: dict[str, Any]) -> None:
-        path = self.definitions / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document))
+        self.write("pipelines/things.yaml", pipeline)
+        self.contract(columns)
 
     def send(self, name: str, data: bytes, interval: Interval = DAY) -> None:
         path = self.landing / name
@@ -105,21 +133,7 @@ class Site:
 
     def verified(self) -> list[Any]:
         """What the ledger's invariants find wrong, every original read again."""
-        with connect(self.settings, "test") as connection:
-            return verify(connection, self.settings, exchange=open_exchange(self.settings), deep=True)
-
-
-def site_of(database: Database, exchange: Mapping[str, str], folder: Path) -> Site:
-    definitions, landing = folder / "definitions", folder / "landing"
-    landing.mkdir()
-    environment = {
-        **database.environment,
-        **exchange,
-        "HAULIER_DEFINITIONS": str(definitions),
-        "HAULIER_SOURCE_ROOT": str(landing),
-        "HAULIER_ACTOR": "tester",
-    }
-    return Site(database, environment, definitions, landing)
+        return findings(self.settings)
 
 
 def peak_of_haul(site: Site) -> int:

@@ -143,7 +143,7 @@ def _store_clock(look: Looking, settings: Settings) -> Looks:
     began = time.monotonic()
     try:
         request = urllib.request.Request(settings.s3_endpoint, method="HEAD")  # noqa: S310 - checked by the exchange
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same address
             said = answer.headers.get("Date")
     except urllib.error.HTTPError as exc:
         said = exc.headers.get("Date")

@@ -237,7 +237,7 @@ def _folder(home: Path, account: Account | None) -> Path:
 
 def _elsewhere(home: Path) -> Path:
     # That others can foresee the name is no harm: mkdir refuses what is there, and only we write to it.
-    return Path("/var/tmp") / f"haulier-{sha256(os.fsencode(home.resolve())).hexdigest()[:16]}"  # noqa: S108
+    return Path("/var/tmp") / f"haulier-{sha256(os.fsencode(home.resolve())).hexdigest()[:16]}"  # noqa: S108 - as said
 
 
 def _make_elsewhere(folder: Path) -> Path:

@@ -102,7 +102,7 @@ def remove_sockets(state: State) -> None:
     for port in (
         state.ports[name] + distance for name in PORTS if name in state.ports for distance in (0, SECOND_PORT)
     ):
-        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
+        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - where the server makes them
             # Ports change hands: one that somebody serves is somebody's.
             with closing(socket.socket(socket.AF_UNIX)) as probe:
                 try:

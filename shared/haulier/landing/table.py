@@ -75,7 +75,7 @@ def ddl(contract: Contract) -> list[str]:
 
     table = _table(contract)
     # A paramstyle of "named": the others double percent signs, and a comment may hold one.
-    dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     elements: list[sqlalchemy.schema.ExecutableDDLElement] = [
         CreateSchema(contract.schema, if_not_exists=True),
         CreateTable(table),
@@ -153,7 +153,7 @@ def _computed(contract: Contract, name: str) -> list[sqlalchemy.Computed]:
 
     if name != contract.is_current or not contract.valid_to:
         return []
-    holds = sa.column(contract.valid_to).is_(None).compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+    holds = sa.column(contract.valid_to).is_(None).compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]  # of SQLAlchemy
     return [sa.Computed(str(holds), persisted=True)]
 
 

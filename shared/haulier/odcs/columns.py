@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from haulier.contracts import Column, LogicalType
 from haulier.formats import problem_for
+from haulier.odcs.documentation import CustomProperty
 from haulier.odcs.pgtypes import FITTING, USUAL, NotAType, base_of, logical_type_of, normalised
-from haulier.odcs.standard import CustomProperty, EnumValue, LogicalTypeOptions, Property
+from haulier.odcs.standard import EnumValue, LogicalTypeOptions, Property
 from haulier.odcs.values import Limit, literal, needs_quotes, text_of, useless_limits
 from haulier.patterns import problems_of_regex
 from haulier.problems import Problem, Trail, listed, nearest, quoted, suggestion

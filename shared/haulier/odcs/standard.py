@@ -11,102 +11,27 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from haulier.odcs.documentation import (
+    AuthoritativeDefinition,
+    Context,
+    CustomProperty,
+    Documented,
+    Object,
+    Pricing,
+    Quality,
+    Relationship,
+    Role,
+    Support,
+    Team,
+    TeamMember,
+)
+
 Scalar = str | int | float | bool
 #: A number for numbers, text for dates and times; kept as written, so that no binary float loses a digit.
 Limit = Annotated[Any, Meta(extra_json_schema={"type": ["number", "string"]})]
 
 
-class _Object(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """An object of the standard: a key it does not have is an error."""
-
-
-class AuthoritativeDefinition(_Object, frozen=True, kw_only=True):
-    """Where something is defined with authority."""
-
-    id: str | None = None
-    url: str
-    type: str
-    description: str | None = None
-
-
-class CustomProperty(_Object, frozen=True, kw_only=True):
-    """A property the standard does not have."""
-
-    id: str | None = None
-    #: Its name. Haulier knows `nullValues`, `formats`, `softMinimum`, `softMaximum` and `howToFix` on a
-    #: column, and `ordering` on the table.
-    property: str
-    value: Any
-    description: str | None = None
-    #: Whose property it is. Anything but `haulier` is left to others, whatever its name.
-    vendor: str | None = None
-
-
-class _Documented(_Object, frozen=True, kw_only=True):
-    """What many objects carry."""
-
-    tags: list[str] | None = None
-    custom_properties: list[CustomProperty] | None = None
-    authoritative_definitions: list[AuthoritativeDefinition] | None = None
-
-
-class Support(_Object, frozen=True, kw_only=True):
-    """Where one finds help."""
-
-    id: str | None = None
-    channel: str
-    url: str | None = None
-    description: str | None = None
-    tool: str | None = None
-    scope: str | None = None
-    invitation_url: str | None = None
-    custom_properties: list[CustomProperty] | None = None
-
-
-class Pricing(_Object, frozen=True, kw_only=True):
-    """What the data costs."""
-
-    id: str | None = None
-    price_amount: float | None = None
-    price_currency: str | None = None
-    price_unit: str | None = None
-
-
-class TeamMember(_Documented, frozen=True, kw_only=True):
-    """Someone responsible."""
-
-    id: str | None = None
-    username: str
-    name: str | None = None
-    description: str | None = None
-    role: str | None = None
-    date_in: str | None = None
-    date_out: str | None = None
-    replaced_by_username: str | None = None
-
-
-class Team(_Documented, frozen=True, kw_only=True):
-    """Who is responsible."""
-
-    id: str | None = None
-    name: str | None = None
-    description: str | None = None
-    members: list[TeamMember] | None = None
-
-
-class Role(_Object, frozen=True, kw_only=True):
-    """Who may read the data."""
-
-    id: str | None = None
-    role: str | None = None
-    description: str | None = None
-    access: str | None = None
-    first_level_approvers: str | None = None
-    second_level_approvers: str | None = None
-    custom_properties: list[CustomProperty] | None = None
-
-
-class Server(_Object, frozen=True, kw_only=True):
+class Server(Object, frozen=True, kw_only=True):
     """Where the data lives. Where Haulier connects to comes from the environment, never from here."""
 
     id: str | None = None
@@ -143,7 +68,7 @@ class Server(_Object, frozen=True, kw_only=True):
     workgroup: str | None = None
 
 
-class ServiceLevel(_Object, frozen=True, kw_only=True):
+class ServiceLevel(Object, frozen=True, kw_only=True):
     """A promise about the service: freshness, retention and so on."""
 
     id: str | None = None
@@ -164,37 +89,7 @@ class ServiceLevel(_Object, frozen=True, kw_only=True):
     authoritative_definitions: list[AuthoritativeDefinition] | None = None
 
 
-class Quality(_Documented, frozen=True, kw_only=True):
-    """A quality rule for other tools; what Haulier enforces is said by the column's own fields."""
-
-    id: str | None = None
-    business_impact: str | None = None
-    description: str | None = None
-    dimension: str | None = None
-    method: str | None = None
-    name: str | None = None
-    schedule: str | None = None
-    scheduler: str | None = None
-    severity: str | None = None
-    type: str | None = None
-    unit: str | None = None
-    metric: str | None = None
-    rule: str | None = None
-    arguments: dict[str, Any] | None = None
-    must_be: Any = None
-    must_not_be: Any = None
-    must_be_greater_than: float | None = None
-    must_be_greater_or_equal_to: float | None = None
-    must_be_less_than: float | None = None
-    must_be_less_or_equal_to: float | None = None
-    must_be_between: list[float] | None = None
-    must_not_be_between: list[float] | None = None
-    query: str | None = None
-    engine: str | None = None
-    implementation: str | dict[str, Any] | None = None
-
-
-class Description(_Object, frozen=True, kw_only=True):
+class Description(Object, frozen=True, kw_only=True):
     """What the data is for."""
 
     usage: str | None = None
@@ -204,17 +99,7 @@ class Description(_Object, frozen=True, kw_only=True):
     custom_properties: list[CustomProperty] | None = None
 
 
-class Relationship(_Object, frozen=True, kw_only=True):
-    """A reference to another property."""
-
-    id: str | None = None
-    type: str | None = None
-    from_: str | list[str] | None = msgspec.field(default=None, name="from")
-    to: str | list[str] | None = None
-    custom_properties: list[CustomProperty] | None = None
-
-
-class Synonym(_Object, frozen=True, kw_only=True):
+class Synonym(Object, frozen=True, kw_only=True):
     """Another name of a column."""
 
     id: str | None = None
@@ -228,7 +113,7 @@ class Synonym(_Object, frozen=True, kw_only=True):
     custom_properties: list[CustomProperty] | None = None
 
 
-class EnumValue(_Documented, frozen=True, kw_only=True):
+class EnumValue(Documented, frozen=True, kw_only=True):
     """A value the column may have."""
 
     id: str | None = None
@@ -238,30 +123,7 @@ class EnumValue(_Documented, frozen=True, kw_only=True):
     description: str | None = None
 
 
-class VerifiedStatement(_Documented, frozen=True, kw_only=True):
-    """A question about the data with its answer."""
-
-    id: str | None = None
-    question: str
-    answer: str | None = None
-
-
-class Constraint(_Documented, frozen=True, kw_only=True):
-    """A limit of what the data can tell."""
-
-    id: str | None = None
-    constraint: str
-
-
-class Context(_Object, frozen=True, kw_only=True):
-    """What a reader should know."""
-
-    instructions: str | None = None
-    verified_statements: list[VerifiedStatement] | None = None
-    constraints: list[Constraint] | None = None
-
-
-class LogicalTypeOptions(_Object, frozen=True, kw_only=True):
+class LogicalTypeOptions(Object, frozen=True, kw_only=True):
     """Limits of a column's values. One that Haulier would not enforce is refused."""
 
     #: Text: fewest characters.
@@ -299,7 +161,7 @@ class LogicalTypeOptions(_Object, frozen=True, kw_only=True):
     normalized: bool | None = None
 
 
-class _Element(_Documented, frozen=True, kw_only=True):
+class _Element(Documented, frozen=True, kw_only=True):
     """What tables and columns have in common."""
 
     id: str | None = None
@@ -408,7 +270,7 @@ class SchemaObject(_Element, frozen=True, kw_only=True):
     context: Context | str | None = None
 
 
-class Document(_Documented, frozen=True, kw_only=True):
+class Document(Documented, frozen=True, kw_only=True):
     """A data contract of the Open Data Contract Standard v3, about one table."""
 
     #: `v3.0.0` to `v3.2.x`.

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
@@ -40,11 +41,11 @@ def rows(*numbers: int) -> pa.Table:
     )
 
 
-def writer(exchange: MemoryExchange, schema: pa.Schema = SCHEMA, **options: object) -> PartWriter:
-    return PartWriter(exchange, KEYS, "extract", "attempt-1", schema, **options)  # type: ignore[arg-type]
+def writer(exchange: MemoryExchange, schema: pa.Schema = SCHEMA, **options: Any) -> PartWriter:
+    return PartWriter(exchange, KEYS, "extract", "attempt-1", schema, **options)
 
 
-def written(exchange: MemoryExchange, *groups: pa.Table, **options: object) -> tuple[Part, ...]:
+def written(exchange: MemoryExchange, *groups: pa.Table, **options: Any) -> tuple[Part, ...]:
     parts = writer(exchange, groups[0].schema, **options)
     for group in groups:
         parts.write(group)

@@ -1,6 +1,6 @@
 """What obstore says when there was no answer at all, in this project's words.
 
-What stores answer is asked of a real one, in ``tests/contract/test_exchange_faults.py``.
+What stores answer is asked of a real one, in ``tests/contract/test_exchange_refusals.py``.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def judged(column: Column, cells: list[str | None], **transform: Any) -> Judged:
 
 
 def rows(found: Judged, count: int) -> list[Any]:
-    return found.take(np.arange(count)).to_pylist()  # type: ignore[no-any-return]
+    return list(found.take(np.arange(count)).to_pylist())
 
 
 def messages(found: Judged) -> dict[int, list[str]]:

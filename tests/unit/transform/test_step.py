@@ -49,7 +49,9 @@ class Bench:
         self.definition = definition()
 
     def task(self, content: str = "g1", **changes: Any) -> Task:
-        asked = {"generation": int(content[1:])} if content[0] == "g" else {"replay": int(content[1:])}
+        asked: dict[str, Any] = (
+            {"generation": int(content[1:])} if content[0] == "g" else {"replay": int(content[1:])}
+        )
         made = Task(
             step="transform",
             verb="run",
@@ -57,7 +59,7 @@ class Bench:
             instance="701",
             interval=INTERVAL,
             settings=self.settings,
-            **asked,  # type: ignore[arg-type]
+            **asked,
         )
         return replace(made, **changes)
 

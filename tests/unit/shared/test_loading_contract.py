@@ -1,0 +1,131 @@
+"""A pipeline and a contract that do not go together are refused: unpivoting, modes, deletions and versions."""
+
+import pytest
+from support.definitions import CONTRACT, refusal, resolve, writer
+
+
+@pytest.fixture
+def write(tmp_path):
+    return writer(tmp_path)
+
+
+UNPIVOT = {"columns": {"net": "NET", "tax": "TAX"}, "names_to": "kind", "values_to": "amount"}
+UNPIVOTING = [
+    (
+        {"names_to": "kin"},
+        'transform.unpivot.names_to: "kin" is not a column of contracts/orders.odcs.yaml; did',
+    ),
+    ({"values_to": "amont"}, 'transform.unpivot.values_to: "amont" is not a column of contracts/orders.odcs'),
+    ({"values_to": "total"}, 'transform.unpivot.values_to: "total" is derived'),
+    ({"values_to": "kind"}, 'transform.unpivot.values_to: "kind" receives the labels already (names_to)'),
+    (
+        {"names_to": "placed"},
+        'transform.unpivot.names_to: "placed" is date in contracts/orders.odcs.yaml; labels',
+    ),
+    ({"columns": {}}, "transform.unpivot.columns names no column"),
+    (
+        {"columns": {"net": "NET", "tax": "NET"}},
+        'transform.unpivot.columns.tax: "NET" is the label of net already',
+    ),
+    (
+        {"columns": {"No": "NET"}},
+        "transform.columns.No is unpivoted, so it has no column of its own; remove one",
+    ),
+    (
+        {"columns": {"net": "NETT"}},
+        'transform.unpivot.columns.net: "NETT" is not in the enum of kind in contracts/orders.odcs.yaml; did you mean '
+        '"NET"?',
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), UNPIVOTING)
+def test_an_unpivot_that_cannot_work_is_refused(write, changes, message):
+    assert message in refusal(write({"transform.unpivot": {**UNPIVOT, **changes}}))
+
+
+def test_an_unpivoted_column_is_not_filled_from_the_source_as_well(write):
+    folder = write({"transform.unpivot": UNPIVOT, "transform.columns": {"Kind": "kind"}})
+
+    assert 'transform.columns.Kind: "kind" is filled by transform.unpivot' in refusal(folder)
+
+
+def test_an_unpivot_whose_labels_are_not_in_the_key_is_refused(write):
+    folder = write({"transform.unpivot": UNPIVOT}, {"schema.0.properties.2.primaryKey": False})
+
+    assert (
+        'transform.unpivot.names_to: "kind" must be in the primary key of contracts/orders.odcs.yaml, or the rows made '
+        "of one row have the same key"
+    ) in refusal(folder)
+
+
+def test_an_upsert_without_a_primary_key_is_refused(write):
+    keyless = {f"schema.0.properties.{n}.primaryKey": False for n in (0, 2)}
+
+    assert refusal(write(contract=keyless)) == (
+        'pipelines/orders.yaml: load.mode: "upsert" needs a primary key and contracts/orders.odcs.yaml declares none; '
+        'declare primaryKey there, or use "append"'
+    )
+    assert resolve(write({"load.mode": "append"}, keyless))[1].key == ()
+
+
+MARKER = {
+    "name": "op",
+    "logicalType": "string",
+    "customProperties": [{"property": "deletes", "value": ["D"]}],
+}
+
+
+def test_what_never_deletes_is_refused_with_a_contract_that_does(write):
+    marked = {"schema.0.properties": [*CONTRACT["schema"][0]["properties"], MARKER]}
+
+    assert refusal(write({"load.mode": "append"}, marked)) == (
+        'pipelines/orders.yaml: load.mode: "append" never deletes, and op of contracts/orders.odcs.yaml has deletes; use "upsert"'
+    )
+    unpivot = {"columns": {"a": "x"}, "names_to": "kind", "values_to": "note"}
+    assert (
+        "transform.unpivot makes several rows of one, and op of contracts/orders.odcs.yaml has deletes"
+        in refusal(write({"transform.unpivot": unpivot}, marked))
+    )
+
+
+def test_values_that_did_not_change_are_for_upsert_without_functions(write):
+    edited = {"name": "edited", "logicalType": "integer", "required": True}
+    kept = {
+        "name": "body",
+        "logicalType": "string",
+        "customProperties": [{"property": "unchangedValues", "value": ["-"]}],
+    }
+    feed = {
+        "schema.0.properties": [*CONTRACT["schema"][0]["properties"], edited, kept],
+        "schema.0.customProperties": [{"property": "ordering", "value": "edited"}],
+    }
+    what = "body of contracts/orders.odcs.yaml has unchangedValues"
+
+    assert f"transform.functions would be given rows whose values are not known, and {what}" in refusal(
+        write({}, feed)
+    )
+    assert f'load.mode: "replace" has no row whose value could be kept, and {what}; use "upsert"' in refusal(
+        write({"load.mode": "replace"}, feed)
+    )
+
+
+def test_versions_are_kept_by_scd2_and_by_nothing_else(write):
+    edited = {"name": "edited", "logicalType": "date", "required": True}
+    versions = {
+        "schema.0.properties": [*CONTRACT["schema"][0]["properties"], edited],
+        "schema.0.customProperties": [
+            {"property": "ordering", "value": "edited"},
+            {"property": "validTo", "value": "valid_to"},
+        ],
+    }
+
+    assert resolve(write({"load.mode": "scd2"}, versions))[1].valid_to == "valid_to"
+    assert (
+        'load.mode: contracts/orders.odcs.yaml has validTo, so it keeps every version of a row; use "scd2"'
+        in refusal(write({}, versions))
+    )
+    assert (
+        'load.mode: "scd2" keeps every version of a row; say in contracts/orders.odcs.yaml with validTo'
+        in refusal(write({"load.mode": "scd2"}))
+    )
