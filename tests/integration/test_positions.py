@@ -336,9 +336,9 @@ class TestRuns:
         put(sqlite, ("a", "2026-01-02 10:00:00"))
         found = reserving.find
 
-        def slowly(*arguments):
+        def slowly(*arguments, **more):
             monkeypatch.setattr(reserving, "find", found)
-            answer = found(*arguments)
+            answer = found(*arguments, **more)
             run(sqlite, 1)
             return answer
 
@@ -356,9 +356,9 @@ class TestRuns:
         put(sqlite, ("a", "2026-01-02 10:00:00"))
         found = reserving.find
 
-        def slowly(*arguments):
+        def slowly(*arguments, **more):
             monkeypatch.setattr(reserving, "find", found)
-            answer = found(*arguments)
+            answer = found(*arguments, **more)
             sqlite.do("UPDATE things SET colour = 'blue'")
             run(sqlite, 0)
             return answer
