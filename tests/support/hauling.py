@@ -94,6 +94,7 @@ class Sender:
     reject_threshold: float = 0.05
     drift: Drift = field(default_factory=Drift)
     content: str = "delta"
+    removal_threshold: float | None = None
     definition_digest: str = "d" * 64
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -203,7 +204,12 @@ class Sender:
                 pipeline="things",
                 instance=instance,
                 source=Source(files=Files(path="*", content=self.content), csv=Csv()),  # type: ignore[arg-type]
-                load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),  # type: ignore[arg-type]
+                load=Load(
+                    mode=self.mode,  # type: ignore[arg-type]
+                    reject_threshold=self.reject_threshold,
+                    removal_threshold=self.removal_threshold,
+                    drift=self.drift,
+                ),
             ),
             contract=self.contract,
             deliveries=reservation.deliveries,
