@@ -44,6 +44,8 @@ class Cumulative(Upsert):
     #: Whether what this content does not have is gone.
     _speaks_of_all: bool = field(default=False, init=False)
     _is_empty: bool = field(default=False, init=False)
+    #: Whether rows that leave give up their values of unique columns.
+    _frees: bool = field(default=False, init=False)
 
     def judge(self, leave_out: list[int]) -> None:
         content = self.content
@@ -93,11 +95,13 @@ class Cumulative(Upsert):
             self.account.removed = self.going
 
     def _judge_unique(self, anew: Callable[[], None] = lambda: None) -> None:
+        self._frees = self._speaks_of_all and self.contract.deleted_at is None
         super()._judge_unique(anew)
-        if self._speaks_of_all and self._missing:
-            # It no longer does, so every row keeps its values.
-            self._speaks_of_all = False
+        if self._missing and self._frees:
+            # With a row rejected none leaves, and each keeps its values.
+            self._frees = False
             super()._judge_unique(anew)
+        self._speaks_of_all = self._speaks_of_all and not self._missing
 
     def _is_mortal(self) -> bool:
         return self.contract.deleted_at is not None or super()._is_mortal()
@@ -118,7 +122,7 @@ class Cumulative(Upsert):
 
     @property
     def _staying(self) -> sql.Composable:
-        if not self._speaks_of_all or self.contract.deleted_at:
+        if not self._frees:
             return super()._staying
         return sql.SQL("({} AND NOT ({}))").format(super()._staying, self._vanished)
 
