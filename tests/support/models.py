@@ -106,7 +106,7 @@ def append(events, by_edit):
 def append_by_key(events, by_edit):
     """Of each run's last generation the rows whose key nobody had: who comes first keeps it."""
     table = {}
-    for day, instance, _, adds, words in contents(events, by_edit):
+    for day, instance, _, adds, words, _ in contents(events, by_edit):
         if not adds:
             table = {key: row for key, row in table.items() if row[0] != (day, instance)}
         for key, word in newest(words).items():
@@ -134,7 +134,7 @@ def mark(events, by_edit):
 def replace(events, by_edit):
     """Of each instance the last generation with rows of its last day with rows, and what replays add to that."""
     share = {}
-    for day, instance, generation, adds, words in contents(events, by_edit):
+    for day, instance, generation, adds, words, _ in contents(events, by_edit):
         at, has = share.get(instance, ((day, 0), []))
         if words and adds and at == (day, generation):
             share[instance] = (at, [*has, *words])
