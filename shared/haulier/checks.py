@@ -389,10 +389,47 @@ def _load_against_contract(instance: Instance, contract: Contract, shown: str) -
             'use "upsert"',
         )
     yield from _of_events(instance, contract, shown)
+    yield from _removal(instance, contract, shown)
     if marker and instance.transform.unpivot is not None:
         yield Problem(
             ("transform", "unpivot"),
             f"makes several rows of one, and {marker.name} of {shown} has deletes: which of them would be gone?",
+            " ",
+        )
+
+
+def _removal(instance: Instance, contract: Contract, shown: str) -> Iterator[Problem]:
+    """Rows that go because they are no longer sent: only where what is sent is known to be everything."""
+    trail = ("load", "removal_threshold")
+    mode, marker, files = instance.load.mode, contract.marker, instance.source.files
+    is_set = instance.load.removal_threshold is not None
+    if contract.deleted_at and not marker and not (is_set and mode == "upsert"):
+        text = (
+            f"{shown} has deletedAt and no column with deletes, so only load.removal_threshold of "
+            '"upsert" would fill it; say one of them, or remove deletedAt'
+        )
+        yield Problem(("load",), text)
+    if not is_set:
+        return
+    if mode not in ("upsert", "replace"):
+        yield Problem(
+            trail,
+            f'is for "upsert" of cumulative files and for "replace", and load.mode is {quoted(mode)}; remove it',
+            " ",
+        )
+    elif mode == "upsert" and (files is None or files.content != "cumulative"):
+        yield Problem(
+            trail,
+            "takes rows away that are no longer sent, and only cumulative files are known to hold everything; "
+            'write source.files.content: cumulative, use "replace", or remove it',
+            " ",
+        )
+    elif mode == "upsert" and (marker or contract.keeping):
+        name, what = (marker.name, "deletes") if marker else (contract.keeping[0].name, "unchangedValues")
+        yield Problem(
+            trail,
+            f"stands beside {name} of {shown}, which has {what}: such rows are events, and of events a missing one "
+            "says nothing; remove one of the two",
             " ",
         )
 

@@ -110,8 +110,13 @@ def _contract(path: Path, header: ModelHeader, shown: str) -> Contract | None:
     contract = load_contract(file, header.contract)
     if not contract.key:
         raise DefinitionError(f"{shown}: a merge needs a primary key and {header.contract} declares none")
-    if contract.marker or contract.valid_to or contract.keeping:
-        what = "deletes" if contract.marker else "validTo" if contract.valid_to else "unchangedValues"
+    only_for_load = {
+        "deletes": contract.marker,
+        "deletedAt": contract.deleted_at,
+        "validTo": contract.valid_to,
+        "unchangedValues": contract.keeping,
+    }
+    if what := next((name for name, has in only_for_load.items() if has), None):
         raise DefinitionError(
             f"{shown}: {header.contract} has {what}, which is for load; a merge keeps the newest row"
         )

@@ -13,6 +13,7 @@ from support.hauling import KEYED, Sender, deleting
 from support.steps import haul
 from support.things import day
 
+from haulier.errors import DataError
 from haulier.exchange import open_exchange
 from haulier.ledger.connection import connect
 from haulier.ledger.reservations import request_replays
@@ -57,6 +58,7 @@ WAYS = {
     "deletedAt": ("upsert", [MARKER], MARKED),
     "replace": ("replace", [], {}),
     "scd2": ("scd2", [SINCE, MARKER], VERSIONS),
+    "cumulative": ("upsert", [], MARKED),
 }
 
 
@@ -77,6 +79,9 @@ class Place:
             "source": {"files": {"path": "things_{date:%Y-%m-%d}.csv", "select": "name"}},
             "load": {"mode": mode, "reject_threshold": 1},
         }  # fmt: skip
+        if way == "cumulative":
+            pipeline["source"]["files"]["content"] = "cumulative"
+            pipeline["load"]["removal_threshold"] = 0.5
         for kind, name, document in (
             ("contracts", "things.odcs.yaml", contract),
             ("pipelines", "things.yaml", pipeline),
@@ -202,3 +207,23 @@ def test_keys_that_a_cumulative_file_no_longer_has_are_counted(
     outcome = sender.send(2, {"a.csv": rows("x")})
 
     assert (outcome.counts["vanished"], outcome.counts["removed"]) == (vanished, removed)
+
+
+def test_cumulative_files_mark_what_they_no_longer_have_and_stop_where_too_much_is_gone(place):
+    here = place("cumulative")
+    live = "SELECT site, number FROM shop.things WHERE deleted_at IS NULL ORDER BY 1, 2"
+    here.send(0, "site,number,colour", "A,1,red", "A,2,red", "B,1,red", "B,2,red")
+    fewer = here.send(1, "site,number,colour", "A,1,red", "B,1,red")["load"]
+    without_rows = here.send(2, "site,number,colour")["load"]
+
+    assert (fewer.counts["vanished"], fewer.counts["removed"], fewer.exit_code) == (2, 2, 0)
+    assert (without_rows.counts["vanished"], without_rows.exit_code) == (2, 65)
+    assert "2 of the 2 rows that this instance has in shop.things are no longer sent" in without_rows.notes[0]
+    assert here.database.rows(live) == [("A", 1), ("B", 1)]
+    with pytest.raises(DataError, match=r"already quarantined.*load\.removal_threshold"):
+        haul(here.settings, "things", "main", day(2))
+
+    again = here.send(2, "site,number,colour", "A,1,red", "A,2,red", "B,1,red")["load"]
+    assert (again.counts["updated"], again.counts["unchanged"], again.exit_code) == (1, 2, 0)
+    assert here.database.rows(live) == [("A", 1), ("A", 2), ("B", 1)]
+    assert here.is_clean()

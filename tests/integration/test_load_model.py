@@ -50,15 +50,26 @@ class Mode:
     columns: str = "thing, colour"
     #: Whether no two instances may send one key.
     apart: bool = False
+    #: Which rows count.
+    where: str = "true"
+    #: Whether every file holds everything, and what it no longer has may go.
+    cumulative: bool = False
 
     def sender(self, environment, by_edit, levels):
         contract = self.contract(ordered(KEYED) if by_edit else KEYED)
         contract = partitioned(contract, **levels) if levels else contract
-        return Sender(settings=environment, contract=contract, mode=self.load, reject_threshold=1)
+        return Sender(
+            settings=environment,
+            contract=contract,
+            mode=self.load,
+            reject_threshold=1,
+            content="cumulative" if self.cumulative else "delta",
+            removal_threshold=1 if self.cumulative else None,
+        )
 
     @property
     def query(self):
-        return f"SELECT {self.columns} FROM shop.things ORDER BY {', '.join(str(n) for n in range(1, self.columns.count(',') + 2))}"
+        return f"SELECT {self.columns} FROM shop.things WHERE {self.where} ORDER BY {', '.join(str(n) for n in range(1, self.columns.count(',') + 2))}"
 
 
 DELETED_ON = f"(deleted_at::date - date '{START:%Y-%m-%d}') - 1"
@@ -80,6 +91,15 @@ MODES = {
         "thing, colour, edited, valid_to",
     ),
     "replace": Mode("replace", lambda contract: contract, models.replace, apart=True),
+    "cumulative": Mode("upsert", lambda contract: contract, models.cumulative, apart=True, cumulative=True),
+    "cumulative, marks": Mode(
+        "upsert",
+        lambda contract: replace_struct(contract, deleted_at="deleted_at"),
+        models.cumulative,
+        apart=True,
+        where="deleted_at IS NULL",
+        cumulative=True,
+    ),
 }
 #: Modes to which the ordering column means nothing, or everything.
 ONLY = {"append": (False,), "append by key": (False,), "scd2": (True,)}

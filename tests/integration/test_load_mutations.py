@@ -12,6 +12,7 @@ from haulier.landing.upsert import Upsert
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
+from haulier_load.modes.cumulative import Cumulative
 
 
 @pytest.fixture
@@ -80,6 +81,29 @@ def test_a_tombstone_for_rows_that_were_there_only_lets_an_older_row_in(sender, 
         sender.send(day, {f"{day}.csv": [{"thing": "x", "price": Decimal(day), "op": operation}]})
 
     assert database.rows("SELECT thing FROM shop.things") == [("x",)]
+
+
+def without_y_and_late(sender):
+    """Day 0 says x and y, day 2 no longer has y, day 1 arrives last and has it still."""
+    sender.content, sender.removal_threshold = "cumulative", 0.5
+    for day, keys in ((0, "xy"), (2, "x"), (1, "xy")):
+        sender.send(day, {f"{day}.csv": [{"thing": key, "price": Decimal(1)} for key in keys]})
+
+
+def test_as_built_what_vanished_stays_away(sender, database):
+    without_y_and_late(sender)
+
+    assert database.rows("SELECT thing FROM shop.things") == [("x",)]
+
+
+def test_taking_rows_away_without_a_tombstone_of_all_keys_lets_an_earlier_file_bring_them_back(
+    sender, database, monkeypatch
+):
+    monkeypatch.setitem(Cumulative.statements, "bury_vanished", "SELECT 1")
+
+    without_y_and_late(sender)
+
+    assert database.rows("SELECT thing FROM shop.things ORDER BY thing") == [("x",), ("y",)]
 
 
 def test_a_ledger_in_a_second_transaction_leaves_rows_nobody_answers_for(sender, database, monkeypatch):

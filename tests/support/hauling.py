@@ -124,6 +124,7 @@ class Sender:
     reject_threshold: float = 0.05
     drift: Drift = field(default_factory=Drift)
     content: Any = "delta"
+    removal_threshold: float | None = None
     definition_digest: str = "d" * 64
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -233,7 +234,12 @@ class Sender:
                 pipeline="things",
                 instance=instance,
                 source=Source(files=Files(path="*", content=self.content), csv=Csv()),
-                load=Load(mode=self.mode, reject_threshold=self.reject_threshold, drift=self.drift),
+                load=Load(
+                    mode=self.mode,
+                    reject_threshold=self.reject_threshold,
+                    removal_threshold=self.removal_threshold,
+                    drift=self.drift,
+                ),
             ),
             contract=self.contract,
             deliveries=reservation.deliveries,

@@ -40,6 +40,8 @@ class Content(NamedTuple):
     generation: int
     adds: bool
     words: list[Word]
+    #: Whether every row it was sent is among the words.
+    is_whole: bool
 
 
 def contents(events, by_edit) -> Iterator[Content]:
@@ -55,18 +57,24 @@ def contents(events, by_edit) -> Iterator[Content]:
             generation = generations[day, instance]
             for name, rows in sent.items():
                 sequence[instance, name] += 1
-                kept = {n: row for n, row in enumerate(rows, 2) if row}
-                files.setdefault((day, instance), {})[name] = (sequence[instance, name], kept)
-            said = {(name, number): rows for name, (number, rows) in files[day, instance].items()}
-        words = []
+                files.setdefault((day, instance), {})[name] = (sequence[instance, name], rows)
+            said = {
+                (name, number): dict(enumerate(rows, 2))
+                for name, (number, rows) in files[day, instance].items()
+            }
+        words, is_whole = [], not isinstance(event, Replay)
         for (name, number), rows in said.items():
+            is_whole = is_whole and all(rows.values())
+            rows = {n: row for n, row in rows.items() if row}
             for key in {row[0] for row in rows.values()}:
                 own = [(e * by_edit, n, None if d else c) for n, (k, c, e, d) in rows.items() if k == key]
                 if len({colour for edit, _, colour in own if edit == max(own)[0]}) == 1:
                     for edit, n, colour in own:
                         version = (edit if by_edit else day, number, generation, n, instance, name)
                         words.append(Word(version, key, colour, day))
-        yield Content(day, instance, generation, isinstance(event, Replay), words)
+                else:
+                    is_whole = False
+        yield Content(day, instance, generation, isinstance(event, Replay), words, is_whole)
 
 
 def newest(words) -> dict[str, Word]:
@@ -98,7 +106,7 @@ def append(events, by_edit):
 def append_by_key(events, by_edit):
     """Of each run's last generation the rows whose key nobody had: who comes first keeps it."""
     table = {}
-    for day, instance, _, adds, words in contents(events, by_edit):
+    for day, instance, _, adds, words, _ in contents(events, by_edit):
         if not adds:
             table = {key: row for key, row in table.items() if row[0] != (day, instance)}
         for key, word in newest(words).items():
@@ -126,13 +134,35 @@ def mark(events, by_edit):
 def replace(events, by_edit):
     """Of each instance the last generation with rows of its last day with rows, and what replays add to that."""
     share = {}
-    for day, instance, generation, adds, words in contents(events, by_edit):
+    for day, instance, generation, adds, words, _ in contents(events, by_edit):
         at, has = share.get(instance, ((day, 0), []))
         if words and adds and at == (day, generation):
             share[instance] = (at, [*has, *words])
         elif words and day >= at[0]:
             share[instance] = ((day, generation), words)
     return sorted((key, word.colour) for _, words in share.values() for key, word in newest(words).items())
+
+
+def cumulative(events, by_edit):
+    """Of each key the newest word since the last content that had every row it was sent, but none of this key."""
+    said = [one for one in contents(events, by_edit) if one.words]
+    table = {}
+    for instance, key in {(one.instance, word.key) for one in said for word in one.words}:
+        own = [one for one in said if one.instance == instance]
+        without = [
+            (one.day, one.generation)
+            for one in own
+            if one.is_whole and key not in {word.key for word in one.words}
+        ]
+        words = [
+            word._replace(version=(word.day, *word.version))
+            for one in own
+            if (one.day, one.generation) > max(without, default=(-1, 0))
+            for word in one.words
+            if word.key == key
+        ]
+        table.update(newest(words))
+    return sorted((key, word.colour) for key, word in table.items())
 
 
 def scd2(events, by_edit):

@@ -74,8 +74,9 @@ def _check(task: Task, reservation: Reservation) -> None:
         )
     if reservation.status == "quarantined":
         raise DataError(
-            f"generation {reservation.generation} of {run} is already quarantined: too many of its rows were rejected. "
-            "See them with haulier rejects; then mend the definition or have the file corrected, and run it again",
+            f"generation {reservation.generation} of {run} is already quarantined: too many of its rows were rejected, "
+            "or too many of the table's are no longer sent (load.removal_threshold). See them with haulier rejects; then mend "
+            "the definition or have the file corrected, and run it again",
             run_id=reservation.run_id,
             generation=reservation.generation,
         )

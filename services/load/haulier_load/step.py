@@ -151,14 +151,18 @@ class _Load:
         return merge
 
     def outcome_of(self, merge: Merge) -> str:
-        """`loaded`, or `quarantined` when too large a share of the rows was rejected."""
+        """`loaded`, or `quarantined` when too large a share of the rows was rejected or would go."""
+        if self._rejects_too_much(merge) or merge.takes_too_much:
+            return "quarantined"
+        return "loaded"
+
+    def _rejects_too_much(self, merge: Merge) -> bool:
         manifest = self._manifest
         if manifest.replay_id is not None:
-            return "loaded"
-        source_rejects = sum(account.rejected for account in manifest.accounts)
-        rejected = source_rejects + merge.account.rejected
-        judged = source_rejects + merge.account.produced
-        return "quarantined" if rejected > manifest.definition.load.reject_threshold * judged else "loaded"
+            return False
+        rejected = merge.unread + merge.account.rejected
+        judged = merge.unread + merge.account.produced
+        return rejected > manifest.definition.load.reject_threshold * judged
 
     def _stage(self, cursor: Cursor) -> Merge:
         manifest = self._manifest
@@ -167,9 +171,15 @@ class _Load:
             stage_sealed(cursor, self._exchange, manifest)
         else:
             self._sealed = list(sealed_rejects(self._exchange, manifest))
-        content = Content.of(manifest)
-        mode = mode_of(manifest.definition.load.mode, self._contract)
-        merge = mode(cursor=cursor, contract=self._contract, content=content, stage=stage)
+        saying = manifest.definition.load
+        merge = mode_of(saying, self._contract)(
+            cursor=cursor,
+            contract=self._contract,
+            content=Content.of(manifest),
+            stage=stage,
+            removal_threshold=saying.removal_threshold,
+            unread=sum(account.rejected for account in manifest.accounts),
+        )
         merge.account.produced = manifest.produced
         merge.account.rejected = manifest.rejected_outputs
         return merge
@@ -205,10 +215,14 @@ class _Load:
         merge.unfit = unfit(self._contract, live, manifest.definition.load.drift)
         deliveries = [d.delivery_id for d in manifest.deliveries]
         cursor.execute(_SQL["loaded_by_another_run"], {**values, "deliveries": deliveries})
-        merge.judge(leave_out=[delivery_id for (delivery_id,) in cursor.fetchall()])
+        leave_out = [delivery_id for (delivery_id,) in cursor.fetchall()]
+        merge.judge(leave_out)
         files = manifest.definition.source.files
-        if files and files.content == "cumulative" and manifest.replay_id is None:
+        is_whole = manifest.replay_id is None and bool(deliveries) and not leave_out
+        if files and files.content == "cumulative" and is_whole:
             merge.count_vanished()
+        if manifest.replay_id is not None and merge.takes_too_much:
+            raise DataError(self._too_much(merge))
 
     def _record(self, cursor: Cursor, merge: Merge) -> Outcome:
         task, manifest, attempt = self._task, self._manifest, self._attempt
@@ -257,7 +271,7 @@ class _Load:
             # Its models close it: until then a changed definition still opens a new generation.
             status = "open" if outcome == "loaded" and manifest.definition.models else outcome
             cursor.execute(_SQL["mark_run"], {**values, "status": status})
-        return self._outcome(outcome, exit_code, load_id, account)
+        return self._outcome(outcome, exit_code, load_id, merge)
 
     def _advance(self, cursor: Cursor, load_id: int) -> None:
         """Say how far the source is read, in the transaction of the rows themselves."""
@@ -299,21 +313,22 @@ class _Load:
             self._replayed.record(cursor, load_id)
             insert_rejects(cursor, load_id, [*self._new_rejects, *own])
 
-    def _outcome(self, outcome: str, exit_code: int, load_id: int, account: Account) -> Outcome:
+    def _outcome(self, outcome: str, exit_code: int, load_id: int, merge: Merge) -> Outcome:
+        account = merge.account
         counts: dict[str, object] = {"load": load_id, **asdict(account)}
         if self._manifest.replay_id is not None:
             counts["failed_again"] = len(self._replayed.failed)
         notes = tuple(self._notes)
-        if outcome == "quarantined":
+        if outcome == "quarantined" and merge.takes_too_much:
+            notes += (self._too_much(merge),)
+        elif outcome == "quarantined":
             notes += (
                 f"more than {self._manifest.definition.load.reject_threshold:.1%} of the rows were rejected, so none entered "
                 f"{self._contract.target}; see: haulier rejects list --pipeline {self._manifest.pipeline} "
                 f"--instance {self._manifest.instance}",
             )
-        if account.vanished:
-            notes += (
-                f"{account.vanished} keys of this instance are no longer in its cumulative files; kept",
-            )
+        if account.vanished and outcome == "loaded":
+            notes += (_of_vanished(account, merge),)
         return Outcome(
             outcome=outcome,
             exit_code=exit_code,
@@ -325,3 +340,33 @@ class _Load:
             manifest=self._task.keys(self._attempt.content).manifest("transform"),
             notes=notes,
         )
+
+    def _too_much(self, merge: Merge) -> str:
+        manifest, target = self._manifest, self._contract.target
+        limit, share = merge.removal_threshold or 0, merge.going / merge.standing
+        why = (
+            f"more than load.removal_threshold, {limit:.2%}, lets go"
+            if share > limit
+            else "and what holds no row never takes any away"
+        )
+        again = (
+            f"haulier run --pipeline {manifest.pipeline} --instance {manifest.instance} "
+            f"--interval-start {manifest.interval_start.isoformat()} --interval-end {manifest.interval_end.isoformat()} "
+            "--reprocess REASON"
+            if manifest.replay_id is None
+            else "replay"
+        )
+        return (
+            f"{merge.going} of the {merge.standing} rows that this instance has in {target} are no longer sent, {share:.2%}: "
+            f"{why}, so nothing in {target} changed. If the source is wrong, have it sent anew; if they are really gone, "
+            f"raise the threshold; then: {again}"
+        )
+
+
+def _of_vanished(account: Account, merge: Merge) -> str:
+    said = f"{account.vanished} keys of this instance are no longer in its cumulative files; "
+    if account.removed:
+        return said + ("marked as deleted" if merge.contract.deleted_at else "removed")
+    if merge.removal_threshold is None:
+        return said + "kept"
+    return said + "kept, since rows of this run were rejected and may be theirs"

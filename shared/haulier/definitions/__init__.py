@@ -56,6 +56,10 @@ class Load(Section, frozen=True, kw_only=True):
     mode: Literal["append", "upsert", "replace", "scd2"] = "upsert"
     #: Share of the rows read that may be rejected; past it the run is quarantined whole.
     reject_threshold: Share = 0.05
+    #: Share of its instance's rows that one run may take out of the table because they are no longer sent; past it the run
+    #: is quarantined whole. For `upsert` of cumulative files, which without it only count such rows and keep them, and for
+    #: `replace`, which without it removes any number.
+    removal_threshold: Share | None = None
     #: What to do where the table is not yet what its contract says.
     drift: Drift = Drift()
 

@@ -40,8 +40,8 @@ class Files(Section, frozen=True, kw_only=True):
     look_back_days: Natural = 0
     #: A file with the same bytes as an earlier one under another name: recorded and skipped, or loaded.
     copies: Literal["skip", "load"] = "skip"
-    #: `delta`: a missing key means nothing; `cumulative`: every file holds everything so far, and
-    #: vanished keys are reported.
+    #: `delta`: a missing key means nothing; `cumulative`: every file holds everything so far;
+    #: keys that vanished are counted, and leave the table where `load.removal_threshold` lets them.
     content: Literal["delta", "cumulative"] = "delta"
     #: When a file counts as completely written.
     ready: Ready = Ready()

@@ -45,11 +45,7 @@ def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable)
         "s_content": _content(contract),
         "s_stored": columns(names, "s"),
         "t_stored": columns(names, "t"),
-        "t_live": (
-            sql.SQL("t.{} IS NULL").format(sql.Identifier(contract.deleted_at))
-            if contract.deleted_at
-            else sql.SQL("true")
-        ),
+        "t_live": live(contract, "t"),
         "s_newer_than_t": newer(contract, "s", "t"),
         "s_same_as_t": same(contract, "s", "t"),
         **{f"{alias}_deletes": deletes(contract, alias) for alias in "sou"},
@@ -78,6 +74,13 @@ def fragments(contract: Contract, stage: sql.Composable, within: sql.Composable)
         "columns": columns(written),
         "values": listed(value(name) for name in written),
     }
+
+
+def live(contract: Contract, alias: str) -> sql.Composable:
+    """Whether a row of the target is not marked as deleted."""
+    if contract.deleted_at is None:
+        return sql.SQL("true")
+    return sql.SQL("{} IS NULL").format(sql.Identifier(alias, contract.deleted_at))
 
 
 def deletes(contract: Contract, alias: str) -> sql.Composable:

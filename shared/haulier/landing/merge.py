@@ -7,6 +7,7 @@ own: `haulier.landing.upsert`, and load's `modes`.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,8 +68,9 @@ class Account:
     deleted: int = 0
     rejected: int = 0
     held: int = 0
-    #: Beside the account: rows that left the target though no row was read for them.
+    #: Beside the account: rows that left the target, or were marked as deleted, though no row was read for them.
     removed: int = 0
+    #: Rows of the instance that a content of everything no longer has, whether or not they were removed.
     vanished: int = 0
 
     def close(self) -> None:
@@ -89,6 +91,8 @@ class Content:
     replay_id: int | None
     #: End of the run's interval: the version of rows without an ordering column.
     ordered: datetime
+    #: Whether there was anything to read, be it without rows.
+    is_delivered: bool = True
 
     @classmethod
     def of(cls, manifest: Manifest) -> Content:
@@ -100,7 +104,13 @@ class Content:
             generation=manifest.generation,
             replay_id=manifest.replay_id,
             ordered=manifest.interval_end,
+            is_delivered=bool(manifest.deliveries),
         )
+
+    @property
+    def everything(self) -> str:
+        """The key of a tombstone that is of all rows of this instance: as no column may be called."""
+        return json.dumps({"_haulier_pipeline": self.pipeline, "_haulier_instance": self.instance})
 
 
 @dataclass(kw_only=True)
@@ -121,6 +131,13 @@ class Merge(ABC):
     unfit: Mapping[str, Difference] = field(default_factory=dict)
     account: Account = field(default_factory=Account)
     rejected: list[Rejected] = field(default_factory=list)
+    #: Share of its instance's rows that this content may take away by not sending them; None: the mode decides.
+    removal_threshold: float | None = None
+    #: Rows that earlier steps read and rejected.
+    unread: int = 0
+    #: Rows that go because this content does not send them, of how many that its instance has.
+    going: int = field(default=0, init=False)
+    standing: int = field(default=0, init=False)
     #: What is true of the rows ``t`` of every partition that staged rows belong to.
     _within: sql.Composable = field(default_factory=lambda: sql.SQL("true"), init=False)
     #: What is true of the rows ``s`` of the stage that belong to an archived partition.
@@ -152,10 +169,20 @@ class Merge(ABC):
     def apply(self, load_id: int) -> None:
         """Write what was judged. Raises `AssertionError` if the table moved in between."""
 
+    @property
+    def takes_too_much(self) -> bool:
+        """Whether more rows would go than the definition lets go."""
+        limit = self.removal_threshold
+        return limit is not None and self.going > 0 and self.going / self.standing > limit
+
     def quarantine(self) -> None:
         """Commit no target row: whatever is not rejected is held."""
-        produced, rejected = self.account.produced, self.account.rejected
-        self.account = Account(produced=produced, rejected=rejected, held=produced - rejected)
+        produced, rejected, vanished = self.account.produced, self.account.rejected, self.account.vanished
+        if self.takes_too_much:
+            vanished = max(vanished, self.going)
+        self.account = Account(
+            produced=produced, rejected=rejected, held=produced - rejected, vanished=vanished
+        )
 
     def count_vanished(self) -> None:
         """Cumulative deliveries: how many keys of this instance are no longer sent."""

@@ -40,7 +40,8 @@ CUSTOM_PROPERTIES: dict[str, dict[str, str]] = {
         "indexes": "List of indexes, such as `{columns: [subject, collected]}`; `using: brin` for columns that grow as rows "
         "arrive, `using: gin` for jsonb; else a B-tree. The first load makes them once its rows are there.",
         "deletedAt": "Column of the table that says since when a row is deleted in its source (`timestamptz`): the row "
-        "stays. Without it, a deleted row leaves the table and its history keeps it.",
+        "stays. Without it, a deleted row leaves the table and its history keeps it. A column with `deletes` says which rows "
+        "are deleted, or `load.removal_threshold`, by which rows go that cumulative files no longer have.",
     },
 }
 #: logicalType -> the options Haulier enforces.

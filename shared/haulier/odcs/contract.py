@@ -286,8 +286,6 @@ def _deletions(
             f"{quoted(markers[0])} has deletes and no column is primaryKey, so nobody knows which row is gone"
         )
         problems.append(Problem((*here, "properties"), text))
-    if written is not None and not markers:
-        problems.append(Problem(written[1], "has no column with deletes to fill it", " "))
     return _own_column(written, columns, problems)
 
 

@@ -110,6 +110,40 @@ def test_values_that_did_not_change_are_for_upsert_without_functions(write):
     )
 
 
+def test_rows_go_that_are_no_longer_sent_only_where_what_is_sent_is_everything(write):
+    said = "load.removal_threshold"
+    cumulative = {said: 0.1, "source.files.content": "cumulative"}
+    marked = {"schema.0.properties": [*CONTRACT["schema"][0]["properties"], MARKER]}
+
+    assert resolve(write(cumulative))[0].load.removal_threshold == 0.1
+    assert resolve(write({said: 0.1, "load.mode": "replace"}))[0].load.removal_threshold == 0.1
+    assert refusal(write({said: 0.1})) == (
+        "pipelines/orders.yaml: load.removal_threshold takes rows away that are no longer sent, and only cumulative files are "
+        'known to hold everything; write source.files.content: cumulative, use "replace", or remove it'
+    )
+    assert refusal(write({**cumulative, "load.mode": "append"})) == (
+        'pipelines/orders.yaml: load.removal_threshold is for "upsert" of cumulative files and for "replace", and load.mode is '
+        '"append"; remove it'
+    )
+    assert (
+        "load.removal_threshold stands beside op of contracts/orders.odcs.yaml, which has deletes: such rows are events"
+        in refusal(write(cumulative, marked))
+    )
+    assert "load.removal_threshold: 1.5 is out of range; between 0 and 1" in refusal(write({said: 1.5}))
+
+
+def test_a_column_that_nothing_would_fill_is_refused(write):
+    stays = {"schema.0.customProperties": [{"property": "deletedAt", "value": "deleted_at"}]}
+    cumulative = {"load.removal_threshold": 0.1, "source.files.content": "cumulative"}
+
+    assert resolve(write(cumulative, stays))[1].deleted_at == "deleted_at"
+    for definition in ({}, {"load.mode": "replace", "load.removal_threshold": 0.1}):
+        assert (
+            "load: contracts/orders.odcs.yaml has deletedAt and no column with deletes, so only load.removal_threshold of "
+            '"upsert" would fill it; say one of them, or remove deletedAt'
+        ) in refusal(write(definition, stays))
+
+
 def test_versions_are_kept_by_scd2_and_by_nothing_else(write):
     edited = {"name": "edited", "logicalType": "date", "required": True}
     versions = {

@@ -82,6 +82,17 @@ def test_a_merge_cannot_keep_what_an_event_does_not_carry(folder):
     assert "has unchangedValues, which is for load" in refusal(folder)
 
 
+def test_a_merge_marks_nothing_as_deleted(folder):
+    (folder / "contracts/things.odcs.yaml").write_text(
+        THINGS.replace(
+            "    properties:",
+            "    customProperties: [{property: deletedAt, value: deleted_at}]\n    properties:",
+        )
+    )
+
+    assert "has deletedAt, which is for load" in refusal(folder)
+
+
 def with_pattern(folder, pattern):
     colours = "enum: [{value: red}, {value: green}, {value: blue}]"
     text = THINGS.replace(colours, f"logicalTypeOptions: {{pattern: '{pattern}'}}")

@@ -106,7 +106,6 @@ def test_deletions_are_marked_by_values_of_the_columns_own_type(load):
         ([marking(["D"])], {"deletedAt": 3}, "3 is not the name of a column"),
         ([marking(["D"])], {"deletedAt": "Thing"}, '"Thing" is a column that is read; choose another name'),
         ([marking(["D"])], {"deletedAt": "xmin"}, '"xmin" is a column every table of PostgreSQL has'),
-        ([], {"deletedAt": "gone"}, "customProperties[deletedAt].value has no column with deletes to fill it"),
     ],
 )  # fmt: skip
 def test_deletions_nobody_could_carry_out_are_refused(load, columns, table, message):

@@ -7,7 +7,6 @@ arrives late is heard where it knows more, and only there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -133,12 +132,11 @@ class Feed(Upsert):
 
     @property
     def _values(self) -> dict[str, object]:
-        marker, content = self.contract.marker, self.content
-        everything = {"_haulier_pipeline": content.pipeline, "_haulier_instance": content.instance}
+        marker = self.contract.marker
         return {
             **super()._values,
             "truncates": list(marker.truncates) if marker else [],
-            "everything": json.dumps(everything),
+            "everything": self.content.everything,
         }
 
     def _parts(self, column: str | None = None) -> dict[str, sql.Composable]:

@@ -76,6 +76,8 @@ class Replace(Merge):
         self.account.inserted = staged - matched
         if staged and self._is_whole:
             self.account.removed = self._count("count_missing")
+        if self.account.removed and self.removal_threshold is not None:
+            self.going, self.standing = self.account.removed, self._count("count_share")
 
     def _match_anew(self) -> None:
         self._execute("forget_matched")

@@ -35,6 +35,10 @@ RETURNING s._haulier_delivery, s._haulier_row, s._haulier_output
 SELECT count(*) FROM {target} t
 WHERE t._haulier_load = ANY(%(share)s) AND NOT EXISTS (SELECT FROM {stage} s WHERE {same_key})
 
+-- name: count_share
+-- Rows of the share.
+SELECT count(*) FROM {target} t WHERE t._haulier_load = ANY(%(share)s)
+
 -- name: remove_missing
 -- They go to the history as the new content comes in.
 WITH gone AS (
