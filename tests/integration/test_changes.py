@@ -435,8 +435,92 @@ class TestLost:
         here.run(1)
         assert here.hauled() == here.there()
 
+    @pytest.mark.parametrize(
+        ("anew", "why"),
+        [
+            (
+                (
+                    "ALTER TABLE things RENAME TO old",
+                    "CREATE TABLE things (LIKE old INCLUDING ALL)",
+                    "ALTER PUBLICATION hauled ADD TABLE things",
+                ),
+                "the table is another one of the same name",
+            ),
+            (
+                ("DROP PUBLICATION hauled", "CREATE PUBLICATION hauled FOR TABLE things"),
+                "the publication was made anew",
+            ),
+        ],
+    )
+    def test_another_table_or_publication_of_the_same_name_stops_the_run(self, here, anew, why):
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+        here.run(0)
+        here.do(*anew)
+        here.do("INSERT INTO things VALUES ('b', 'red', NULL, 1)")
+        with pytest.raises(DataError, match=why):
+            here.run(1)
+        reset(here)
+        here.run(1)
+        assert here.hauled() == here.there()
+
+    def test_a_reset_heals_whatever_was_loaded_behind_the_slots_beginning(self, here):
+        """The slot still begins where it was made, before the rows and the truncation that are loaded."""
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+        here.run(0)
+        here.do("TRUNCATE things", "INSERT INTO things VALUES ('b', 'red', NULL, 1), ('c', 'red', NULL, 1)")
+        here.run(1)
+        here.place.database.rows("DELETE FROM shop.things WHERE thing = 'c'")
+        here.place.database.rows("UPDATE shop.things SET colour = 'spoilt'")
+        reset(here)
+        here.run(2)
+
+        assert here.hauled() == here.there()
+
+    def test_without_a_snapshot_too_the_first_run_says_from_where_on_nothing_may_be_lost(self, here):
+        here.define(snapshot=False)
+        here.run(0)
+        assert here.position() is not None
+        here.drop_slot()
+        with pytest.raises(DataError, match="is gone"):
+            here.run(1)
+
 
 class TestAsked:
+    @pytest.mark.parametrize(
+        ("made", "why"),
+        [
+            ("REPLICA IDENTITY USING INDEX things_other", "does not say thing of a row that is gone"),
+            ("REPLICA IDENTITY NOTHING", "does not say thing of a row that is gone"),
+            (
+                "DROP CONSTRAINT things_pkey, ADD PRIMARY KEY (thing) DEFERRABLE, REPLICA IDENTITY FULL",
+                "is DEFERRABLE",
+            ),
+            ("DROP CONSTRAINT things_pkey, REPLICA IDENTITY FULL", "source.sql.key is missing"),
+        ],
+    )
+    def test_a_key_that_the_log_could_not_follow_is_refused_and_no_slot_made(self, here, made, why):
+        here.do("CREATE UNIQUE INDEX things_other ON things (colour)", f"ALTER TABLE things {made}")
+        with pytest.raises(DefinitionError, match=why):
+            here.run(0)
+        assert here.rows("SELECT 1 FROM pg_replication_slots WHERE database = current_database()") == []
+
+    def test_rows_of_tables_that_inherit_have_a_log_of_their_own(self, here):
+        here.do("CREATE TABLE more () INHERITS (things)", "INSERT INTO more VALUES ('z', 'red', NULL, 1)")
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+        here.run(0)
+        assert [thing for thing, *_ in here.hauled()] == ["a"]
+
+    def test_a_log_without_a_word_of_the_table_is_not_confirmed_by_looking(self, here):
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+        here.run(0)
+        confirmed = here.confirmed()
+        here.do("CREATE TABLE other AS SELECT md5(n::text) FROM generate_series(1, 400000) n")
+        here.do("UPDATE things SET price = 2")
+        instance, standing = told(here), {"slot": here.slot, "value": here.position()}
+        find(instance, day(1), here.settings, standing, preview=True)
+
+        assert here.confirmed() == confirmed
+
     @pytest.mark.parametrize(
         ("changes", "why"),
         [

@@ -66,7 +66,9 @@ def replicating(sql: Sql, settings: Settings) -> Iterator[Any]:
         more = _arguments(url, sql, settings)["connect_args"]
         try:
             connection = psycopg2.connect(
-                **{**given, **more}, connection_factory=LogicalReplicationConnection
+                # Else the server ends a connection from which it hears nothing for a while.
+                **{**given, **more, "options": "-c wal_sender_timeout=0"},
+                connection_factory=LogicalReplicationConnection,
             )
             with closing(connection), cancelling(connection.cancel):
                 yield connection

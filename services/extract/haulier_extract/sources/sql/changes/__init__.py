@@ -59,13 +59,15 @@ def find(
     sql, changes = _of(instance)
     with replicating(sql, settings) as log:
         system, readable, end = identified(log)
-        slot = _slot(sql, settings, changes)
-        if standing is None and (slot is None or slot.is_lost) and not preview:
+        slot, here = _looked_up(sql, settings, changes, system)
+        # After a reset, too: what the old one begins at lies before rows that are loaded.
+        is_anew = slot is None or slot.is_lost or (last is not None and changes.snapshot)
+        if standing is None and is_anew and not preview:
             make(log, changes.slot, instead=slot is not None)
-            slot = _slot(sql, settings, changes)
+            slot, here = _looked_up(sql, settings, changes, system)
         start = slot.confirmed if slot else end
         if standing is not None:
-            start = start_of(slot, changes, standing, system, end)
+            start = start_of(slot, changes, standing, here, end)
         base = base_of(standing, last, system, end)
         increment = _Increment(sql, settings, base)
         if standing is None and changes.snapshot:
@@ -79,9 +81,9 @@ def find(
                 reached = increment.stream(
                     log, start, readable, confirmed=standing is not None and not preview
                 )
-            if not increment.file.size and reached - start < QUIET_BYTES:
+            if standing is not None and not increment.file.size and reached - start < QUIET_BYTES:
                 return Found(files=(), notes=tuple(increment.notes))
-    read = {"slot": changes.slot, "value": shown(reached), "system": system, "base": base}
+    read = {"slot": changes.slot, "value": shown(reached), **here, "base": base}
     position = Position(name="log", start=standing, end=read)
     file = SourceFile(
         uri=f"{place(sql)}#{quote(sql.table or '')}?log={standing['value'] if standing else ''}..",
@@ -133,9 +135,14 @@ def _of(instance: Instance) -> tuple[Sql, Changes]:
     return sql, sql.changes
 
 
-def _slot(sql: Sql, settings: Settings, changes: Changes) -> Slot | None:
+def _looked_up(
+    sql: Sql, settings: Settings, changes: Changes, system: str
+) -> tuple[Slot | None, dict[str, Any]]:
+    """The slot, and what a position of it is of."""
     with connected(sql, settings) as connection:
-        return Slot.find(connection, changes.slot)
+        table = Table(connection, sql)
+        here = {"system": system, "table": table.oid, "publication": table.publication}
+        return Slot.find(connection, changes.slot), here
 
 
 class _Increment:
@@ -186,7 +193,7 @@ class _Increment:
                     )
                     return message.end_lsn
             elif isinstance(message, Relation):
-                if (message.schema, message.name) == (table.schema, table.name):
+                if message.oid == table.oid:
                     shapes[message.oid] = self._shape(message, table)
             else:
                 stamp = Stamp(lsn=self._base + lsn, committed_at=begun.committed_at, xid=begun.xid)

@@ -7,25 +7,34 @@ WHERE slot_name = %(slot)s
 
 -- name: table
 -- Looked for as a statement would, where no schema is named.
-SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'
+SELECT CAST(c.oid AS bigint), n.nspname, c.relname, c.relkind = 'p'
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass(CASE WHEN %(schema)s = '' THEN '' ELSE quote_ident(%(schema)s) || '.' END || quote_ident(%(name)s))
 
 -- name: publication
 -- What it has of every table, and of this one; older servers know no columns and rows of their own.
-SELECT to_jsonb(p), to_jsonb(t) ->> 'rowfilter', to_jsonb(t) -> 'attnames', t.tablename IS NOT NULL
+SELECT to_jsonb(p), to_jsonb(t) ->> 'rowfilter', to_jsonb(t) -> 'attnames', t.tablename IS NOT NULL, CAST(p.oid AS bigint)
 FROM pg_catalog.pg_publication p
 LEFT JOIN pg_catalog.pg_publication_tables t
        ON t.pubname = p.pubname AND t.schemaname = %(schema)s AND t.tablename = %(name)s
 WHERE p.pubname = %(publication)s
 
 -- name: columns
--- Those that are published, in their order.
-SELECT a.attname, a.atttypid, k.indrelid IS NOT NULL
+-- Those that are published, in their order: whether the primary key has them, whether the log says them of a row that is
+-- gone, and whether the key holds after every row of a statement.
+SELECT a.attname, a.atttypid, k.indrelid IS NOT NULL,
+       CASE c.relreplident WHEN 'f' THEN true WHEN 'd' THEN k.indrelid IS NOT NULL WHEN 'i' THEN i.indrelid IS NOT NULL ELSE false END,
+       coalesce(k.indimmediate, true)
 FROM pg_catalog.pg_attribute a
-LEFT JOIN pg_catalog.pg_index k ON k.indrelid = a.attrelid AND k.indisprimary AND a.attnum = ANY(k.indkey)
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+LEFT JOIN pg_catalog.pg_index k
+       ON k.indrelid = a.attrelid AND k.indisprimary AND a.attnum = ANY ((k.indkey::int2[])[0:k.indnkeyatts - 1])
+LEFT JOIN pg_catalog.pg_index i
+       ON i.indrelid = a.attrelid AND i.indisreplident AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
 WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
-  AND CASE WHEN %(published)s::name[] IS NULL THEN a.attgenerated = '' ELSE a.attname = ANY(%(published)s::name[]) END
+  -- Older servers list computed columns as published and do not send them.
+  AND (a.attgenerated = '' OR current_setting('server_version_num')::int >= 180000 AND %(published)s::name[] IS NOT NULL)
+  AND (%(published)s::name[] IS NULL OR a.attname = ANY (%(published)s::name[]))
 ORDER BY a.attnum
 
 -- name: types

@@ -13,15 +13,22 @@ import sqlalchemy as sa
 from psycopg2.errors import DuplicateObject
 
 from haulier.definitions.sources import Changes
-from haulier.errors import DataError, DefinitionError
+from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.ledger.queries import queries
 from haulier_extract.sources.sql.changes.pgoutput import Begin, Commit, Message, message_of
 
 PLUGIN = "pgoutput"
-#: How often the server is asked how far it has read its log, while it sends nothing, and told that one lives.
-_ASKED_SECONDS, _HEARD_SECONDS = 0.5, 10
+#: How long one waits for the server at a time. It is told nothing meanwhile, and wants to hear nothing (`replicating`): psycopg2
+#: would confirm by itself what nobody has loaded.
+_ASKED_SECONDS, _HEARD_SECONDS = 0.5, 24 * 3600
 _SQL = queries("haulier_extract.sources.sql.changes", "changes.sql")
 _PLACE = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+#: What a position is of, and what is said where it is not that any more.
+_SAME = {
+    "system": "this is another server's",
+    "table": "the table is another one of the same name",
+    "publication": "the publication was made anew",
+}
 _LOST = "what changed since then cannot be read any more; haulier state reset --reason WHY has the next run take all rows anew"
 
 
@@ -43,6 +50,10 @@ class Slot:
         if found is None:
             return None
         plugin, is_here, restart, confirmed, wal = found
+        if confirmed is None and restart is not None:
+            raise TransientError(
+                f"the slot {name} is still being made, by another run or person; try again later"
+            )
         if plugin != PLUGIN or not is_here:
             raise DefinitionError(
                 f"source.sql.changes.slot: {name} is there and not of this database with the plugin {PLUGIN}; name another"
@@ -55,8 +66,14 @@ class Slot:
         )
 
 
-def start_of(slot: Slot | None, changes: Changes, standing: Mapping[str, Any], system: str, end: int) -> int:
-    """Where to go on; ``end`` is that of the server's log.
+def start_of(
+    slot: Slot | None,
+    changes: Changes,
+    standing: Mapping[str, Any],
+    here: Mapping[str, Any],
+    end: int,
+) -> int:
+    """Where to go on; ``here``: what this server, table and publication are, ``end``: that of the server's log.
 
     Raises `DataError` where something between there and here is lost, `DefinitionError` for a position of something else.
     """
@@ -72,10 +89,9 @@ def start_of(slot: Slot | None, changes: Changes, standing: Mapping[str, Any], s
         raise DefinitionError(
             f"the position {told!r} is no place in a log, such as 0/16B3748; see haulier state show, and set or reset it"
         ) from None
-    if standing.get("system", system) != system:
-        raise DataError(
-            f"the log was read to {told}, and this is another server's (system {system}): {_LOST}"
-        )
+    for what, said in _SAME.items():
+        if standing.get(what, here[what]) != here[what]:
+            raise DataError(f"the log was read to {told}, and {said}: {_LOST}")
     if slot is None:
         raise DataError(f"the log was read to {told}, and the slot {changes.slot} is gone: {_LOST}")
     if slot.is_lost:
@@ -152,8 +168,8 @@ def messages(
                 yield received.data_start, message
         elif cursor.wal_end >= end and not inside:
             return
-        elif not select.select([cursor], [], [], _ASKED_SECONDS)[0]:
-            cursor.send_feedback(reply=True, force=True)
+        else:
+            select.select([cursor], [], [], _ASKED_SECONDS)
 
 
 def number_of(text: str) -> int:

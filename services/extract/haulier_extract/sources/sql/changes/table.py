@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+import psycopg2
 import sqlalchemy as sa
 from psycopg2 import sql
 from psycopg2.extensions import new_type, register_type
+from sqlalchemy.exc import DBAPIError
 
 from haulier.definitions.sources import Sql
 from haulier.errors import DataError, DefinitionError
@@ -42,17 +44,19 @@ class Table:
             raise DefinitionError(
                 f"source.sql.table: there is no table {asked.table}, or it is not to be seen"
             )
-        oid, self.schema, self.name, is_partitioned = found
-        self.notes, self._filter, published = self._published(changes.publication, is_partitioned)
-        columns = connection.exec_driver_sql(_SQL["columns"], {"oid": oid, "published": published}).all()
-        names = [one for one, _, _ in columns]
-        self.key = tuple(asked.key or (one for one, _, is_key in columns if is_key))
+        #: Its number in pg_class, which no other table gets by taking its name.
+        self.oid, self.schema, self.name, self._is_partitioned = found
+        published = self._published(changes.publication)
+        columns = connection.exec_driver_sql(_SQL["columns"], {"oid": self.oid, "published": published}).all()
+        names = [one[0] for one in columns]
+        self.key = tuple(asked.key or (one[0] for one in columns if one[2]))
         for field, wanted in (("columns", asked.columns), ("key", asked.key)):
             if missing := [one for one in wanted if one not in names]:
                 raise DefinitionError(
                     f'source.sql.{field}: "{missing[0]}" is no published column of {asked.table}'
                 )
-        oids = [one for _, one, _ in columns]
+        self._check_key({one[0] for one in columns if one[3]}, all(one[4] for one in columns))
+        oids = [one[1] for one in columns]
         types = types_of(connection, oids)
         # An answer names a domain's own type.
         self._oids = tuple({*oids, *(one.base for one in types.values())})
@@ -62,8 +66,10 @@ class Table:
         """The rows that are there, as the server writes their values; of a sample the first ``most``."""
         raw: Any = self._connection.connection.driver_connection
         register_type(new_type(self._oids, "AS_IT_IS", _as_it_is), raw)
-        statement = sql.SQL("SELECT {} FROM {}{}{}").format(
+        statement = sql.SQL("SELECT {} FROM {}{}{}{}").format(
             sql.SQL(", ").join(map(sql.Identifier, self.shape.names)),
+            # What inherits from it has a log of its own.
+            sql.SQL("" if self._is_partitioned else "ONLY "),
             sql.Identifier(self.schema, self.name),
             # As the catalogue has it: an expression that the publication's owner wrote.
             sql.SQL(f" WHERE {self._filter}" if self._filter else ""),
@@ -71,31 +77,52 @@ class Table:
         )
         with closing(raw.cursor("haulier_rows")) as cursor:
             cursor.itersize = _FETCHED
-            cursor.execute(statement)
             try:
+                cursor.execute(statement)
                 yield from cursor
+            except psycopg2.Error as exc:
+                raise DBAPIError(None, None, exc) from None
             except UnicodeDecodeError:
                 raise DataError(
                     f"{self.schema}.{self.name} holds text that is not UTF-8, and its database has no encoding to read it by"
                 ) from None
 
-    def _published(
-        self, publication: str, is_partitioned: bool
-    ) -> tuple[list[str], str | None, list[str] | None]:
-        """(what a publication leaves out, which rows it has, which columns)."""
+    def _check_key(self, identity: set[str], is_immediate: bool) -> None:
+        """Raises `DefinitionError` for a key by which the log could not tell which row became which."""
+        table = f"{self.schema}.{self.name}"
+        if not self.key:
+            raise DefinitionError(
+                f"source.sql.key is missing: {table} has no primary key; name the columns that are one"
+            )
+        if missing := [name for name in self.key if name not in identity]:
+            raise DefinitionError(
+                f"source.sql.key: the log of {table} does not say {missing[0]} of a row that is gone; have its owner say "
+                f"ALTER TABLE {table} REPLICA IDENTITY FULL, or DEFAULT where that is the primary key"
+            )
+        if not is_immediate:
+            raise DefinitionError(
+                f"source.sql.table: the primary key of {table} is DEFERRABLE, so two rows may have one key for a moment, and "
+                "of their events nothing says which is whose; read it whole, or by a watermark"
+            )
+
+    def _published(self, publication: str) -> list[str] | None:
+        """The columns that are; none: all."""
         values = {"publication": publication, "schema": self.schema, "name": self.name}
         found = self._connection.exec_driver_sql(_SQL["publication"], values).one_or_none()
-        said, rowfilter, columns, is_in_it = found or (dict[str, bool](), None, None, False)
+        said, rows, columns, is_in_it, number = found or (dict[str, bool](), None, None, False, 0)
+        self._filter: str | None = rows
+        #: The publication's number, which none that takes its name gets.
+        self.publication: int = number
         if not is_in_it:
             table = f"{self.schema}.{self.name}"
-            rooted = " WITH (publish_via_partition_root)" if is_partitioned else ""
+            rooted = " WITH (publish_via_partition_root)" if self._is_partitioned else ""
             raise DefinitionError(
                 f"source.sql.changes.publication: {publication} is not there or has no table {table}; its owner says "
                 f"CREATE PUBLICATION {publication} FOR TABLE {table}{rooted}"
             )
         left = [word for name, word in _KINDS.items() if not said.get(name, True)]
-        notes = [f"the publication {publication} leaves out {' and '.join(left)}"] if left else []
-        return notes, rowfilter, columns
+        self.notes = [f"the publication {publication} leaves out {' and '.join(left)}"] if left else []
+        return columns
 
 
 def spell(connection: Any) -> None:
