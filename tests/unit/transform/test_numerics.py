@@ -57,11 +57,13 @@ def decimal_reference(text: str, precision: int, scale: int) -> Decimal | str:
     if abs(int(exponent or 0)) > 1000:
         return "scale" if exponent.startswith("-") else "range"
     value = Decimal(text)
-    units = int(abs(value.scaleb(scale, Context(prec=2000))))
-    if abs(value) >= Decimal(10) ** (precision - scale):
+    # Not abs(), which rounds to the 28 digits of the usual context.
+    size = value.copy_abs()
+    units = int(size.scaleb(scale, Context(prec=2000)))
+    if size >= Decimal(10) ** (precision - scale):
         return "range"
-    exact = Decimal(units).scaleb(-scale)
-    return value if exact == abs(value) else "scale"
+    exact = Decimal(units).scaleb(-scale, Context(prec=2000))
+    return value if exact == size else "scale"
 
 
 @settings(deadline=None)
