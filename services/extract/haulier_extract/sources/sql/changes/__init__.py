@@ -59,12 +59,13 @@ def find(
     sql, changes = _of(instance)
     with replicating(sql, settings) as log:
         system, readable, end = identified(log)
-        slot, here = _looked_up(sql, settings, changes, system)
+        slot, table = _looked_up(sql, settings, changes)
         # After a reset, too: what the old one begins at lies before rows that are loaded.
         is_anew = slot is None or slot.is_lost or (last is not None and changes.snapshot)
         if standing is None and is_anew and not preview:
             make(log, changes.slot, instead=slot is not None)
-            slot, here = _looked_up(sql, settings, changes, system)
+            slot, table = _looked_up(sql, settings, changes)
+        here = {"system": system, "table": table.oid, "publication": table.publication}
         start = slot.confirmed if slot else end
         if standing is not None:
             start = start_of(slot, changes, standing, here, end)
@@ -79,7 +80,7 @@ def find(
             reached = start
             if readable > start:
                 reached = increment.stream(
-                    log, start, readable, confirmed=standing is not None and not preview
+                    log, table, start, readable, confirmed=standing is not None and not preview
                 )
             if standing is not None and not increment.file.size and reached - start < QUIET_BYTES:
                 return Found(files=(), notes=tuple(increment.notes))
@@ -135,14 +136,9 @@ def _of(instance: Instance) -> tuple[Sql, Changes]:
     return sql, sql.changes
 
 
-def _looked_up(
-    sql: Sql, settings: Settings, changes: Changes, system: str
-) -> tuple[Slot | None, dict[str, Any]]:
-    """The slot, and what a position of it is of."""
+def _looked_up(sql: Sql, settings: Settings, changes: Changes) -> tuple[Slot | None, Table]:
     with connected(sql, settings) as connection:
-        table = Table(connection, sql)
-        here = {"system": system, "table": table.oid, "publication": table.publication}
-        return Slot.find(connection, changes.slot), here
+        return Slot.find(connection, changes.slot), Table(connection, sql)
 
 
 class _Increment:
@@ -173,11 +169,9 @@ class _Increment:
             for cells in table.rows(most):
                 self.file.add(self._events.row("r", stamp, table.shape, cells))
 
-    def stream(self, log: Any, start: int, end: int, *, confirmed: bool) -> int:
+    def stream(self, log: Any, table: Table, start: int, end: int, *, confirmed: bool) -> int:
         """What was committed from ``start`` to ``end``, whole transactions; where the next run goes on."""
-        with connected(self._sql, self._settings) as connection:
-            table = Table(connection, self._sql)
-            self.notes += table.notes
+        self.notes += table.notes
         spell(log)
         shapes: dict[int, Shape] = {}
         begun = Begin(0, 0, 0)
