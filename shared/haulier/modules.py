@@ -89,7 +89,7 @@ def _find(name: str, folder: Path, package: str, where: str) -> Callable[..., An
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         hint = suggestion(function_name, known)
         raise DefinitionError(f"{where}: {module_name} has no function {function_name}{hint}")
-    return function  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]  # whatever was imported
 
 
 def _digest(names: Sequence[str], package: str) -> str:

@@ -38,6 +38,6 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
             if error is not None:
                 raise error
             wanted.put(True)
-            yield item  # type: ignore[misc]
+            yield item  # type: ignore[misc]  # no error: that was raised above
     finally:
         wanted.put(False)

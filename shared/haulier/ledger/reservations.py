@@ -324,7 +324,7 @@ class _Reserving:
                 )
             )
         made = {"delivery_id": delivery_id, "sequence": sequence or 0, "position": position, **values}
-        return Delivery(**made)  # type: ignore[arg-type]
+        return Delivery(**made)  # type: ignore[arg-type]  # values of many types
 
     def _run(self, name: str, **values: object) -> Cursor:
         self.cursor.execute(

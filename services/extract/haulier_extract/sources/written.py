@@ -19,7 +19,7 @@ class Written:
     def __init__(self, what: str) -> None:
         """``what`` is written, for people, such as "the API answers"."""
         # It lives as long as somebody may open it, which no block here knows.
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as said
         weakref.finalize(self, self._file.close)
         self._what = what
         self._digest = hashlib.sha256()

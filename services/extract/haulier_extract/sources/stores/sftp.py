@@ -179,7 +179,7 @@ class _UnknownHost(Exception):
         self.key = key
 
 
-class _Refusing(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
+class _Refusing(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko has no types
     def missing_host_key(self, client: Any, hostname: str, key: Any) -> None:
         raise _UnknownHost(key)
 
