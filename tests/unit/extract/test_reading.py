@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haulier.definitions.formats import Csv, Footer
@@ -144,6 +144,18 @@ def test_any_text_becomes_the_rows_and_rejects_that_the_csv_module_finds(
     encoding=st.sampled_from(["utf-8", "cp1252", "utf-16"]),
     preamble=st.integers(min_value=0, max_value=3),
     headers=st.integers(min_value=1, max_value=3),
+)
+@example(  # a white line behind a lone CR is a block of its own, and no line for the footer
+    text=";;\r ",
+    sizes=[8],
+    block_bytes=1,
+    rows=1,
+    size=1,
+    lines=1,
+    pattern=None,
+    encoding="utf-8",
+    preamble=0,
+    headers=1,
 )
 @settings(max_examples=500, deadline=None)
 def test_batches_blocks_and_chunks_make_no_difference(

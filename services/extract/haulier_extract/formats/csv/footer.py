@@ -16,6 +16,9 @@ from haulier.records import Block
 #: A footer that is found by its pattern is looked for among so many last lines.
 MOST_LINES = 1000
 
+#: Bytes from here on are no visible ASCII: their character may be white space.
+_NOT_ASCII = 0x7F
+
 
 class Footer:
     """What a definition says about a file's last lines, and what one file's are."""
@@ -39,21 +42,20 @@ class Footer:
         if not most:
             yield from blocks
             return
-        held: deque[Block] = deque()
+        held: deque[tuple[Block, int]] = deque()
         lines = 0
         for block in blocks:
-            held.append(block)
-            lines += _lines(block)
-            while lines - _lines(held[0]) >= most:
-                lines -= _lines(held[0])
-                yield held.popleft()
+            held.append((block, self._lines(block)))
+            lines += held[-1][1]
+            while lines - held[0][1] >= most:
+                done, fewer = held.popleft()
+                lines -= fewer
+                yield done
         self.lines, self._claims = self.measure(
-            block.record(index).decode(self._encoding, "replace")
-            for block in reversed(held)
-            for index in reversed(range(len(block)))
+            self._line(block, index) for block, _ in reversed(held) for index in reversed(range(len(block)))
         )
-        rest = sum(map(len, held)) - self.lines
-        for block in held:
+        rest = sum(len(block) for block, _ in held) - self.lines
+        for block, _ in held:
             if rest > 0:
                 yield block.slice(0, rest)
             rest -= len(block)
@@ -91,6 +93,16 @@ class Footer:
                 "ask for the file again, or take the group out of the pattern"
             )
 
+    def _lines(self, block: Block) -> int:
+        """How many lines of a block are not blank, by the same rule as `measure`."""
+        text = np.frombuffer(block.data, dtype=np.uint8)
+        filled = np.flatnonzero(block.ends > block.starts)
+        first = text[block.starts[filled]]
+        visible = (first > ord(" ")) & (first < _NOT_ASCII)
+        doubtful = filled[~visible].tolist()
+        return int(np.count_nonzero(visible)) + sum(
+            bool(self._line(block, index).strip()) for index in doubtful
+        )
 
-def _lines(block: Block) -> int:
-    return int(np.count_nonzero(block.ends > block.starts))
+    def _line(self, block: Block, index: int) -> str:
+        return block.record(index).decode(self._encoding, "replace")
