@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,7 +13,6 @@ from support.hauling import KEYED, Sender, interval, ordered, partitioned, repla
 
 from haulier.cold.archive import archive
 from haulier.cold.restore import restore
-from haulier.errors import DataError
 from haulier.ledger.connection import connect
 from haulier.ledger.reports import report
 from haulier.ledger.verify import verify
@@ -350,18 +348,7 @@ def test_a_run_that_is_missing_a_delivery_loses_nothing_and_reports_nothing(
     """One that another run loaded is left out, so nobody knows what vanished."""
     sender.removal_threshold = threshold
     sender.send(0, {"a.csv": things("xz")})
-    other = sender.reserve(1, {"b.csv": b"2"})
-    with connect(settings, "test") as connection, connection, connection.cursor() as cursor:
-        cursor.execute("INSERT INTO haulier.generation_delivery VALUES (%s, 1, 1)", [other.run_id])
-        cursor.execute(
-            "SELECT logical_name, original, sha256, bytes, uri, modified_at FROM haulier.delivery WHERE delivery_id = 1"
-        )
-        name, original, sha256, size, uri, modified_at = cursor.fetchone()
-    first = replace_struct(
-        other.deliveries[0], delivery_id=1, logical_name=name, original=original, sha256=sha256, bytes=size, uri=uri,
-        modified_at=modified_at,
-    )  # fmt: skip
-    both = dataclasses.replace(other, deliveries=(first, *other.deliveries))
+    both = sender.with_first_delivery(sender.reserve(1, {"b.csv": b"2"}))
     sender.seal(1, both, {"a.csv": things("x"), "b.csv": things("y")})
     outcome = load(sender.task(1, generation=1))
 
@@ -402,32 +389,3 @@ def test_a_plan_counts_what_would_go_and_leaves_it(sender, database, monkeypatch
         assert (planned.counts["would_be"], planned.counts["removed"]) == (would_be, removed)
         assert planned.counts["vanished"] == 4 - len(left)
     assert names(database) == "wxyz"
-
-
-class TestReplace:
-    @pytest.fixture
-    def sender(self, settings):
-        return Sender(settings=settings, mode="replace", removal_threshold=0.5, reject_threshold=1)
-
-    def test_up_to_the_threshold_is_removed(self, sender, database):
-        sender.send(0, {"a.csv": things("xy")})
-
-        assert fates(sender.send(1, {"b.csv": things("x")})) == {"unchanged": 1, "removed": 1}
-
-    def test_more_than_the_threshold_stops_the_run_and_changes_nothing(self, sender, database):
-        sender.send(0, {"a.csv": things("xyz")})
-        stopped = sender.send(1, {"b.csv": things("xn", "blue")})
-
-        assert (stopped.outcome, stopped.exit_code) == ("quarantined", 65)
-        assert fates(stopped) == {"held": 2, "vanished": 2}
-        assert re.match("2 of the 3 rows .* no longer sent, 66.67%: more than", stopped.notes[0])
-        assert table(database, "thing, colour") == [(key, "red") for key in "xyz"]
-
-    def test_more_than_the_threshold_stops_a_replay_too(self, sender, database):
-        """The first row that comes of a run is all that its instance has."""
-        sender.send(0, {"a.csv": things("xyz")})
-        sender.send(1, {"b.csv": []}, rejects=[("b.csv", 2, "type")])
-        with pytest.raises(DataError, match=r"3 of the 3 rows .* then: replay"):
-            sender.replay({"b.csv": [thing("w", _row=2)]})
-
-        assert names(database) == "xyz"

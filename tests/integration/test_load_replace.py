@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 from support.hauling import KEYED, Sender, fates, ordered, replace_struct, thing
 from support.ledger import findings
 
-from haulier.ledger.connection import connect
+from haulier.errors import DataError
 from haulier.settings import Settings
 from haulier_load.step import load
 
@@ -190,18 +190,7 @@ def test_a_replay_of_a_run_whose_content_was_replaced_changes_nothing(sender, da
 def test_a_run_that_is_missing_a_delivery_removes_nothing(sender, settings, database):
     """One that another run loaded is left out, so this content is not whole."""
     sender.send(0, {"a.csv": [thing("x"), thing("z")]})
-    other = sender.reserve(1, {"b.csv": b"2"})
-    with connect(settings, "test") as connection, connection, connection.cursor() as cursor:
-        cursor.execute("INSERT INTO haulier.generation_delivery VALUES (%s, 1, 1)", [other.run_id])
-        cursor.execute(
-            "SELECT logical_name, original, sha256, bytes, uri, modified_at FROM haulier.delivery WHERE delivery_id = 1"
-        )
-        name, original, sha256, size, uri, modified_at = cursor.fetchone()
-    first = replace_struct(
-        other.deliveries[0], delivery_id=1, logical_name=name, original=original, sha256=sha256, bytes=size, uri=uri,
-        modified_at=modified_at,
-    )  # fmt: skip
-    both = replace(other, deliveries=(first, *other.deliveries))
+    both = sender.with_first_delivery(sender.reserve(1, {"b.csv": b"2"}))
     sender.seal(1, both, {"a.csv": [thing("x")], "b.csv": [thing("y")]})
     outcome = load(sender.task(1, generation=1))
 
@@ -237,3 +226,32 @@ def test_views_grants_comments_constraints_and_readers_live_through_it(sender, d
         assert database.rows(around) == before
     finally:
         database.rows("DROP OWNED BY reader_of_things; DROP ROLE reader_of_things")
+
+
+class TestRemovalThreshold:
+    @pytest.fixture
+    def sender(self, settings):
+        return Sender(settings=settings, mode="replace", removal_threshold=0.5, reject_threshold=1)
+
+    def test_up_to_the_threshold_is_removed(self, sender, database):
+        sender.send(0, {"a.csv": [thing("x"), thing("y")]})
+
+        assert fates(sender.send(1, {"b.csv": [thing("x")]})) == {"unchanged": 1, "removed": 1}
+
+    def test_more_than_the_threshold_stops_the_run_and_changes_nothing(self, sender, database):
+        sender.send(0, {"a.csv": [thing(key) for key in "xyz"]})
+        stopped = sender.send(1, {"b.csv": [thing(key, "blue") for key in "xn"]})
+
+        assert (stopped.outcome, stopped.exit_code) == ("quarantined", 65)
+        assert (stopped.counts["held"], fates(stopped)) == (2, {"vanished": 2})
+        assert re.match("2 of the 3 rows .* no longer sent, 66.67%: more than", stopped.notes[0])
+        assert table(database, "thing, colour") == [(key, "red") for key in "xyz"]
+
+    def test_more_than_the_threshold_stops_a_replay_too(self, sender, database):
+        """The first row that comes of a run is all that its instance has."""
+        sender.send(0, {"a.csv": [thing(key) for key in "xyz"]})
+        sender.send(1, {"b.csv": []}, rejects=[("b.csv", 2, "type")])
+        with pytest.raises(DataError, match=r"3 of the 3 rows .* then: replay"):
+            sender.replay({"b.csv": [thing("w", _row=2)]})
+
+        assert table(database, "thing") == [("x",), ("y",), ("z",)]

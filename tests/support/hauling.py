@@ -172,6 +172,18 @@ class Sender:
                 copies="load",
             )
 
+    def with_first_delivery(self, reservation: Reservation) -> Reservation:
+        """The same with the ledger's first delivery before its own, which another run has reserved."""
+        with connect(self.settings, "test") as connection, connection, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO haulier.generation_delivery VALUES (%s, 1, 1)", [reservation.run_id])
+            cursor.execute(
+                "SELECT logical_name, original, sha256, bytes, uri, modified_at FROM haulier.delivery WHERE delivery_id = 1"
+            )
+            names = [column.name for column in cursor.description]
+            found = dict(zip(names, cursor.fetchone(), strict=True))
+        first = replace_struct(reservation.deliveries[0], delivery_id=1, **found)
+        return replace(reservation, deliveries=(first, *reservation.deliveries))
+
     def seal(
         self,
         day: int,
