@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from psycopg2.extensions import new_array_type, new_type
 
 from haulier.rows import UNAVAILABLE
+from haulier_extract.sources.sql.changes.arrays import elements_of
 from haulier_extract.sources.sql.changes.pgoutput import UNCHANGED, Cell, Change
 
 #: What a session is told, so that a value has one spelling.
@@ -35,8 +35,6 @@ _NUMBERS = frozenset({20, 21, 23, 26, 700, 701, 1700})
 _NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 _MOMENTS = frozenset({1114, 1184})
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-#: psycopg2's reading of arrays, without its reading of their elements.
-_ARRAY = new_array_type((0,), "ARRAY", new_type((0,), "TEXT", lambda text, _: text))
 #: A value as PostgreSQL writes it -> as its column has it.
 Spelled = Callable[[str], Any]
 
@@ -165,7 +163,7 @@ def _moment(text: str) -> str:
 
 
 def _array(element: int, text: str) -> str:
-    return msgspec.json.encode(_elements(_ARRAY(text, None), element)).decode()
+    return msgspec.json.encode(_elements(elements_of(text, element), element)).decode()
 
 
 def _elements(given: Any, kind: int) -> Any:
