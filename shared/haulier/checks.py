@@ -233,6 +233,11 @@ def _transform(transform: Transform) -> Iterator[Problem]:
             ("transform", "reshape"),
             "no function is named that could reshape; name it in transform.functions",
         )
+    if transform.references and not transform.functions:
+        yield Problem(
+            ("transform", "references"),
+            "no function is named that could read them; name it in transform.functions",
+        )
     for column, formats in transform.date_formats.items():
         if not formats:
             yield Problem(("transform", "date_formats", column), "names no format", " ")

@@ -25,6 +25,7 @@ from haulier.models import load_models, of_models
 from haulier.odcs.contract import load_contract
 from haulier.placeholders import fill
 from haulier.problems import Problem, quoted, reaches, suggestion
+from haulier.references import load_references
 
 T = TypeVar("T")
 
@@ -118,10 +119,14 @@ def resolve(pipeline_file: PipelineFile, instance_name: str) -> tuple[Instance, 
     keeps what its source has beside it. Raises `DefinitionError`."""
     instance = resolve_instance(pipeline_file, instance_name)
     models = load_models(pipeline_file.folder, pipeline_file.pipeline.models)
-    instance = msgspec.structs.replace(instance, models=models)
+    references, unread = load_references(
+        pipeline_file.folder, pipeline_file.path.parent, instance.transform.references
+    )
+    instance = msgspec.structs.replace(instance, models=models, references=references)
     contract = pipeline_file.contract
     contract_shown = _shown(pipeline_file.contract_path, pipeline_file.folder)
     problems = [
+        *unread,
         *checks.of_target(instance, contract, contract_shown),
         *of_models(models, contract, instance.load.mode),
     ]
@@ -131,7 +136,7 @@ def resolve(pipeline_file: PipelineFile, instance_name: str) -> tuple[Instance, 
 
 
 def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instance:
-    """As `resolve`, without opening the contract or a model: what a schedule needs to know."""
+    """As `resolve`, without opening the contract, a model or a reference: what a schedule needs to know."""
     known = instances(pipeline_file)
     if instance_name not in known:
         hint = suggestion(instance_name, known, "there are")

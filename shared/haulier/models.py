@@ -36,10 +36,11 @@ def load_models(folder: Path, names: Sequence[str]) -> tuple[Model, ...]:
 
 def of_models(models: Sequence[Model], contract: Contract, mode: str) -> Iterator[Problem]:
     """What can be judged only of the models and the raw table side by side."""
-    if models and mode != "append":
+    merges = [model.name for model in models if model.materialized == "merge"]
+    if merges and mode != "append":
         yield Problem(
             ("load", "mode"),
-            f'{quoted(mode)} moves rows from run to run, and models read the rows of one; use "append"',
+            f'{quoted(mode)} moves rows from run to run, and the merge {merges[0]} reads the rows of one; use "append"',
         )
     made = {contract.target: "the pipeline's own contract"}
     for place, model in enumerate(models):

@@ -8,7 +8,7 @@ import sys
 from decimal import Decimal
 
 import pytest
-from support.elt import DAY, MODELS, RUN, THINGS, Site, commanded
+from support.elt import DAY, MODELS, PIPELINE, RUN, THINGS, Site, commanded
 
 from haulier.errors import DefinitionError, TransientError
 
@@ -48,6 +48,27 @@ class TestBuilding:
             "SELECT read, accepted, filtered, a.rejected, stripped, produced, inserted, duplicate, l.rejected"
             " FROM haulier.load l JOIN haulier.source_account a USING (load_id) WHERE kind = 'model'"
         ) == [(4, 3, 1, 0, 0, 3, 1, 1, 1)]
+        assert site.violations() == []
+
+    def test_tables_and_views_follow_an_upsert_whichever_run_brought_a_row(self, site, database):
+        pipeline = PIPELINE.replace("mode: append", "mode: upsert").replace(
+            "[dear, things, colours]", "[dear, colours]"
+        )
+        site.define("pipelines/things.yaml", pipeline.replace("raw.odcs", "things.odcs"))
+        site.send(0, "lamp,red,4", "chair,blue,20")
+        site.send(1, "lamp,red,9", "rug,red,1")
+
+        site.haul(0)
+        site.haul(1)
+        assert site.haul(0, reprocess="once more")["models"].outcome == "loaded"
+        assert site.haul(1)["models"].outcome == "already done"
+
+        assert database.rows("SELECT * FROM shop.colours ORDER BY 1") == [
+            ("blue", 1, Decimal("20.00")),
+            ("red", 2, Decimal("10.00")),
+        ]
+        assert database.rows("SELECT count(*) FROM shop.dear") == [(2,)]
+        assert database.rows("SELECT DISTINCT status FROM haulier.run") == [("loaded",)]
         assert site.violations() == []
 
     def test_the_ledger_says_what_each_model_read(self, site, database):

@@ -23,6 +23,7 @@ from haulier.errors import DefinitionError
 from haulier.problems import suggestion
 from haulier_transform.arrays import Mask, Positions
 from haulier_transform.judging import Finding
+from haulier_transform.references import References
 from haulier_transform.rejects import WHOLE
 
 #: Name of the index: the position of a row's source row in the batch.
@@ -65,6 +66,8 @@ class Batch:
     instance: str = "main"
     #: The instance's parameters, as its definition gives them.
     parameters: Mapping[str, str] = field(default_factory=dict)
+    #: The tables of `transform.references`, as `haulier_transform.references.References` has them.
+    references: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     _table: pa.Table = field(default=None, repr=False)
     _contract: tuple[str, ...] = ()
     _reshape: bool = False
@@ -85,6 +88,7 @@ class Batch:
         source: pd.DataFrame | None = None,
         instance: str = "main",
         parameters: Mapping[str, str] | None = None,
+        references: Mapping[str, pd.DataFrame] | None = None,
         reshape: bool = False,
     ) -> Batch:
         """A batch for testing a function: each of ``rows`` is its own source row, ``source`` its text."""
@@ -99,6 +103,7 @@ class Batch:
             rows=rows.set_axis(pd.Index(positions, name=SOURCE), axis=0),
             instance=instance,
             parameters=parameters or {},
+            references=References.of(references or {}),
             _table=table,
             _contract=tuple(rows.columns),
             _reshape=reshape,

@@ -39,7 +39,9 @@ def _prepare(file: PipelineFile, name: str, settings: Settings) -> None:
     if definition.transform.functions:
         from haulier_transform.functions import Functions
 
-        functions = Functions.load(definition.transform.functions, settings.definitions / "functions")
+        functions = Functions.load(
+            definition.transform.functions, settings.definitions / "functions", definition.references
+        )
     Canonical(definition, contract, (), functions)
     if definition.models:
         from haulier_transform.models.parsing import in_order, read_model

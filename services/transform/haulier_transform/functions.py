@@ -19,6 +19,7 @@ from haulier_transform.arrays import Array, Positions
 from haulier_transform.batch import Batch, Recorded, frame_of
 from haulier_transform.conform import conformed, uuid_text
 from haulier_transform.judging import Finding, Judge
+from haulier_transform.references import References
 
 Function = Callable[[Batch], Batch]
 
@@ -41,19 +42,30 @@ class Applied:
 class Functions:
     """The functions of one definition, in order."""
 
-    def __init__(self, named: Sequence[tuple[str, Function]], digest: str) -> None:
+    def __init__(
+        self,
+        named: Sequence[tuple[str, Function]],
+        digest: str,
+        references: Mapping[str, pd.DataFrame] | None = None,
+    ) -> None:
         self._named = tuple(named)
+        self._references = References({}) if references is None else references
         #: SHA-256 over the source of the modules they are in, and those of the folder that these import.
         self.digest = digest
 
     @classmethod
-    def load(cls, names: Sequence[str], folder: Path) -> Functions:
+    def load(
+        cls, names: Sequence[str], folder: Path, references: Mapping[str, str] | None = None
+    ) -> Functions:
         """Import ``module.function`` from ``folder/module.py``, else from an installed package.
+
+        ``references``: what they look things up in, as the definition has sealed it.
 
         Raises `DefinitionError` for one that is not there or whose module fails.
         """
         loaded = modules.load(names, folder, "transform.functions")
-        return cls(list(zip(names, loaded.functions, strict=True)), loaded.digest)
+        named = list(zip(names, loaded.functions, strict=True))
+        return cls(named, loaded.digest, References(references or {}))
 
     def apply(
         self,
@@ -75,6 +87,7 @@ class Functions:
             rows=_frame(columns, source),
             instance=definition.instance,
             parameters=definition.parameters,
+            references=self._references,
             _table=table,
             _contract=tuple(columns),
             _reshape=definition.transform.reshape,

@@ -116,7 +116,7 @@ def _functions(task: Task, parent: Manifest) -> Functions | None:
     # pandas takes longer to import than ten thousand rows take to transform.
     from haulier_transform.functions import Functions
 
-    return Functions.load(names, task.settings.definitions / "functions")
+    return Functions.load(names, task.settings.definitions / "functions", parent.definition.references)
 
 
 def _versions(parent: Manifest, functions: Functions | None) -> dict[str, str]:

@@ -33,6 +33,10 @@ class Transform(Section, frozen=True, kw_only=True):
     unpivot: Unpivot | None = None
     #: Functions to apply in order, each `module.function` of the functions folder.
     functions: tuple[str, ...] = ()
+    #: Tables that the functions look things up in: name -> path of a CSV file in UTF-8 with a header, seen from the
+    #: definition file and inside its folder. Each is sealed with the definition, whole: a changed table is a changed
+    #: definition.
+    references: dict[Name, Name] = {}
     #: The functions may return other rows than they were given (grouping, child rows).
     reshape: bool = False
     #: What stands between whole numbers and fractions.
@@ -115,7 +119,7 @@ class Pipeline(Section, frozen=True, kw_only=True):
     #: How rows enter the target.
     load: Load = Load()
     #: SQL models that run inside PostgreSQL after the load, each a file `models/NAME.sql`; what one reads of
-    #: another decides their order. With models, `load.mode` is `append`: the table is the raw one.
+    #: another decides their order. With a `merge` among them `load.mode` is `append`: the table is the raw one.
     models: tuple[Name, ...] = ()
     #: Whether large runs become shards; none: never. Tables and accounts are the same either way.
     split: Split | None = None
@@ -152,6 +156,8 @@ class Instance(Section, frozen=True, kw_only=True):
     transform: Transform = Transform()
     #: How rows enter the target.
     load: Load = Load()
+    #: What the files of `transform.references` hold.
+    references: dict[Name, str] = {}
     #: SQL models that run after the load, their files read.
     models: tuple[Model, ...] = ()
     #: Whether large runs become shards.

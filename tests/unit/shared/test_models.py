@@ -134,10 +134,21 @@ def test_a_model_without_sql_is_refused(folder):
     assert "says nothing below its header" in refusal(folder)
 
 
-def test_models_read_what_a_run_appended(folder):
+def test_a_merge_reads_what_a_run_appended(folder):
     (folder / "pipelines/things.yaml").write_text(PIPELINE.replace("mode: append", "mode: upsert"))
 
-    assert 'use "append"' in refusal(folder)
+    assert 'the merge things reads the rows of one; use "append"' in refusal(folder)
+
+
+@pytest.mark.parametrize("mode", ["upsert", "replace"])
+def test_tables_and_views_follow_a_load_of_any_mode(folder, mode):
+    (folder / "pipelines/things.yaml").write_text(
+        PIPELINE.replace("mode: append", f"mode: {mode}")
+        .replace("things, ", "")
+        .replace("raw.odcs", "things.odcs")
+    )
+
+    assert [model.name for model in resolved(folder).models] == ["dear", "colours"]
 
 
 def test_two_models_of_one_target_are_refused(folder):
