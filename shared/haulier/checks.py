@@ -62,7 +62,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
         *(of_sql(source.sql, filled) if source.sql else ()),
         *_one_format(source),
         *(problem for form in source.formats for problem in _format(form)),
-        *_transform(transform),
+        *_transform(transform, filled),
         *_typed_drift(source, transform),
     ]
 
@@ -220,7 +220,7 @@ def _encoding(encoding: str, section: str) -> Iterator[Problem]:
         )
 
 
-def _transform(transform: Transform) -> Iterator[Problem]:
+def _transform(transform: Transform, filled: set[str]) -> Iterator[Problem]:
     for position, name in enumerate(transform.functions):
         if not FUNCTION.fullmatch(name):
             yield Problem(
@@ -241,6 +241,8 @@ def _transform(transform: Transform) -> Iterator[Problem]:
     for column, formats in transform.date_formats.items():
         if not formats:
             yield Problem(("transform", "date_formats", column), "names no format", " ")
+    for column, text in transform.constants.items():
+        yield from problems_of_template(text, ("transform", "constants", column), filled)
     yield from _time_zone(transform.time_zone)
     if transform.unpivot is not None:
         yield from _unpivot(transform.unpivot, transform.columns)
@@ -298,6 +300,8 @@ def _against_contract(transform: Transform, contract: Contract, shown: str) -> I
             yield Problem(
                 ("transform", "columns", source), f"{quoted(target)} is filled by transform.unpivot"
             )
+    for target in transform.constants:
+        yield from _constant(target, transform, contract, shown)
     for target in transform.date_formats:
         trail: Trail = ("transform", "date_formats", target)
         if target not in columns:
@@ -319,6 +323,19 @@ def _against_contract(transform: Transform, contract: Contract, shown: str) -> I
             f"{listed(derived, 'and')} of {shown} {'is' if len(derived) == 1 else 'are'} derived "
             "(transformLogic), so name the function that computes what the source does not have",
         )
+
+
+def _constant(target: str, transform: Transform, contract: Contract, shown: str) -> Iterator[Problem]:
+    """A column of the contract that nothing else fills."""
+    trail: Trail = ("transform", "constants", target)
+    yield from _fed(target, contract, shown, trail)
+    sources = [source for source, filled in transform.columns.items() if filled == target]
+    if sources:
+        yield Problem(
+            trail, f"is filled from {quoted(sources[0])} in transform.columns; remove one of the two", " "
+        )
+    if transform.unpivot and target in (transform.unpivot.names_to, transform.unpivot.values_to):
+        yield Problem(trail, "is filled by transform.unpivot; remove one of the two", " ")
 
 
 def _fed(target: str, contract: Contract, shown: str, trail: Trail) -> Iterator[Problem]:

@@ -166,7 +166,7 @@ def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instanc
         catchup=pipeline.catchup,
         parameters=parameters,
         source=_filled(source, values),
-        transform=transform,
+        transform=_said(transform, values),
         load=pipeline.load,
         split=pipeline.split,
     )
@@ -309,6 +309,11 @@ def _of_one(changes: Changes, values: Mapping[str, str]) -> Changes:
     return msgspec.structs.replace(
         changes, slot=fill(changes.slot, values), publication=fill(changes.publication, values)
     )
+
+
+def _said(transform: Transform, values: Mapping[str, str]) -> Transform:
+    constants = {name: fill(text, values) for name, text in transform.constants.items()}
+    return msgspec.structs.replace(transform, constants=constants)
 
 
 def _filled(source: Source, values: Mapping[str, str]) -> Source:

@@ -110,6 +110,7 @@ class Canonical:
         )
         self._schema = rows.canonical_schema(contract)
         self._labels = self._typed_labels()
+        self._constants = self._judged_constants()
         self._headers: dict[tuple[str, ...], Header] = {}
         self._replayed = {
             place: frozenset(delivery.replayed)
@@ -181,6 +182,11 @@ class Canonical:
                 continue
             if name == self._gathers:
                 judged[name] = self._drift.kept(text, header)
+                continue
+            if name in self._constants:
+                judged[name] = judge.cells(
+                    pc.take(self._constants[name], of_numbers(np.zeros(count, dtype=np.int64)))
+                )
                 continue
             place = header.columns.get(name)
             judged[name] = judge.missing(count) if place is None else judge.cells(text.column(place))
@@ -324,6 +330,14 @@ class Canonical:
 
     def _is_unpivoted(self, name: str) -> bool:
         return self._unpivot is not None and name == self._unpivot.values_to
+
+    def _judged_constants(self) -> dict[str, Array]:
+        """Columns that the definition fills, each as one cell. Raises `DefinitionError` for one that breaks the contract."""
+        cells = {name: of_texts([text]) for name, text in self._definition.transform.constants.items()}
+        for name, cell in cells.items():
+            for problem in self._judges[name].cells(cell).problems:
+                raise DefinitionError(f"transform.constants.{name}: {problem.messages[0]}")
+        return cells
 
     def _typed_labels(self) -> dict[str, Array]:
         """The labels of unpivoted columns, typed. Raises `DefinitionError` for one that breaks the contract."""

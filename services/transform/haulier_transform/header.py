@@ -66,7 +66,8 @@ class Header:
 def match(names: Sequence[str], contract: Contract, transform: Transform) -> Header:
     """Match by `transform.columns`, else the contract's names and aliases, without regard to case.
 
-    Raises `DefinitionError` when two columns of the header claim one column of the contract.
+    Raises `DefinitionError` when two columns of the header claim one column of the contract, or one does
+    that the definition fills itself.
     """
     matched = _matched(names, contract, transform)
     if not matched.is_unknown or len(names) != 1:
@@ -118,6 +119,13 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
             columns[target] = place
     filled = {unpivot.names_to, unpivot.values_to} if unpivot else set()
     for column in contract.columns:
+        if column.name in transform.constants:
+            if (place := claim((column.name, *column.aliases), column.name)) is not None:
+                raise DefinitionError(
+                    f"{quoted(names[place])} is in the header, and transform.constants says {column.name} already; remove "
+                    "it there, or name that column in transform.columns as what else it is"
+                )
+            continue
         if column.name in columns or column.name in filled or column.derived or column.gathers:
             continue
         if (place := claim((column.name, *column.aliases), column.name)) is None:

@@ -29,6 +29,10 @@ class Transform(Section, frozen=True, kw_only=True):
 
     #: Source column -> contract column, where the names differ.
     columns: dict[str, str] = {}
+    #: Contract column -> its text in every row, where the source has no such column; the instance's placeholders may
+    #: stand in it. The contract judges it as it would a cell. A header that has the column as well is refused: nothing
+    #: is overridden.
+    constants: dict[str, str] = {}
     #: Columns that become rows.
     unpivot: Unpivot | None = None
     #: Functions to apply in order, each `module.function` of the functions folder.

@@ -59,6 +59,43 @@ def test_an_unpivot_whose_labels_are_not_in_the_key_is_refused(write):
     ) in refusal(folder)
 
 
+CONSTANTS = [
+    (
+        {"amont": "1"},
+        'transform.constants.amont: "amont" is not a column of contracts/orders.odcs.yaml; did you mean "amount"?',
+    ),
+    ({"total": "1"}, 'transform.constants.total: "total" is derived (transformLogic'),
+    (
+        {"number": "1"},
+        'transform.constants.number is filled from "No" in transform.columns; remove one of the two',
+    ),
+    ({"amount": "{foldr}"}, 'transform.constants.amount: "{foldr}" is not a placeholder here'),
+]
+
+
+@pytest.mark.parametrize(("constants", "message"), CONSTANTS)
+def test_a_constant_that_cannot_stand_is_refused(write, constants, message):
+    assert message in refusal(write({"transform.constants": constants}))
+
+
+def test_a_constant_for_what_is_unpivoted_is_refused(write):
+    folder = write({"transform.unpivot": UNPIVOT, "transform.constants": {"kind": "NET"}})
+
+    assert "transform.constants.kind is filled by transform.unpivot; remove one of the two" in refusal(folder)
+
+
+def test_constants_are_filled_in_with_the_instances_own(write):
+    folder = write(
+        {
+            "transform.constants": {"kind": "NET-{instance}"},
+            "instances.south.transform.constants": {"amount": "{folder}"},
+        }
+    )
+
+    assert resolve(folder)[0].transform.constants == {"kind": "NET-north"}
+    assert resolve(folder, "south")[0].transform.constants == {"kind": "NET-south", "amount": "s"}
+
+
 def test_an_upsert_without_a_primary_key_is_refused(write):
     keyless = {f"schema.0.properties.{n}.primaryKey": False for n in (0, 2)}
 
