@@ -245,7 +245,7 @@ def _transform(transform: Transform, filled: set[str]) -> Iterator[Problem]:
         yield from problems_of_template(text, ("transform", "constants", column), filled)
     yield from _time_zone(transform.time_zone)
     if transform.unpivot is not None:
-        yield from _unpivot(transform.unpivot, transform.columns)
+        yield from _unpivot(transform.unpivot, transform.columns, filled)
 
 
 def _typed_drift(source: Source, transform: Transform) -> Iterator[Problem]:
@@ -272,7 +272,7 @@ def _time_zone(name: str) -> Iterator[Problem]:
         yield Problem(("transform", "time_zone"), f"{quoted(name)} is not a time zone; {hint}")
 
 
-def _unpivot(unpivot: Unpivot, columns: Mapping[str, str]) -> Iterator[Problem]:
+def _unpivot(unpivot: Unpivot, columns: Mapping[str, str], filled: set[str]) -> Iterator[Problem]:
     trail: Trail = ("transform", "unpivot")
     if not unpivot.columns:
         yield Problem((*trail, "columns"), "names no column", " ")
@@ -290,13 +290,42 @@ def _unpivot(unpivot: Unpivot, columns: Mapping[str, str]) -> Iterator[Problem]:
         twins = [other for other, same in unpivot.columns.items() if same == label]
         if source != twins[0]:
             yield Problem((*trail, "columns", source), f"{quoted(label)} is the label of {twins[0]} already")
+    yield from _along(unpivot, columns, filled)
+
+
+def _along(unpivot: Unpivot, columns: Mapping[str, str], filled: set[str]) -> Iterator[Problem]:
+    """What goes along with cells: of labels there are, from columns that are nothing else."""
+    labels = list(unpivot.columns.values())
+    for word in ("beside", "constants"):
+        for target, by_label in getattr(unpivot, word).items():
+            for label in by_label:
+                trail: Trail = ("transform", "unpivot", word, target, label)
+                if label not in labels:
+                    yield Problem(
+                        trail, f"is no label of transform.unpivot.columns{suggestion(label, labels)}", " "
+                    )
+                elif word == "constants" and label in unpivot.beside.get(target, ()):
+                    yield Problem(trail, "is in transform.unpivot.beside as well; remove one of the two", " ")
+    for target, by_label in unpivot.beside.items():
+        for label, source in by_label.items():
+            places = {"columns": columns, "unpivot.columns": unpivot.columns}
+            for place in (place for place, named in places.items() if source in named):
+                yield Problem(
+                    ("transform", "unpivot", "beside", target, label),
+                    f"{quoted(source)} is in transform.{place} as well; remove one of the two",
+                )
+    for target, by_label in unpivot.constants.items():
+        for label, text in by_label.items():
+            yield from problems_of_template(
+                text, ("transform", "unpivot", "constants", target, label), filled
+            )
 
 
 def _against_contract(transform: Transform, contract: Contract, shown: str) -> Iterator[Problem]:
     columns = {column.name: column for column in contract.columns}
     for source, target in transform.columns.items():
         yield from _fed(target, contract, shown, ("transform", "columns", source))
-        if transform.unpivot and target in (transform.unpivot.names_to, transform.unpivot.values_to):
+        if transform.unpivot and target in transform.unpivot.fills:
             yield Problem(
                 ("transform", "columns", source), f"{quoted(target)} is filled by transform.unpivot"
             )
@@ -334,7 +363,7 @@ def _constant(target: str, transform: Transform, contract: Contract, shown: str)
         yield Problem(
             trail, f"is filled from {quoted(sources[0])} in transform.columns; remove one of the two", " "
         )
-    if transform.unpivot and target in (transform.unpivot.names_to, transform.unpivot.values_to):
+    if transform.unpivot and target in transform.unpivot.fills:
         yield Problem(trail, "is filled by transform.unpivot; remove one of the two", " ")
 
 
@@ -354,6 +383,8 @@ def _unpivot_against_contract(unpivot: Unpivot, contract: Contract, shown: str) 
     columns = {column.name: column for column in contract.columns}
     yield from _fed(unpivot.names_to, contract, shown, (*trail, "names_to"))
     yield from _fed(unpivot.values_to, contract, shown, (*trail, "values_to"))
+    for target in unpivot.along:
+        yield from _along_against_contract(target, unpivot, contract, shown)
     labelled = columns.get(unpivot.names_to)
     if labelled is None:
         return
@@ -375,6 +406,26 @@ def _unpivot_against_contract(unpivot: Unpivot, contract: Contract, shown: str) 
                 f"{quoted(label)} is not in the enum of {labelled.name} in {shown}"
                 f"{suggestion(label, labelled.enum)}",
             )
+
+
+def _along_against_contract(
+    target: str, unpivot: Unpivot, contract: Contract, shown: str
+) -> Iterator[Problem]:
+    trail: Trail = ("transform", "unpivot", "beside" if target in unpivot.beside else "constants", target)
+    yield from _fed(target, contract, shown, trail)
+    if target in (unpivot.names_to, unpivot.values_to):
+        yield Problem(trail, "is filled by transform.unpivot itself (names_to, values_to); remove it", " ")
+    named = {*unpivot.beside.get(target, ()), *unpivot.constants.get(target, ())}
+    without = [label for label in unpivot.columns.values() if label not in named]
+    required = [
+        c for c in contract.columns if c.name == target and (c.required or c.key_position is not None)
+    ]
+    if required and without:
+        yield Problem(
+            trail,
+            f"is required in {shown} and has nothing for {listed(without, 'and')}; name a column or a constant",
+            " ",
+        )
 
 
 def _room_for_extra(transform: Transform, contract: Contract, shown: str) -> Iterator[Problem]:

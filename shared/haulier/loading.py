@@ -312,8 +312,14 @@ def _of_one(changes: Changes, values: Mapping[str, str]) -> Changes:
 
 
 def _said(transform: Transform, values: Mapping[str, str]) -> Transform:
-    constants = {name: fill(text, values) for name, text in transform.constants.items()}
-    return msgspec.structs.replace(transform, constants=constants)
+    def said(texts: Mapping[str, str]) -> dict[str, str]:
+        return {name: fill(text, values) for name, text in texts.items()}
+
+    unpivot = transform.unpivot
+    if unpivot is not None:
+        along = {column: said(texts) for column, texts in unpivot.constants.items()}
+        unpivot = msgspec.structs.replace(unpivot, constants=along)
+    return msgspec.structs.replace(transform, constants=said(transform.constants), unpivot=unpivot)
 
 
 def _filled(source: Source, values: Mapping[str, str]) -> Source:

@@ -23,7 +23,7 @@ from haulier_transform.drift import Drifting
 from haulier_transform.header import Header, match
 from haulier_transform.judging import Finding, Judge, Judged
 from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
-from haulier_transform.reshape import unpivot
+from haulier_transform.reshape import along, unpivot
 from haulier_transform.rules import one_of
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class Canonical:
         self._schema = rows.canonical_schema(contract)
         self._labels = self._typed_labels()
         self._constants = self._judged_constants()
+        self._along = self._judged_along()
         self._headers: dict[tuple[str, ...], Header] = {}
         self._replayed = {
             place: frozenset(delivery.replayed)
@@ -208,9 +209,12 @@ class Canonical:
             values = self._judges[self._unpivot.values_to]
             unpivoted = unpivot(text, header, keep, values)
             source, output = unpivoted.source, unpivoted.output
-            cells = values.cells(unpivoted.cells)
-            bad = rejects.add(cells.problems, source, output)
-            flags.add(cells.flags, source, output)
+            cells = {self._unpivot.values_to: values.cells(unpivoted.cells)}
+            for name, constants in self._along.items():
+                cells[name] = self._judges[name].cells(along(text, header, unpivoted, name, constants))
+            ordered = [cells[name] for name in self._judges if name in cells]
+            bad = rejects.add([one for found in ordered for one in found.problems], source, output)
+            flags.add([one for found in ordered for one in found.flags], source, output)
             if empty := len(keep) - int(np.count_nonzero(np.bincount(source, minlength=count))):
                 filtered["no value in any unpivoted column"] += empty
         columns = {}
@@ -220,7 +224,7 @@ class Canonical:
             elif name in self._labels:
                 columns[name] = pc.take(self._labels[name], of_numbers(output))
             elif self._is_unpivoted(name):
-                columns[name] = cells.take(np.arange(len(source), dtype=np.int64))
+                columns[name] = cells[name].take(np.arange(len(source), dtype=np.int64))
             else:
                 columns[name] = judge.nothing(len(source))
         if self._contract.keeping:
@@ -329,7 +333,7 @@ class Canonical:
         )
 
     def _is_unpivoted(self, name: str) -> bool:
-        return self._unpivot is not None and name == self._unpivot.values_to
+        return self._unpivot is not None and (name == self._unpivot.values_to or name in self._along)
 
     def _judged_constants(self) -> dict[str, Array]:
         """Columns that the definition fills, each as one cell. Raises `DefinitionError` for one that breaks the contract."""
@@ -338,6 +342,23 @@ class Canonical:
             for problem in self._judges[name].cells(cell).problems:
                 raise DefinitionError(f"transform.constants.{name}: {problem.messages[0]}")
         return cells
+
+    def _judged_along(self) -> dict[str, dict[int, str]]:
+        """Contract column that goes along with unpivoted cells -> place of a label -> its text, where the definition says
+        one. Raises `DefinitionError` for a text that breaks the contract."""
+        if self._unpivot is None:
+            return {}
+        places = {label: place for place, label in enumerate(self._unpivot.columns.values())}
+        for name, texts in self._unpivot.constants.items():
+            for label, text in texts.items():
+                for problem in self._judges[name].cells(of_texts([text])).problems:
+                    raise DefinitionError(
+                        f"transform.unpivot.constants.{name}.{label}: {problem.messages[0]}"
+                    )
+        return {
+            name: {places[label]: text for label, text in self._unpivot.constants.get(name, {}).items()}
+            for name in self._unpivot.along
+        }
 
     def _typed_labels(self) -> dict[str, Array]:
         """The labels of unpivoted columns, typed. Raises `DefinitionError` for one that breaks the contract."""

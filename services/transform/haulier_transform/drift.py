@@ -68,7 +68,11 @@ class Drifting:
                 "renamed",
                 f"column {name} is called {quoted(schema.names[place])}; say so in transform.columns, and run again",
             )
-        places = [*header.columns.items(), *((self._values_to, at) for at in header.unpivoted.values())]
+        places = [
+            *header.columns.items(),
+            *((self._values_to, at) for at in header.unpivoted.values()),
+            *((name, at) for (name, _), at in header.beside.items()),
+        ]
         for column, place in places:
             if column is None:
                 continue

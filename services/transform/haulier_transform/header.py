@@ -28,7 +28,9 @@ class Header:
     columns: Mapping[str, int]
     #: Place in `unpivot.columns` -> position.
     unpivoted: Mapping[int, int]
-    #: Columns of the contract, and of `unpivot.columns`, that the header does not have.
+    #: (contract column, place in `unpivot.columns`) -> position of what goes along.
+    beside: Mapping[tuple[str, int], int]
+    #: Columns of the contract, and of `unpivot`, that the header does not have.
     missing: tuple[str, ...]
     #: Contract column -> position, where only an approved synonym of it stands there.
     renamed: Mapping[str, int]
@@ -109,6 +111,18 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
             missing.append(source)
         else:
             unpivoted[ordinal] = place
+    beside: dict[tuple[str, int], int] = {}
+    along: dict[str, int | None] = {}
+    for target, by_label in unpivot.beside.items() if unpivot else ():
+        for ordinal, label in enumerate(unpivot.columns.values() if unpivot else ()):
+            if (source := by_label.get(label)) is None:
+                continue
+            # One column may go along with several labels.
+            if (folded := _folded(source)) not in along:
+                along[folded] = claim([source], f"the column {source} that goes along with unpivoted ones")
+                missing += [source] if along[folded] is None else []
+            if (place := along[folded]) is not None:
+                beside[target, ordinal] = place
     columns: dict[str, int] = {}
     by_synonym: dict[str, int] = {}
     renamed: dict[str, list[str]] = {}
@@ -118,11 +132,13 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
         if (place := claim(sources, target)) is not None:
             columns[target] = place
     filled = {unpivot.names_to, unpivot.values_to} if unpivot else set()
+    said = dict.fromkeys(unpivot.along if unpivot else (), "transform.unpivot")
+    said |= dict.fromkeys(transform.constants, "transform.constants")
     for column in contract.columns:
-        if column.name in transform.constants:
+        if column.name in said:
             if (place := claim((column.name, *column.aliases), column.name)) is not None:
                 raise DefinitionError(
-                    f"{quoted(names[place])} is in the header, and transform.constants says {column.name} already; remove "
+                    f"{quoted(names[place])} is in the header, and {said[column.name]} says {column.name} already; remove "
                     "it there, or name that column in transform.columns as what else it is"
                 )
             continue
@@ -140,6 +156,7 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
     return Header(
         columns=columns,
         unpivoted=unpivoted,
+        beside=beside,
         missing=tuple(missing),
         renamed=by_synonym,
         unknown=tuple(unknown.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,28 @@ def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> 
         output=ordinals[column],
         cells=pc.take(pa.concat_arrays(cells), of_numbers(column * len(rows) + row)),
     )
+
+
+def along(
+    table: pa.Table, header: Header, outputs: Unpivoted, name: str, constants: Mapping[int, str]
+) -> Array:
+    """What goes along with each output into a contract column: a cell of its source row, a text, or nothing."""
+    count = len(outputs.source)
+    pieces, at = [of_texts([None])], np.zeros(count, dtype=np.int64)
+    first = 1
+    for ordinal in np.flatnonzero(np.bincount(outputs.output)).tolist() if count else ():
+        here = np.flatnonzero(outputs.output == ordinal)
+        if (place := header.beside.get((name, ordinal))) is not None:
+            cells = pc.take(_texts(table.column(place)), of_numbers(outputs.source[here]))
+            at[here] = np.arange(first, first + len(here))
+        elif ordinal in constants:
+            cells = of_texts([constants[ordinal]])
+            at[here] = first
+        else:
+            continue
+        pieces.append(cells)
+        first += len(cells)
+    return pc.take(pa.concat_arrays(pieces), of_numbers(at))
 
 
 def _texts(column: pa.ChunkedArray) -> Array:

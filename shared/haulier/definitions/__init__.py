@@ -22,6 +22,22 @@ class Unpivot(Section, frozen=True, kw_only=True):
     names_to: str
     #: Contract column that receives the cell.
     values_to: str
+    #: Contract column -> label -> the source column whose cell goes along with that label's, such as its unit. A label
+    #: that is not named, here or in `constants`, gets no value.
+    beside: dict[str, dict[str, str]] = {}
+    #: Contract column -> label -> the text that goes along with that label's cell; the instance's placeholders may stand
+    #: in it.
+    constants: dict[str, dict[str, str]] = {}
+
+    @property
+    def along(self) -> dict[str, None]:
+        """The contract columns that go along with each cell, in the order they are named."""
+        return dict.fromkeys((*self.beside, *self.constants))
+
+    @property
+    def fills(self) -> frozenset[str]:
+        """All contract columns that are filled for each cell of its own."""
+        return frozenset({self.names_to, self.values_to, *self.along})
 
 
 class Transform(Section, frozen=True, kw_only=True):

@@ -59,6 +59,64 @@ def test_an_unpivot_whose_labels_are_not_in_the_key_is_refused(write):
     ) in refusal(folder)
 
 
+ALONG = [
+    (
+        {"beside": {"placd": {"NET": "d"}}},
+        'transform.unpivot.beside.placd: "placd" is not a column of contracts/orders',
+    ),
+    ({"beside": {"total": {"NET": "d"}}}, 'transform.unpivot.beside.total: "total" is derived'),
+    (
+        {"beside": {"placed": {"NETT": "d"}}},
+        'beside.placed.NETT is no label of transform.unpivot.columns; did you mean "NET"?',
+    ),
+    (
+        {"beside": {"placed": {"NET": "tax"}}},
+        'beside.placed.NET: "tax" is in transform.unpivot.columns as well; remove one',
+    ),
+    (
+        {"beside": {"placed": {"NET": "No"}}},
+        'beside.placed.NET: "No" is in transform.columns as well; remove one',
+    ),
+    (
+        {"beside": {"kind": {"NET": "d"}}},
+        "transform.unpivot.beside.kind is filled by transform.unpivot itself",
+    ),
+    (
+        {"beside": {"number": {"NET": "d"}}},
+        'beside.number is required in contracts/orders.odcs.yaml and has nothing for "TAX"',
+    ),
+    ({"beside": {"number": {"NET": "d"}}}, 'transform.columns.No: "number" is filled by transform.unpivot'),
+    (
+        {"constants": {"placd": {"NET": "d"}}},
+        'transform.unpivot.constants.placd: "placd" is not a column of contracts',
+    ),
+    (
+        {"constants": {"placed": {"NETT": "d"}}},
+        "constants.placed.NETT is no label of transform.unpivot.columns; did you",
+    ),
+    (
+        {"constants": {"placed": {"NET": "{foldr}"}}},
+        'constants.placed.NET: "{foldr}" is not a placeholder here',
+    ),
+    (
+        {"constants": {"placed": {"NET": "d"}}, "beside": {"placed": {"NET": "d", "TAX": "e"}}},
+        "constants.placed.NET is in transform.unpivot.beside as well; remove one of the two",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "message"), ALONG)
+def test_what_cannot_go_along_with_unpivoted_cells_is_refused(write, more, message):
+    assert message in refusal(write({"transform.unpivot": {**UNPIVOT, **more}}))
+
+
+def test_constants_of_unpivoted_cells_are_filled_in(write):
+    unpivot = {**UNPIVOT, "constants": {"number": {"NET": "{instance}", "TAX": "0"}}}
+    folder = write({"transform.unpivot": unpivot, "transform.columns": {}, "instances.south.transform": {}})
+
+    assert resolve(folder)[0].transform.unpivot.constants == {"number": {"NET": "north", "TAX": "0"}}
+
+
 CONSTANTS = [
     (
         {"amont": "1"},

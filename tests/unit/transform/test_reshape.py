@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -135,6 +136,78 @@ class TestReplay:
             (2, 2, [("pattern", "subject")]),
             (3, -1, [("pattern", "subject")]),
         ]
+
+
+class TestBeside:
+    """What goes along with each label's cell."""
+
+    HEADER = ("SUBJECT", "SYS", "DIA", "TEMP", "TEMP_U", "DT", "HIGH")
+    COLUMNS = (*COLUMNS, column("unit", max_length=5), column("high", "numeric(6,1)"), column("day", "date"))
+    UNPIVOT: ClassVar[dict[str, Any]] = {
+        **UNPIVOT,
+        "beside": {
+            "unit": {"TEMP": "temp_u"},
+            "high": {"SYSBP": "HIGH"},
+            "day": {"SYSBP": "DT", "DIABP": "dt"},
+        },
+        "constants": {"unit": {"SYSBP": "mmHg", "DIABP": "mmHg"}, "day": {"TEMP": "2026-01-01"}},
+    }
+
+    def unpivoted(self, rows: list[list[str | None]], header: Sequence[str] = HEADER, **more: Any) -> Any:
+        return transformed(header, rows, self.COLUMNS, unpivot={**self.UNPIVOT, **more})
+
+    def test_each_cell_has_its_own_beside_it(self) -> None:
+        result = self.unpivoted(
+            [["1", "120", "80", "36.5", "C", "2026-01-05", "140"], ["2", "90", None, "98", "F", None, None]]
+        )
+
+        said = [
+            (subject, test, unit, high and str(high), day and str(day))
+            for subject, test, unit, high, day in values(result, "subject", "test", "unit", "high", "day")
+        ]
+        assert said == [
+            ("1", "SYSBP", "mmHg", "140.0", "2026-01-05"),
+            ("1", "DIABP", "mmHg", None, "2026-01-05"),
+            ("1", "TEMP", "C", None, "2026-01-01"),
+            ("2", "SYSBP", "mmHg", None, None),
+            ("2", "TEMP", "F", None, "2026-01-01"),
+        ]
+        assert result.notes == []
+
+    def test_what_breaks_the_contract_rejects_its_output_with_all_that_is_wrong_there(self) -> None:
+        result = self.unpivoted([["1", "high", "80", "36.5", "Celsius", "yesterday", "x"]])
+
+        assert problems(result) == [
+            (2, 0, [("type", "result"), ("type", "high"), ("type", "day")]),
+            (2, 1, [("type", "day")]),
+            (2, 2, [("max_length", "unit")]),
+        ]
+        assert result.accepted.tolist() == [True]
+        assert result.rejected_outputs == 3
+
+    def test_an_empty_cell_is_no_output_whatever_stands_beside_it(self) -> None:
+        result = self.unpivoted([["1", None, None, None, "Celsius", "yesterday", "x"]])
+
+        assert problems(result) == []
+        assert result.filtered == {"no value in any unpivoted column": 1}
+
+    def test_a_column_the_header_does_not_have_is_noted_once_and_gives_no_value(self) -> None:
+        result = self.unpivoted([["1", "120", "80", "36.5"]], self.HEADER[:4])
+
+        assert values(result, "unit") == [("mmHg",), ("mmHg",), (None,)]
+        assert sorted(result.notes) == [
+            f"column {name} is missing from the header of labs_1.csv" for name in ("DT", "HIGH", "temp_u")
+        ]
+
+    def test_a_header_that_has_the_contracts_column_too_is_refused(self) -> None:
+        with pytest.raises(DefinitionError, match=r"'Unit' is in the header, and transform\.unpivot says unit"):
+            self.unpivoted([["1", "120", "80", "36.5", "C", None, None, "x"]], [*self.HEADER, "Unit"])
+
+    def test_a_constant_that_breaks_the_contract_is_an_error_of_the_definition(self) -> None:
+        with pytest.raises(
+            DefinitionError, match=r"transform.unpivot.constants.unit.TEMP: 'Celsius' has more than"
+        ):
+            self.unpivoted([], beside={}, constants={"unit": {"TEMP": "Celsius"}})
 
 
 CELL = st.sampled_from([None, "", "12", "x", "999", " 7 "])
