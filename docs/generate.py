@@ -52,6 +52,7 @@ _SECTIONS = (
     ("Parquet", "source.parquet", "source.parquet"),
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),
+    ("Pivot", "transform.pivot", "transform.pivot"),
     ("SourceDrift", "transform.drift", "transform.drift"),
     ("Load", "load", "load"),
     ("Drift", "load.drift", "load.drift"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from haulier.contracts import EXTRA, Contract
-from haulier.definitions import Instance, Pipeline, Transform, Unpivot
+from haulier.definitions import Instance, Pipeline, Pivot, Transform, Unpivot
 from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines
 from haulier.definitions.sources import KINDS, Custom, Files, Source
 from haulier.errors import DefinitionError
@@ -64,6 +64,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
         *(problem for form in source.formats for problem in _format(form)),
         *_transform(transform, filled),
         *_typed_drift(source, transform),
+        *(_pivot(transform.pivot, source, transform) if transform.pivot else ()),
     ]
 
 
@@ -321,6 +322,59 @@ def _along(unpivot: Unpivot, columns: Mapping[str, str], filled: set[str]) -> It
             )
 
 
+def _pivot(pivot: Pivot, source: Source, transform: Transform) -> Iterator[Problem]:
+    trail: Trail = ("transform", "pivot")
+    if transform.unpivot is not None:
+        yield Problem(("transform", "unpivot"), "stands beside transform.pivot; remove one of the two", " ")
+    if source.sends_events or (source.sql and source.sql.watermark):
+        yield Problem(
+            trail,
+            "needs all rows of a group together, and this source brings those that changed; remove it",
+            " ",
+        )
+    for word, what in (("by", "column"), ("items", "item")):
+        if not getattr(pivot, word):
+            yield Problem((*trail, word), f"names no {what}", " ")
+    for item in pivot.ignore:
+        if item in pivot.items:
+            yield Problem(
+                (*trail, "ignore"),
+                f"{quoted(item)} is in transform.pivot.items as well; remove one of the two",
+            )
+    problems = list(problems_of_regex(pivot.pattern, (*trail, "pattern"), only_regular=True))
+    yield from problems
+    groups: list[str] = []
+    if not problems:
+        pattern = re.compile(pivot.pattern)
+        groups = list(pattern.groupindex)
+        if "item" not in groups:
+            yield Problem(
+                (*trail, "pattern"), f"{quoted(pivot.pattern)} has no group item; write it as (?P<item>…)"
+            )
+        if pattern.groups > len(groups):
+            yield Problem(
+                (*trail, "pattern"),
+                f"{quoted(pivot.pattern)} has a group without a name; name it, or write (?:…)",
+            )
+    yield from _pivoted_twice(pivot, groups)
+
+
+def _pivoted_twice(pivot: Pivot, groups: Iterable[str]) -> Iterator[Problem]:
+    """Columns of which there would be two: among those that are read, and among those that are made."""
+    trail: Trail = ("transform", "pivot")
+    read: list[tuple[Trail, str]] = [((*trail, "by", at), name) for at, name in enumerate(pivot.by)]
+    read += [((*trail, word), getattr(pivot, word)) for word in ("names_from", "values_from")]
+    made: list[tuple[Trail, str]] = [((*trail, "pattern"), name) for name in groups if name != "item"]
+    made += [((*trail, "items", item), column) for item, column in pivot.items.items()]
+    for columns, known in ((read, ()), (made, pivot.by)):
+        seen = {name.strip().casefold() for name in known}
+        for place, name in columns:
+            folded = name.strip().casefold()
+            if folded in seen:
+                yield Problem(place, f"{quoted(name)} is a column of transform.pivot already; choose another")
+            seen.add(folded)
+
+
 def _against_contract(transform: Transform, contract: Contract, shown: str) -> Iterator[Problem]:
     columns = {column.name: column for column in contract.columns}
     for source, target in transform.columns.items():
@@ -461,6 +515,10 @@ def _load_against_contract(instance: Instance, contract: Contract, shown: str) -
             f"{quoted(mode)} {_WITHOUT_DELETIONS[mode]}, and {marker.name} of {shown} has deletes; "
             'use "upsert"',
         )
+    if instance.split and instance.transform.pivot:
+        yield Problem(
+            ("split",), "would divide groups that transform.pivot brings together; remove one of the two", " "
+        )
     yield from _of_events(instance, contract, shown)
     yield from _removal(instance, contract, shown)
     if marker and instance.transform.unpivot is not None:
@@ -520,6 +578,7 @@ def _of_events(instance: Instance, contract: Contract, shown: str) -> Iterator[P
     for name, why in (
         ("functions", "would be given rows whose values are not known"),
         ("unpivot", "makes rows of cells whose values are not known"),
+        ("pivot", "makes rows of cells whose values are not known"),
     ):
         if getattr(instance.transform, name):
             yield Problem(("transform", name), f"{why}, and {what}; do without one of the two", " ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from haulier.definitions import Instance
 from haulier.errors import DefinitionError, worst
 from haulier.ledger.queries import queries
 from haulier_command.choice import add_instance_options, positive
@@ -70,10 +71,10 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     with driver_errors(), connect(settings, "haulier replay") as connection:
         for name in [asked.instance] if asked.instance else loading.instances(file):
             definition, contract = loading.resolve(file, name)
-            if definition.models:
+            if needs := _needs_all(definition):
                 raise DefinitionError(
-                    f"{asked.pipeline}/{name} builds models, which read all rows of a run together, and a replay brings single "
-                    f"ones; haul the run again: {me()} run --pipeline {asked.pipeline} --instance {name} … --reprocess REASON"
+                    f"{asked.pipeline}/{name} {needs}, and a replay brings single ones; haul the run again: "
+                    f"{me()} run --pipeline {asked.pipeline} --instance {name} … --reprocess REASON"
                 )
             digest = definition_digest(definition, contract)
             for found in request_replays(
@@ -96,6 +97,15 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
                 )
                 asked_for[found.replay_id] = found.rejects
     return runs, asked_for
+
+
+def _needs_all(definition: Instance) -> str | None:
+    """Why single rows of a run are of no use to it."""
+    if definition.transform.pivot:
+        return "makes one row of each group (transform.pivot), which takes all rows of the group"
+    if definition.models:
+        return "builds models, which read all rows of a run together"
+    return None
 
 
 def _line(hauled: Hauled, rejects: int, row: Row | None) -> dict[str, object]:

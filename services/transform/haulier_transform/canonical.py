@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ from haulier_transform.arrays import Array, Mask, Positions, beside, numbers_of,
 from haulier_transform.drift import Drifting
 from haulier_transform.header import Header, match
 from haulier_transform.judging import Finding, Judge, Judged
+from haulier_transform.pivot import Pivoting
 from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
 from haulier_transform.reshape import along, unpivot
 from haulier_transform.rules import one_of
@@ -86,7 +87,8 @@ class Canonical:
         self._definition, self._contract, self._deliveries = definition, contract, deliveries
         self._functions = functions
         self._unpivot = definition.transform.unpivot
-        self._reshapes = self._unpivot is not None or definition.transform.reshape
+        self._pivoting = Pivoting(definition.transform.pivot) if definition.transform.pivot else None
+        self._reshapes = bool(self._unpivot or self._pivoting) or definition.transform.reshape
         of_events = definition.source.sends_events
         self._judges = {
             column.name: Judge(column, definition.transform, of_events=of_events)
@@ -118,6 +120,11 @@ class Canonical:
             for place, delivery in enumerate(deliveries)
             if delivery.replayed is not None
         }
+        if self._replayed and self._pivoting:
+            raise DefinitionError(
+                "transform.pivot brings all rows of a group together, and a replay brings single ones; haul the run again with "
+                "--reprocess"
+            )
 
     def batch(self, table: pa.Table) -> Result:
         """Raises `DefinitionError` for a header that is ambiguous, `DataError` for one that the definition stops at, and
@@ -125,14 +132,32 @@ class Canonical:
         delivery = numbers_of(table.column(rows.DELIVERY).combine_chunks())
         row = numbers_of(table.column(rows.ROW).combine_chunks())
         text = table.drop_columns([rows.DELIVERY, rows.ROW])
-        header, notes = self._header(text, delivery)
         rejects, flags, filtered = Rejects(), Flags(), Counter[str]()
+        pivoted, unread = None, list[str]()
+        if self._pivoting is not None:
+            unread = [
+                note
+                for name in self._names(delivery)
+                for note in self._pivoting.notes(text.column_names, name)
+            ]
+            pivoted = self._pivoting.pivoted(text, delivery, row)
+            text, filtered = pivoted.text, pivoted.filtered
+        header, notes = self._header(text, delivery)
         outputs = self._outputs(text, header, rejects, flags, filtered)
         merged = np.zeros(0, dtype=np.int64)
         if self._functions is not None and len(outputs.source):
             outputs, merged = self._applied(self._functions, text, outputs, rejects, flags, filtered)
         odd = {name: judge.implausible(outputs.columns[name]) for name, judge in self._judges.items()}
         flags.add(self._waived(odd, self._waivers(outputs.columns)), outputs.source, outputs.output)
+        reached = np.zeros(text.num_rows, dtype=bool)
+        for known in (outputs.source, rejects.source, merged):
+            reached[known] = True
+        if pivoted is not None:
+            outputs = replace(outputs, source=pivoted.stands[outputs.source])
+            rejects.source, flags.source = pivoted.stands[rejects.source], pivoted.stands[flags.source]
+            # The row that stands for a group speaks for all its rows.
+            reached = np.append(reached, False)[pivoted.group]
+            rejects.add(pivoted.findings, np.arange(len(row)), np.full(len(row), WHOLE, dtype=np.int64))
         if self._replayed:
             self._spread(rejects, delivery, row)
             outputs = outputs.taken(
@@ -141,25 +166,25 @@ class Canonical:
         rejects = rejects.ordered(self._is_hauled(delivery, row, rejects.source, rejects.output))
         rejected = np.zeros(len(row), dtype=bool)
         rejected[rejects.source[rejects.output == WHOLE]] = True
-        accepted = np.zeros(len(row), dtype=bool)
-        for reached in (outputs.source, rejects.source, merged):
-            accepted[reached] = True
         return Result(
             delivery=delivery,
             row=row,
             canonical=self._table(delivery, row, outputs),
             rejects=rejects,
             flags=flags.ordered(_entered(flags, outputs)),
-            accepted=accepted & ~rejected,
+            accepted=reached & ~rejected,
             rejected=rejected,
-            notes=notes,
+            notes=[*unread, *notes],
             filtered=filtered,
         )
 
-    def _header(self, text: pa.Table, delivery: NDArray[np.int32]) -> tuple[Header, list[str]]:
-        names = [
+    def _names(self, delivery: NDArray[np.int32]) -> list[str]:
+        return [
             self._deliveries[place].logical_name for place in np.flatnonzero(np.bincount(delivery)).tolist()
         ]
+
+    def _header(self, text: pa.Table, delivery: NDArray[np.int32]) -> tuple[Header, list[str]]:
+        names = self._names(delivery)
         key = tuple(text.column_names)
         if key not in self._headers:
             try:
@@ -175,7 +200,8 @@ class Canonical:
     ) -> Outputs:
         """The typed rows that keep every rule of the columns read from the source."""
         count = text.num_rows
-        whole = np.full(count, WHOLE, dtype=np.int64)
+        # What is wrong with a group is wrong with one output, not with the row that stands for it.
+        whole = np.full(count, 0 if self._pivoting else WHOLE, dtype=np.int64)
         everything = np.arange(count, dtype=np.int64)
         judged = {}
         for name, judge in self._judges.items():

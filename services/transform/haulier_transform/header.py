@@ -88,14 +88,14 @@ def match(names: Sequence[str], contract: Contract, transform: Transform) -> Hea
 def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> Header:
     places: dict[str, list[int]] = {}
     for number, name in enumerate(names):
-        places.setdefault(_folded(name), []).append(number)
+        places.setdefault(folded(name), []).append(number)
     used: set[int] = set()
     missing: list[str] = []
 
     def claim(sources: Iterable[str], target: str) -> int | None:
         """The place of the one free column that has one of these names."""
-        folded = dict.fromkeys(_folded(source) for source in sources)
-        found = [place for name in folded for place in places.get(name, ()) if place not in used]
+        wanted = dict.fromkeys(folded(source) for source in sources)
+        found = [place for name in wanted for place in places.get(name, ()) if place not in used]
         if len(found) > 1:
             both = " and ".join(quoted(names[place]) for place in found)
             raise DefinitionError(
@@ -115,13 +115,13 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
     along: dict[str, int | None] = {}
     for target, by_label in unpivot.beside.items() if unpivot else ():
         for ordinal, label in enumerate(unpivot.columns.values() if unpivot else ()):
-            if (source := by_label.get(label)) is None:
+            if (given := by_label.get(label)) is None:
                 continue
             # One column may go along with several labels.
-            if (folded := _folded(source)) not in along:
-                along[folded] = claim([source], f"the column {source} that goes along with unpivoted ones")
-                missing += [source] if along[folded] is None else []
-            if (place := along[folded]) is not None:
+            if (name := folded(given)) not in along:
+                along[name] = claim([given], f"the column {given} that goes along with unpivoted ones")
+                missing += [given] if along[name] is None else []
+            if (place := along[name]) is not None:
                 beside[target, ordinal] = place
     columns: dict[str, int] = {}
     by_synonym: dict[str, int] = {}
@@ -148,11 +148,11 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
             missing.append(column.name)
         else:
             columns[column.name] = place
-            if _folded(names[place]) != _folded(column.name):
+            if folded(names[place]) != folded(column.name):
                 by_synonym[column.name] = place
-    derived = {_folded(column.name) for column in contract.columns if column.derived}
+    derived = {folded(column.name) for column in contract.columns if column.derived}
     rest = {number: name for number, name in enumerate(names) if number not in used}
-    unknown = {number: name for number, name in rest.items() if _folded(name) not in derived}
+    unknown = {number: name for number, name in rest.items() if folded(name) not in derived}
     return Header(
         columns=columns,
         unpivoted=unpivoted,
@@ -165,7 +165,8 @@ def _matched(names: Sequence[str], contract: Contract, transform: Transform) -> 
     )
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A column's name as headers are matched by."""
     return name.strip().casefold()
 
 

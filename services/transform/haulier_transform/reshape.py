@@ -33,7 +33,9 @@ def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> 
         return Unpivoted(source=nowhere, output=nowhere, cells=of_texts([]))
     ordinals = np.array(sorted(header.unpivoted), dtype=np.int64)
     taken = of_numbers(rows)
-    cells = [pc.take(_texts(table.column(header.unpivoted[int(ordinal)])), taken) for ordinal in ordinals]
+    cells = [
+        pc.take(texts_of_column(table.column(header.unpivoted[int(ordinal)])), taken) for ordinal in ordinals
+    ]
     # Row by row, not column by column: the order must not depend on where a batch ends.
     held = np.stack([values.holds(column) for column in cells], axis=1)
     row, column = np.nonzero(held)
@@ -54,7 +56,7 @@ def along(
     for ordinal in np.flatnonzero(np.bincount(outputs.output)).tolist() if count else ():
         here = np.flatnonzero(outputs.output == ordinal)
         if (place := header.beside.get((name, ordinal))) is not None:
-            cells = pc.take(_texts(table.column(place)), of_numbers(outputs.source[here]))
+            cells = pc.take(texts_of_column(table.column(place)), of_numbers(outputs.source[here]))
             at[here] = np.arange(first, first + len(here))
         elif ordinal in constants:
             cells = of_texts([constants[ordinal]])
@@ -66,7 +68,8 @@ def along(
     return pc.take(pa.concat_arrays(pieces), of_numbers(at))
 
 
-def _texts(column: pa.ChunkedArray) -> Array:
+def texts_of_column(column: pa.ChunkedArray) -> Array:
+    """Its cells as text, whatever type the source gave them."""
     cells = column.combine_chunks()
     if pa.types.is_string(cells.type):
         return cells

@@ -17,6 +17,7 @@ from haulier.sealing import manifest_digest, read_manifest, seal
 from haulier.shards import of_shard, transform_digest
 from haulier.task import Outcome, Task
 from haulier_transform.canonical import Canonical
+from haulier_transform.pivot import Pivoting
 from haulier_transform.writing import Record, Written
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _written(task: Task, exchange: Exchange, keys: RunKeys, parent: Manifest, in
     functions = _functions(task, parent)
     canonical = Canonical(parent.definition, parent.contract, parent.deliveries, functions)
     written = Written(exchange, keys, parent, task.attempt, _Originals(exchange, parent))
-    for table in _batches(row_groups(exchange, parent.parts), task.settings.batch_rows):
+    for table in _batches(parent, row_groups(exchange, parent.parts), task.settings.batch_rows):
         written.add(canonical.batch(table))
     parts, rejects, flags = written.close()
     return Manifest(
@@ -128,29 +129,37 @@ def _versions(parent: Manifest, functions: Functions | None) -> dict[str, str]:
     return versions
 
 
-def _batches(tables: Iterator[pa.Table], most_rows: int) -> Iterator[pa.Table]:
+def _batches(parent: Manifest, tables: Iterator[pa.Table], most_rows: int) -> Iterator[pa.Table]:
+    if parent.definition.transform.pivot:
+        from haulier_transform.groups import whole_groups
+
+        yield from whole_groups(tables, parent.rows, most_rows, Pivoting(parent.definition.transform.pivot))
+        return
     for table in tables:
         for start in range(0, table.num_rows, most_rows):
             yield table.slice(start, most_rows)
 
 
 class _Originals:
-    """Rejected rows as the files have them, read forward as batches come by."""
+    """Rejected rows as the files have them, read forward as batches come by, and again from the beginning where
+    batches do not come in the files' order."""
 
     def __init__(self, exchange: Exchange, parent: Manifest) -> None:
         self._exchange, self._parent = exchange, parent
         self._open: dict[int, VerbatimRows] = {}
+        self._last = 0
 
     def __call__(self, place: int, numbers: Sequence[int]) -> list[Record]:
         from haulier.originals import VerbatimRows
 
-        if place not in self._open:
-            # Deliveries come one after another: those before this one are not asked for again.
+        if place not in self._open or numbers[0] < self._last:
+            # One at a time: deliveries come one after another, unless groups are brought together.
             self._open = {
                 place: VerbatimRows(
                     self._exchange, self._parent.deliveries[place], self._parent.definition.source.format
                 )
             }
+        self._last = numbers[-1]
         return self._open[place].take_with_place(numbers)
 
 

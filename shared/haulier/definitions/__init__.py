@@ -40,6 +40,31 @@ class Unpivot(Section, frozen=True, kw_only=True):
         return frozenset({self.names_to, self.values_to, *self.along})
 
 
+class Pivot(Section, frozen=True, kw_only=True):
+    """Rows of one item each, such as a result, its unit and its limits, become one row per group."""
+
+    #: Source columns that say, together and to the letter, which rows are of one group; they stay. All rows of a group are
+    #: in one delivery.
+    by: tuple[Name, ...]
+    #: Source column that names the item.
+    names_from: Name
+    #: Source column whose cell is the item's.
+    values_from: Name
+    #: Regular expression (RE2) that a whole name matches. Its named group `item` is the item; what other named groups hold
+    #: tells groups apart as well, and becomes a source column of that name.
+    pattern: Name
+    #: Item -> the source column that its cell becomes. The first of these that a group has is the row that stands for it:
+    #: what is wrong with the group is found there.
+    items: dict[Name, Name]
+    #: Items that are left out, and counted. A row of any other item is rejected.
+    ignore: tuple[Name, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The source columns it needs."""
+        return (*self.by, self.names_from, self.values_from)
+
+
 class Transform(Section, frozen=True, kw_only=True):
     """How source text becomes the contract's rows."""
 
@@ -51,6 +76,8 @@ class Transform(Section, frozen=True, kw_only=True):
     constants: dict[str, str] = {}
     #: Columns that become rows.
     unpivot: Unpivot | None = None
+    #: Rows that become columns, before anything else here is looked at.
+    pivot: Pivot | None = None
     #: Functions to apply in order, each `module.function` of the functions folder.
     functions: tuple[str, ...] = ()
     #: Tables that the functions look things up in: name -> path of a CSV file in UTF-8 with a header, seen from the

@@ -117,6 +117,85 @@ def test_constants_of_unpivoted_cells_are_filled_in(write):
     assert resolve(folder)[0].transform.unpivot.constants == {"number": {"NET": "north", "TAX": "0"}}
 
 
+PIVOT = {
+    "by": ["No", "When"],
+    "names_from": "item",
+    "values_from": "value",
+    "pattern": "(?P<kind>[A-Z]+)_(?P<item>.+)",
+    "items": {"amount": "amount", "day": "placed"},
+    "ignore": ["note"],
+}
+PIVOTING = [
+    ({"by": []}, "transform.pivot.by names no column"),
+    (
+        {"by": ["No", "no "]},
+        'transform.pivot.by[1]: "no " is a column of transform.pivot already; choose another',
+    ),
+    ({"values_from": "Item"}, 'transform.pivot.values_from: "Item" is a column of transform.pivot already'),
+    ({"names_from": "No"}, 'transform.pivot.names_from: "No" is a column of transform.pivot already'),
+    ({"items": {}}, "transform.pivot.items names no item"),
+    ({"items": {"a": "x", "b": "X"}}, 'transform.pivot.items.b: "X" is a column of transform.pivot already'),
+    ({"items": {"a": "when"}}, 'transform.pivot.items.a: "when" is a column of transform.pivot already'),
+    ({"items": {"a": "kind"}}, 'transform.pivot.items.a: "kind" is a column of transform.pivot already'),
+    (
+        {"ignore": ["day"]},
+        'transform.pivot.ignore: "day" is in transform.pivot.items as well; remove one of the two',
+    ),
+    (
+        {"pattern": "(?P<no>.)(?P<item>.+)"},
+        'transform.pivot.pattern: "no" is a column of transform.pivot already',
+    ),
+    (
+        {"pattern": "(?P<itm>.+)"},
+        'transform.pivot.pattern: "(?P<itm>.+)" has no group item; write it as (?P<item>…)',
+    ),
+    ({"pattern": "(a|b)(?P<item>.+)"}, "has a group without a name; name it, or write (?:…)"),
+    ({"pattern": "(?P<item>"}, 'transform.pivot.pattern: "(?P<item>" is not a regular expression'),
+    ({"pattern": "(?P<item>.+)(?=x)"}, "has a look-around, which patterns may not"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), PIVOTING)
+def test_a_pivot_that_cannot_work_is_refused(write, changes, message):
+    assert message in refusal(write({"transform.pivot": {**PIVOT, **changes}}))
+
+
+def test_a_pivot_is_refused_where_groups_would_be_divided(write):
+    assert "split would divide groups that transform.pivot brings together" in refusal(
+        write({"transform.pivot": PIVOT, "split": {"rows": 10}})
+    )
+    events = write(
+        {
+            "transform.pivot": PIVOT,
+            "source.csv": ...,
+            "source.jsonl": {"debezium": {}},
+            "instances.south.source": {},
+        }
+    )
+    assert (
+        "transform.pivot needs all rows of a group together, and this source brings those that changed"
+        in refusal(events)
+    )
+
+
+def test_a_pivot_beside_an_unpivot_is_refused(write):
+    assert "transform.unpivot stands beside transform.pivot; remove one of the two" in refusal(
+        write({"transform.pivot": PIVOT, "transform.unpivot": UNPIVOT})
+    )
+
+
+def test_an_instance_has_items_of_its_own(write):
+    folder = write(
+        {
+            "transform.pivot": PIVOT,
+            "instances.south.transform.pivot": {"items": {"day": None, "Day": "placed"}},
+        }
+    )
+
+    assert resolve(folder)[0].transform.pivot.items == {"amount": "amount", "day": "placed"}
+    assert resolve(folder, "south")[0].transform.pivot.items == {"amount": "amount", "Day": "placed"}
+
+
 CONSTANTS = [
     (
         {"amont": "1"},

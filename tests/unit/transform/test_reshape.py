@@ -200,7 +200,9 @@ class TestBeside:
         ]
 
     def test_a_header_that_has_the_contracts_column_too_is_refused(self) -> None:
-        with pytest.raises(DefinitionError, match=r"'Unit' is in the header, and transform\.unpivot says unit"):
+        with pytest.raises(
+            DefinitionError, match=r"'Unit' is in the header, and transform\.unpivot says unit"
+        ):
             self.unpivoted([["1", "120", "80", "36.5", "C", None, None, "x"]], [*self.HEADER, "Unit"])
 
     def test_a_constant_that_breaks_the_contract_is_an_error_of_the_definition(self) -> None:

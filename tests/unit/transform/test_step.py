@@ -7,8 +7,9 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -344,6 +345,69 @@ class TestFunctions:
             transform(bench.task())
         with pytest.raises(ObjectMissing):
             read_manifest(bench.exchange, bench.keys(), "transform")
+
+
+class TestPivot:
+    """Groups lie across batches, parts and the order of rows in a file."""
+
+    PIVOT: ClassVar[dict[str, Any]] = {
+        "by": ["order"],
+        "names_from": "item",
+        "values_from": "value",
+        "pattern": "(?P<part>[A-Z])_(?P<item>.*)",
+        "items": {"price": "price", "unit": "unit"},
+        "ignore": ["note"],
+    }
+    ORDERS = contract(
+        column("order", key_position=1),
+        column("part", key_position=2),
+        column("price", "numeric(6,1)"),
+        column("unit"),
+    )
+    FILES: ClassVar[dict[str, str]] = {
+        "a.csv": "order,item,value\n"
+        + "".join(f"{n % 9},A_unit,kg\n{n % 9},B_note,x\n" for n in range(9))
+        + "".join(f"{n},A_price,{'dear' if n == 4 else n}\n" for n in reversed(range(9)))
+        + "3,C_price,1\n3,D_colour,red\n3,C_price,2\n",
+        "b.csv": "value,order,item\n7,1,A_price\nkg,2,A_unit\nt,1,A_unit\n",
+    }
+
+    @pytest.mark.parametrize("batch_rows", [1, 2, 7, 1000])
+    def test_the_same_comes_out_with_the_verbatim_of_each_reject(
+        self, tmp_path: Path, batch_rows: int
+    ) -> None:
+        bench = Bench(tmp_path)
+        bench.definition = definition(pivot=self.PIVOT)
+        bench.settings = replace(bench.settings, batch_rows=batch_rows)
+        bench.extract(self.FILES, self.ORDERS, group_rows=4)
+
+        made = bench.run()
+
+        found = sorted(
+            bench.table(made.parts).to_pylist(), key=lambda row: (row["_haulier_delivery"], row["order"])
+        )
+        assert [(row["_haulier_delivery"], row["order"], row["unit"], row["price"]) for row in found] == [
+            *((0, str(n), "kg", Decimal(n)) for n in range(9) if n != 4),
+            (1, "1", "t", Decimal(7)),
+            (1, "2", "kg", None),
+        ]
+        rejects = (
+            bench.table(made.rejects)
+            .select(["_haulier_row", "_haulier_output", "rule", "verbatim"])
+            .to_pylist()
+        )
+        assert sorted((list(row.values()) for row in rejects), key=str) == [
+            [24, 0, "type", b"4,A_price,dear"],
+            [29, None, "item-twice", b"3,C_price,1"],
+            [30, None, "unknown-item", b"3,D_colour,red"],
+            [31, None, "item-twice", b"3,C_price,2"],
+        ]
+        assert [(a.read, a.accepted, a.filtered, a.rejected, a.stripped) for a in made.accounts] == [
+            (33, 18, 10, 4, 1),
+            (6, 3, 1, 1, 1),
+        ]
+        assert (made.produced, made.rejected_outputs) == (11, 1)
+        assert made.filtered == {"item note is ignored (transform.pivot.ignore)": 9}
 
 
 def test_without_functions_pandas_is_not_imported(bench: Bench, tmp_path: Path) -> None:
