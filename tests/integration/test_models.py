@@ -71,6 +71,42 @@ class TestBuilding:
         assert database.rows("SELECT DISTINCT status FROM haulier.run") == [("loaded",)]
         assert site.violations() == []
 
+    def test_a_replay_is_read_by_tables_and_views_that_stand_alone(self, site, database):
+        pipeline = PIPELINE.replace("mode: append", "mode: upsert").replace(
+            "[dear, things, colours]", "[dear, colours]"
+        )
+        site.define("pipelines/things.yaml", pipeline.replace("raw.odcs", "things.odcs"))
+        site.send(0, "lamp,red,4", "chair,mauve,20", "rug,red,2")
+        site.haul(0)
+        (reject,) = (str(one) for (one,) in database.rows("SELECT reject_id FROM haulier.reject"))
+        assert f"--reject {reject}" in commanded(site, "rejects", "show", reject)[1]
+
+        site.define(
+            "contracts/things.odcs.yaml", THINGS.replace("{value: blue}", "{value: blue}, {value: mauve}")
+        )
+        code, said = commanded(site, "replay", *RUN, "--reason", "mauve is a colour")
+
+        assert code == 0, said
+        assert database.rows("SELECT * FROM shop.colours ORDER BY 1") == [
+            ("mauve", 1, Decimal("20.00")),
+            ("red", 2, Decimal("6.00")),
+        ]
+        assert database.rows("SELECT thing FROM shop.dear ORDER BY 1") == [("chair",), ("lamp",)]
+        assert database.rows("SELECT DISTINCT status FROM haulier.run") == [("loaded",)]
+        assert site.violations() == []
+
+    def test_a_plan_of_tables_and_views_alone_shows_their_ddl(self, site):
+        pipeline = PIPELINE.replace("mode: append", "mode: upsert").replace(
+            "[dear, things, colours]", "[colours]"
+        )
+        site.define("pipelines/things.yaml", pipeline.replace("raw.odcs", "things.odcs"))
+        site.send(0, "lamp,red,4")
+
+        code, said = commanded(site, "plan", *RUN, *DAY)
+
+        assert code == 0, said
+        assert "CREATE TABLE shop.colours AS" in said
+
     def test_the_ledger_says_what_each_model_read(self, site, database):
         site.send(0, "lamp,red,4")
 

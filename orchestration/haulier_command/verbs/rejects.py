@@ -185,8 +185,8 @@ def _next(row: Row, status: str) -> list[str]:
     forward = f"{me()} trace --file {shlex.quote(row['file'])} --row {row['row']} {lane}"
     if status not in ("open", "failed again"):
         return [forward]
-    # Models read all rows of a run together: what one of them needs is the whole run.
-    if row["load_outcome"] == "quarantined" or row["has_models"]:
+    # A merge reads all rows of a run together: what it needs is the whole run.
+    if row["load_outcome"] == "quarantined" or row["has_merges"]:
         return [
             forward,
             f"a corrected file; or, after a fix here: {me()} run {lane} … --reprocess REASON",

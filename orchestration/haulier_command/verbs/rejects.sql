@@ -42,7 +42,8 @@ SELECT r.reject_id, d.pipeline, d.instance, u.interval_start, u.interval_end, l.
        l.outcome AS load_outcome, l.loaded_at AS since, d.delivery_id, d.logical_name AS file, d.sequence, d.uri,
        d.sha256, d.modified_at, r.row_number AS row, r.output, r.step, r.rule, r.column_name AS "column", r.message, r.problems,
        r.verbatim, r.verbatim_bytes,
-       EXISTS (SELECT FROM haulier.model_build b WHERE b.run_id = l.run_id AND b.generation = l.generation) AS has_models
+       EXISTS (SELECT FROM haulier.model_build b
+               WHERE b.run_id = l.run_id AND b.generation = l.generation AND b.materialized = 'merge') AS has_merges
 FROM haulier.reject r
 JOIN haulier.load l USING (load_id)
 JOIN haulier.run u USING (run_id)

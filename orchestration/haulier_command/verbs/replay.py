@@ -103,8 +103,8 @@ def _needs_all(definition: Instance) -> str | None:
     """Why single rows of a run are of no use to it."""
     if definition.transform.pivot:
         return "makes one row of each group (transform.pivot), which takes all rows of the group"
-    if definition.models:
-        return "builds models, which read all rows of a run together"
+    if any(model.contract for model in definition.models):
+        return "merges by models, which read all rows of a run together"
     return None
 
 

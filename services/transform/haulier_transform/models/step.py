@@ -225,7 +225,8 @@ def plan(task: Task) -> Outcome:
         transaction(connection, task.settings) as cursor,
     ):
         _tell_run(cursor, extracted)
-        _copy_raw(cursor, exchange, transformed)
+        if any(read.model.contract for read in ordered):
+            _copy_raw(cursor, exchange, transformed)
         others = {read.model.target for read in ordered}
         for read in ordered:
             told: dict[str, Any] = {}
