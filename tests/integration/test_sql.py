@@ -92,6 +92,22 @@ class TestReading:
         assert run(here, 1)["extract"].outcome == "empty"
         assert clean(here)
 
+    def test_what_was_quarantined_or_never_loaded_is_news_to_the_next_run(self, sqlite):
+        """Else a table that nobody changes would be an empty run the next day, and its rows nowhere."""
+        put(sqlite, ROWS)
+        sqlite.do("UPDATE things SET price = 'much' WHERE thing = 't0'")
+        sqlite.define(load={"reject_threshold": 0.0})
+        assert run(sqlite)["load"].outcome == "quarantined"
+        assert run(sqlite, 1)["load"].outcome == "quarantined"
+        sqlite.define()
+        run(sqlite, 2, before="load")
+        assert run(sqlite, 3)["load"].counts["inserted"] == 7
+        assert run(sqlite, 4)["extract"].outcome == "empty"
+
+        assert run(sqlite, 2)["load"].counts["superseded"] == 7
+        assert sqlite.table() == EXPECTED[1:]
+        assert clean(sqlite)
+
     def test_a_change_is_found_by_reading_all_again(self, here):
         here.define()
         run(here)

@@ -63,13 +63,16 @@ ORDER BY uri, delivery_id DESC
 
 -- name: last_increment
 -- What was read last, of a source each of whose runs has one delivery: by any run where it is read as it stands, else by
--- this one; the run's own last sequence, and whether the same again is nothing new. What a person moved a position away
--- from is news to other runs.
+-- this one; the run's own last sequence, and whether the same again is nothing new. To other runs it is news when it was not
+-- loaded, or when a person moved a position away from it.
 SELECT uri, logical_name, sha256,
        (SELECT coalesce(max(sequence), 0) FROM haulier.delivery WHERE run_id = %(run_id)s),
        run_id = %(run_id)s
-       OR seen_at > coalesce((SELECT max(at) FROM haulier.state_change
-                              WHERE pipeline = %(pipeline)s AND instance = %(instance)s), '-infinity')
+       OR (seen_at > coalesce((SELECT max(at) FROM haulier.state_change
+                               WHERE pipeline = %(pipeline)s AND instance = %(instance)s), '-infinity')
+           AND EXISTS (SELECT FROM haulier.generation_delivery g JOIN haulier.load l USING (run_id, generation)
+                       WHERE g.run_id = delivery.run_id AND g.delivery_id = delivery.delivery_id
+                         AND l.kind = 'run' AND l.outcome = 'loaded'))
 FROM haulier.delivery
 WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND disposition = 'reserved'
   AND (%(as_it_stands)s OR run_id = %(run_id)s)
