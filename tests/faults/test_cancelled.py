@@ -1,14 +1,23 @@
-"""SIGTERM while a step waits for a lock, where Python itself would not notice it."""
+"""SIGTERM while a step waits for a lock or for a long statement, where Python itself would not notice it."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import closing
 
+import pytest
+import sqlalchemy as sa
+from support import mariadb
+from support.lab import lab
 from support.steps import command, environ
 from support.things import day, place
+
+from haulier.errors import Cancelled
+from haulier.loading import load_pipeline, resolve_instance
+from haulier_extract.sources.sql.engine import connected
 
 _WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
@@ -17,18 +26,90 @@ def test_extract_ends_143_though_nobody_gives_it_the_lock(tier, tmp_path):
     with place(tier, tmp_path) as here, closing(here.database.connect()) as connection:
         here.write("one", 0, 100)
         connection.cursor().execute("LOCK TABLE haulier.delivery")
-        process = subprocess.Popen(
-            command("extract", "things", "one", day(0)),
-            env=environ({**here.environment, "HAULIER_LOCK_TIMEOUT_SECONDS": "600"}),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        while not here.database.rows(_WAITING) and process.poll() is None:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        try:
-            _, said = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        patient = {**here.environment, "HAULIER_LOCK_TIMEOUT_SECONDS": "600"}
+        cancelled(patient, "one", lambda: bool(here.database.rows(_WAITING)))
 
-        assert process.returncode == 143, said.decode()
+
+#: Kind -> a query that does not end, and what says that it is being answered.
+_ENDLESS = {
+    "postgresql": (
+        "SELECT thing, colour, price, pg_sleep(600)::text AS slept FROM things",
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    ),
+    "mariadb": (
+        "SELECT thing, colour, price, sleep(600) AS slept FROM things",
+        "SELECT 1 FROM information_schema.processlist WHERE state = 'User sleep'",
+    ),
+    "sqlite": (
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT thing, colour, price, (SELECT max(i) FROM n) AS counted FROM things",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _ENDLESS)
+def test_a_long_statement_of_a_source_ends_143_and_nothing_of_it_goes_on(kind, tier, tmp_path, request):
+    query, going_on = _ENDLESS[kind]
+    socket = request.getfixturevalue("maria") if kind == "mariadb" else None
+    with lab(kind, tier, tmp_path, socket) as made:
+        (made.definitions / "queries" / "long.sql").write_text(query)
+        made.define(table=None, query="../queries/long.sql")
+        made.do("INSERT INTO things VALUES ('a', 'red', 1, NULL)")
+
+        def goes_on() -> bool:
+            if kind == "postgresql":
+                return bool(made.handle.rows(going_on))
+            with mariadb.as_root(made.handle) as cursor:
+                return bool(cursor.execute(going_on))
+
+        since = time.monotonic()
+        # SQLite has nobody to ask: by then it counts.
+        cancelled(
+            made.place.environment,
+            "main",
+            goes_on if going_on else lambda: time.monotonic() > since + 3,
+        )
+        assert not (going_on and goes_on())
+
+
+def test_a_signal_between_two_statements_of_a_source_stays_what_it_is(tier, tmp_path):
+    """SQLAlchemy wraps what is raised while it prepares one."""
+
+    class Told(sa.TypeDecorator[str]):
+        impl = sa.String
+        cache_ok = True
+
+        def process_bind_param(self, value, dialect):
+            raise Cancelled("ended by SIGTERM")
+
+    with lab("sqlite", tier, tmp_path) as made:
+        made.define()
+        source = resolve_instance(load_pipeline(made.definitions, "things"), "main").source
+        with pytest.raises(Cancelled), connected(source.sql, made.settings) as connection:
+            connection.execute(sa.select(sa.literal("x", Told())))
+
+
+@pytest.fixture(scope="module")
+def maria():
+    with mariadb.running() as socket:
+        yield socket
+
+
+def cancelled(environment: dict[str, str], instance: str, waits: Callable[[], bool]) -> None:
+    """An extract that is told to end once it waits, and does."""
+    process = subprocess.Popen(
+        command("extract", "things", instance, day(0)),
+        env=environ(environment),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    while not waits() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+
+    assert process.returncode == 143, said.decode()

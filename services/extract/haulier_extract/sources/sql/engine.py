@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError, StatementError
 from sqlalchemy.pool import NullPool
 
 from haulier.definitions.sources import Sql
-from haulier.errors import DataError, DefinitionError, HaulierError, TransientError
+from haulier.errors import Cancelled, DataError, DefinitionError, HaulierError, TransientError
 from haulier.run import cancelling
 from haulier.settings import Settings
 
@@ -45,7 +45,7 @@ def connected(sql: Sql, settings: Settings) -> Iterator[sa.Connection]:
             url, poolclass=NullPool, hide_parameters=True, **_arguments(url, sql, settings)
         )
         try:
-            with engine.connect() as connection:
+            with engine.connect() as connection, _heard(connection):
                 yield connection
         finally:
             engine.dispose()
@@ -74,6 +74,30 @@ def replicating(sql: Sql, settings: Settings) -> Iterator[Any]:
                 yield connection
         except psycopg2.Error as exc:
             raise DBAPIError(None, None, exc) from None
+
+
+@contextmanager
+def _heard(connection: sa.Connection) -> Iterator[None]:
+    """A signal that asks this process to end also ends what the database is doing for it."""
+    raw: Any = connection.connection.driver_connection
+    # PostgreSQL's and Oracle's drivers, and SQLite's, wait in C; PyMySQL waits in Python, where a signal is heard.
+    interrupt = getattr(raw, "cancel", None) or getattr(raw, "interrupt", None)
+    try:
+        with cancelling(interrupt) if interrupt else nullcontext():
+            yield
+    except Cancelled:
+        # Whatever is half done on it: a rollback would fail, and be what this run is said to have ended with.
+        connection.invalidate()
+        if hasattr(raw, "thread_id"):
+            _kill(connection.engine, raw.thread_id())
+        raise
+
+
+def _kill(engine: sa.Engine, thread: int) -> None:
+    """MySQL, hung up on, would compute on."""
+    # It may have ended by itself, or not be reached any more.
+    with suppress(DBAPIError), engine.connect() as other:
+        other.exec_driver_sql(f"KILL {thread:d}")
 
 
 def place(sql: Sql) -> str:
@@ -136,6 +160,11 @@ def _translated(shown: str, secret: str | None) -> Iterator[None]:
     except DBAPIError as exc:
         kind, why = _meaning(exc)
         why = why.replace(secret, "***") if secret else why
+    except StatementError as exc:
+        # SQLAlchemy wraps a signal that comes while it prepares a statement.
+        if isinstance(exc.orig, HaulierError):
+            raise exc.orig from None
+        raise
     except NoSuchModuleError:
         kind, why = (
             DefinitionError,
