@@ -456,16 +456,35 @@ class TestRefusals:
         with pytest.raises(DefinitionError, match=why):
             run(here)
 
-    def test_a_wrong_password_shows_nowhere(self, tier, tmp_path, maria):
+    def test_a_wrong_password_shows_nowhere_nor_whose_it_is(self, tier, tmp_path, maria):
         with lab("mariadb", tier, tmp_path, maria, HAULIER_SECRET_OTHER="wr0ng") as made:
             made.define(password="OTHER")
             code, _, log = run_cold(made.place.environment, "extract", "things", "main", day(0))
 
-            assert (code, "Access denied" in log) == (2, True)
+            assert (code, "Access denied for user '***'@'localhost'" in log) == (2, True)
             assert "wr0ng" not in log
-            assert ("things/main", True) in [
-                (s, "Access denied" in p) for s, p in check("things", None, made.settings)
-            ]
+            assert "reader" not in log
+            ((subject, problem),) = check("things", None, made.settings)
+            assert (subject, "reader" in problem) == ("things/main", False)
+
+    @pytest.mark.parametrize(("before", "behind"), [("per.son@", ""), ("", "&user=per.son"), ("", "")])
+    def test_no_user_shows_whichever_way_it_is_named(self, postgres, before, behind):
+        """Before the host, in the options, or by nobody: then libpq takes the ledger's."""
+        user = postgres.handle.environment["PGUSER"]
+        postgres.define(url=postgres.url.replace(f"{user}@", before) + behind, password="OTHER")
+        environment = {**postgres.place.environment, "HAULIER_SECRET_OTHER": "wr0ng"}
+        code, _, log = run_cold(environment, "extract", "things", "main", day(0))
+
+        assert code == 2, log
+        assert r"failed for user \"***\"" in log
+        assert "per.son" not in log
+
+    def test_who_may_not_read_a_table_is_not_named_either(self, tier, tmp_path, maria):
+        with lab("mariadb", tier, tmp_path, maria) as made:
+            made.define(table="mysql.user", key=["User"])
+            with pytest.raises(DefinitionError, match=r"SELECT command denied to user '\*\*\*'@") as refused:
+                run(made)
+            assert "reader" not in str(refused.value)
 
     def test_a_password_is_in_no_record(self, here):
         here.define()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
@@ -39,8 +40,7 @@ def connected(sql: Sql, settings: Settings) -> Iterator[sa.Connection]:
     Raises `DefinitionError` for what no later attempt would be spared, `TransientError` otherwise.
     """
     url = _url(sql, settings)
-    shown = place(sql)
-    with _translated(shown, settings.secrets.get(sql.password or "")):
+    with _translated(place(sql), _asking(url, settings)):
         engine = sa.create_engine(
             url, poolclass=NullPool, hide_parameters=True, **_arguments(url, sql, settings)
         )
@@ -60,7 +60,7 @@ def replicating(sql: Sql, settings: Settings) -> Iterator[Any]:
     url = _url(sql, settings)
     if url.get_backend_name() != "postgresql":
         raise DefinitionError("source.sql.changes is for PostgreSQL; read another database by a watermark")
-    with _translated(place(sql), settings.secrets.get(sql.password or "")):
+    with _translated(place(sql), _asking(url, settings)):
         engine = sa.create_engine(url, poolclass=NullPool)
         _, given = engine.dialect.create_connect_args(url)
         more = _arguments(url, sql, settings)["connect_args"]
@@ -126,6 +126,18 @@ def _url(sql: Sql, settings: Settings) -> sa.URL:
     return url.set(password=settings.secrets[sql.password])
 
 
+def _asking(url: sa.URL, settings: Settings) -> re.Pattern[str]:
+    """Who asks, wherever a driver repeats it: the password, and the user as a word of its own."""
+    users = [url.username, *url.normalized_query.get("user", ())]
+    if url.get_backend_name() == "postgresql":
+        # libpq takes the ledger's where the address names none.
+        users.append(settings.postgres.get("PGUSER"))
+    password = [re.escape(str(url.password))] if url.password else []
+    return re.compile(
+        "|".join([*password, *(rf"(?<!\w){re.escape(user)}(?!\w)" for user in users if user)]) or r"(?!)"
+    )
+
+
 def _arguments(url: sa.URL, sql: Sql, settings: Settings) -> dict[str, Any]:
     """What `create_engine` is told beside the address."""
     backend = url.get_backend_name()
@@ -154,12 +166,12 @@ def _arguments(url: sa.URL, sql: Sql, settings: Settings) -> dict[str, Any]:
 
 
 @contextmanager
-def _translated(shown: str, secret: str | None) -> Iterator[None]:
+def _translated(shown: str, asking: re.Pattern[str]) -> Iterator[None]:
     try:
         yield
     except DBAPIError as exc:
-        kind, why = _meaning(exc)
-        why = why.replace(secret, "***") if secret else why
+        kind, said = _meaning(exc)
+        why = asking.sub("***", said)
     except StatementError as exc:
         # SQLAlchemy wraps a signal that comes while it prepares a statement.
         if isinstance(exc.orig, HaulierError):
