@@ -438,6 +438,90 @@ class TestManyRows:
         assert len(sizes) == file.groups > 2
 
 
+class TestCheck:
+    @pytest.mark.parametrize(
+        ("sql", "why"),
+        [
+            ({"watermark": {"column": "price", "lag_seconds": 5}}, "price is a number; write lag_steps"),
+            ({"watermark": {"column": "changed", "lag_steps": 5}}, "changed is no number; write lag_seconds"),
+            ({"watermark": {"column": "colour", "lag_seconds": 5}}, "colour is text, of which no time"),
+            ({"key": ["colr"]}, "source.sql.key"),
+            ({"interval": "change"}, "source.sql.interval"),
+        ],
+    )
+    def test_what_a_run_would_stumble_over_is_said_before_it(self, here, sql, why):
+        if here.kind == "sqlite":
+            # Its values say what they are, and these were written as text.
+            here.do("UPDATE things SET price = 1.5")
+        here.define(**sql)
+        ((subject, problem),) = check("things", None, here.settings)
+
+        assert (subject, why in problem) == ("things/main", True), problem
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            {"watermark": {"column": "ok"}},
+            {"interval": "price"},
+            {"key": ["doc"]},
+            {"key": ["doc"], "chunk_rows": 2},
+        ],
+    )
+    def test_what_the_database_has_no_order_for_is_said_before_a_run(self, postgres, sql):
+        postgres.do("ALTER TABLE things ADD ok boolean, ADD doc json")
+        postgres.define(**sql)
+        ((subject, problem),) = check("things", None, postgres.settings)
+
+        assert (subject, "sqlstate 42883" in problem) == ("things/main", True), problem
+
+    @pytest.mark.parametrize(
+        "sql", [{}, {"chunk_rows": 2}, {"interval": "changed"}, {"watermark": {"column": "changed"}}]
+    )
+    def test_no_row_is_read_for_it(self, postgres, sql):
+        put(postgres, ROWS)
+        postgres.do(
+            "CREATE VIEW touchy AS SELECT thing, colour, 1 / (price - price) AS price, changed FROM things"
+        )
+        postgres.define(table="touchy", **sql)
+
+        assert check("things", None, postgres.settings) == []
+        with pytest.raises(DataError):
+            run(postgres, -1)
+
+    def test_an_empty_table_says_nothing_of_its_lag(self, sqlite):
+        for lag in ("lag_steps", "lag_seconds"):
+            sqlite.define(watermark={"column": "changed", lag: 5})
+
+            assert check("things", None, sqlite.settings) == []
+            assert run(sqlite)["extract"].outcome == "empty"
+
+    @pytest.mark.parametrize(
+        ("differs", "why"),
+        [
+            ({"password": "OTHER"}, "password authentication failed"),
+            ({"key": ["colr"]}, "source.sql.key"),
+            ({"columns": ["thing", "nope"]}, "source.sql.columns"),
+            ({"watermark": {"column": "nope"}}, "source.sql.watermark.column"),
+            ({"url": "&options=-crole%3Dnobody_of_that_name"}, "nobody_of_that_name"),
+        ],
+    )
+    def test_each_instance_that_is_set_up_otherwise_is_looked_at(self, tier, tmp_path, differs, why):
+        with lab("postgresql", tier, tmp_path, HAULIER_SECRET_OTHER="wr0ng") as made:
+            made.define()
+            file = made.definitions / "pipelines" / "things.yaml"
+            if "url" in differs:
+                differs = {"url": made.url + differs["url"]}
+            document = {
+                **yaml.safe_load(file.read_text()),
+                "instances": {"one": {}, "two": {"source": {"sql": differs}}},
+            }
+            file.write_text(yaml.safe_dump(document))
+            found = check("things", None, made.settings)
+
+            assert [subject for subject, _ in found] == ["things/two"]
+            assert why in found[0][1]
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("sql", "why"),

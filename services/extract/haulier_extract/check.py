@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from haulier.definitions import Instance
 from haulier.definitions.sources import Files
 from haulier.errors import HaulierError, Told
@@ -46,15 +48,16 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
 
 def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
     """Whether the definitions' stores can be listed and a file there be read, and their APIs and databases let us in."""
-    asked: set[str] = set()
+    asked: set[bytes] = set()
     now = datetime.now(UTC)
     today = Interval(start=now - timedelta(days=1), end=now)
     for label, chosen in _of_instances(pipeline, instance, settings):
         source = chosen.source
-        # What a user's own source reads may depend on more than its place.
-        if not source.custom and source.place in asked:
+        said = msgspec.json.encode(getattr(source, source.kind))
+        # What a user's own source reads, or a query, may depend on the instance, too.
+        if said in asked and not (source.custom or (source.sql and source.sql.query)):
             continue
-        asked.add(source.place)
+        asked.add(said)
         try:
             if source.custom:
                 from haulier_extract.sources import custom

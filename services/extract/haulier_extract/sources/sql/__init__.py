@@ -101,14 +101,19 @@ def newest(instance: Instance, interval: Interval, settings: Settings) -> Newest
 
 
 def reach(instance: Instance, settings: Settings, interval: Interval) -> None:
-    """Connect, and look at the columns. Raises as `find` does."""
+    """Connect, and have the database judge all that `find` would ask it. Raises as that does."""
     sql = instance.source.sql
     assert sql is not None
     if sql.changes:
         changes.reach(instance, settings)
         return
     with connected(sql, settings) as connection:
-        Asked(connection, instance, interval)
+        asked = Asked(connection, instance, interval, idle=True)
+        if sql.watermark:
+            asked.begin_at(None)
+        else:
+            asked.within()
+        written(asked)
 
 
 def _start(sql: Sql, standing: dict[str, str] | None) -> str | None:

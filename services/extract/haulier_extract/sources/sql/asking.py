@@ -24,8 +24,12 @@ _SPECIAL = re.compile(rf"\{{(\w+)(:[^{{}}]*)?\}}|{_COLON}")
 class Asked:
     """A table or query within one snapshot; made anew for each look at it."""
 
-    def __init__(self, connection: sa.Connection, instance: Instance, interval: Interval) -> None:
-        """Raises `DefinitionError` for columns that are not there."""
+    def __init__(
+        self, connection: sa.Connection, instance: Instance, interval: Interval, *, idle: bool = False
+    ) -> None:
+        """``idle``: the database judges each statement and gives no row. Raises `DefinitionError` for columns that are not
+        there.
+        """
         sql = instance.source.sql
         assert sql is not None
         self._connection, self._sql, self._interval = connection, sql, interval
@@ -49,7 +53,9 @@ class Asked:
         #: Columns that put the rows in order.
         self.key = tuple(self._column(name, "key").name for name in sql.key or self._primary_key())
         self._key = [self._source.c[name] for name in self.key]
-        self._where: list[Element] = []
+        # Not sa.false(), in whose presence SQLAlchemy leaves all other conditions out.
+        self._idle: list[Element] = [sa.literal_column("1") == sa.literal_column("0")] if idle else []
+        self._where: list[Element] = self._idle
         self._dialect.take_raw(connection)
 
     def begin_at(self, position: str | None) -> tuple[str | None, list[str]]:
@@ -67,11 +73,11 @@ class Asked:
             raise DefinitionError(
                 f"source.sql.watermark.lag_seconds: {mark.column} is a number; write lag_steps"
             )
-        if column.measure != "number" and mark.lag_steps:
+        if column.measure not in ("number", None) and mark.lag_steps:
             raise DefinitionError(
                 f"source.sql.watermark.lag_steps: {mark.column} is no number; write lag_seconds"
             )
-        since: list[Element] = []
+        since = self._idle
         if position is not None:
             try:
                 since = [value >= self._dialect.bound(column, position, 0, 0)]
@@ -82,7 +88,7 @@ class Asked:
                 ) from None
             self._where = [sa.or_(value >= lower, value.is_(None))]
         greatest = sa.func.max(value)
-        now = self.clock.get(column.measure)
+        now = self.clock.get(column.measure) if column.measure else None
         present = (
             sa.func.max(sa.case((value <= self._dialect.bound(column, str(now), 0, 0), value)))
             if now
@@ -99,13 +105,13 @@ class Asked:
             )
         if without:
             notes.append(f"{without} rows without {mark.column} are read by every run")
-        if found is None:
-            return position, notes
-        if column.measure == "text" and mark.lag_seconds:
+        if column.measure == "text" and mark.lag_seconds and (found is not None or self._idle):
             raise DefinitionError(
                 f"source.sql.watermark.lag_seconds: {mark.column} is text, of which no time can be taken off; "
                 "read it through a query that casts it, or remove lag_seconds"
             )
+        if found is None:
+            return position, notes
         reached = self._dialect.position(found)
         if reached in ("NaN", "Infinity"):
             raise DataError(
@@ -119,7 +125,7 @@ class Asked:
             return []
         value = self._source.c[self._column(self._sql.interval, "interval").name]
         start, end = (self._dialect.instant(moment) for moment in (self._interval.start, self._interval.end))
-        self._where = [value >= start, value < end]
+        self._where = [value >= start, value < end, *self._idle]
         without = self._count(value.is_(None))
         return (
             [f"{without} rows without {self._sql.interval} belong to no interval and are never read"]
@@ -164,7 +170,7 @@ class Asked:
         return self._connection.execute(asked.execution_options(stream_results=True, max_row_buffer=1))
 
     def _count(self, condition: Element) -> int:
-        asked = sa.select(sa.func.count()).select_from(self._source).where(condition)
+        asked = sa.select(sa.func.count()).select_from(self._source).where(condition, *self._idle)
         return int(self._connection.execute(asked).scalar_one())
 
     def _textual(self, named: Mapping[str, str]) -> Any:

@@ -29,7 +29,8 @@ class Column:
     name: str
     expression: Element
     kind: pa.DataType
-    measure: Measure = "text"
+    #: ``None``: no row is there that would say.
+    measure: Measure | None = "text"
     #: Type that a bound is compared as, so that an index serves.
     compared: Any = None
     #: Whether a watermark is to be held against the expression, as the column itself is answered with fewer digits.
@@ -66,7 +67,7 @@ class Dialect:
         if len(measures) > 1:
             # Numbers stand before all texts, so a position among texts would leave numbers behind.
             raise ValueError("holds numbers and texts")
-        return replace(column, measure=next(iter(measures), "text"))
+        return replace(column, measure=next(iter(measures), None))
 
     def clock(self, connection: sa.Connection) -> dict[Measure, Any]:
         """What time it is there, as each measure has it."""
@@ -244,7 +245,7 @@ def dialect_of(connection: sa.Connection) -> Dialect:
     return _DIALECTS.get(connection.dialect.name, Dialect)()
 
 
-def _lagged(measure: Measure, text: str, lag_seconds: int, lag_steps: int) -> str:
+def _lagged(measure: Measure | None, text: str, lag_seconds: int, lag_steps: int) -> str:
     """The position less its lag; where it is no value of the calendar, such as -infinity, as it is."""
     if measure == "number":
         return f"{_less(text, lag_steps):f}"
