@@ -118,6 +118,29 @@ class TestIncrements:
 
         assert arrived(here) == ["a", "late"]
 
+    @pytest.mark.parametrize(
+        ("reached", "late"),
+        [
+            ("2026-01-02 22:00:00-05:00", "2026-01-02 21:30:00-05:00"),
+            ("2026-01-02T22:00:00-05:00", "2026-01-02T21:00:00-05:00"),
+            ("2026-01-02 10:00:00.5-0300", "2026-01-02 09:00:00.5-0300"),
+            ("2026-01-02 00:30:00+02:00", "2026-01-01 23:45:00+02:00"),
+            ("2026-01-02T10:00:00Z", "2026-01-02T09:00:00Z"),
+            # The clock was set back by an hour in between.
+            ("2025-10-26 02:59:00+02:00", "2025-10-26 02:01:00+01:00"),
+        ],
+    )
+    def test_late_rows_are_found_within_the_lag_by_whichever_clock_texts_were_written(
+        self, sqlite, reached, late
+    ):
+        sqlite.define(watermark={"column": "changed", "lag_seconds": 3600})
+        put(sqlite, ("a", reached))
+        run(sqlite)
+        put(sqlite, ("late", late), ("same", reached))
+        run(sqlite, 1)
+
+        assert arrived(sqlite) == ["a", "late", "same"]
+
     def test_a_number_may_say_what_is_new(self, here):
         here.do(
             "CREATE TABLE counted (thing varchar(9) NOT NULL PRIMARY KEY, colour varchar(9), price numeric(5, 2), serial bigint)"

@@ -83,8 +83,11 @@ class Dialect:
             return text
         if len(text) == _DAY_LENGTH:
             return (date.fromisoformat(text) - _days(lag_seconds)).isoformat()
+        # Texts are in the order of the clock they were written by, not of UTC, which is behind that west of Greenwich; east of
+        # it UTC is before, and so before the hour that a clock repeats in autumn.
+        earlier = min(_naive(text), datetime.fromisoformat(text).replace(tzinfo=None))
         # To the second, and with a space: not behind any other way to write the same moment.
-        return f"{_naive(text) - timedelta(seconds=lag_seconds):%Y-%m-%d %H:%M:%S}"
+        return f"{earlier - timedelta(seconds=lag_seconds):%Y-%m-%d %H:%M:%S}"
 
     def instant(self, moment: datetime) -> Any:
         """An end of a run's interval."""
