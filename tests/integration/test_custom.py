@@ -78,6 +78,21 @@ def sealed(made: Place, pipeline: str, instance: str = "main") -> Manifest:
     return read_manifest(open_exchange(made.settings), keys, "extract")
 
 
+def test_a_corrected_function_takes_the_place_of_the_one_that_was_wrong(shop: Place) -> None:
+    settings = shop.settings
+    haul(settings, "orders", "berlin", day(0))
+    own = settings.definitions / "sources" / "shop.py"
+    own.write_text(own.read_text().replace("def orders", "def right"))
+    pipeline = settings.definitions / "pipelines" / "orders.yaml"
+    pipeline.write_text(pipeline.read_text().replace("shop.orders", "shop.right"))
+    haul(settings, "orders", "berlin", day(0), reprocess="it is another function")
+
+    assert shop.database.rows(
+        "SELECT uri LIKE 'custom://shop.right/%' FROM haulier.generation_delivery JOIN haulier.delivery USING (delivery_id) "
+        "WHERE generation = 2"
+    ) == [(True,)]
+
+
 def orders(made: Place) -> list[tuple[object, ...]]:
     return made.database.rows("SELECT order_id, customer, amount::text FROM shop.orders ORDER BY 1")
 

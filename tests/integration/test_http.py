@@ -74,8 +74,8 @@ def here(tier, tmp_path, api):
         yield define
 
 
-def run(made, number=0):
-    return haul(made.settings, "things", "main", day(number))
+def run(made, number=0, **asked):
+    return haul(made.settings, "things", "main", day(number), **asked)
 
 
 def table(made):
@@ -147,6 +147,44 @@ def test_a_changed_answer_for_the_same_interval_is_a_correction(here, api):
 
     assert (outcome.counts["updated"], outcome.counts["unchanged"]) == (1, 7)
     assert made.database.rows("SELECT sequence FROM haulier.delivery ORDER BY 1") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"since": "{start}"}])
+def test_a_corrected_address_takes_the_place_of_the_one_that_was_wrong(here, api, parameters):
+    """Each time it is named anew, also where it was asked before and answers the same."""
+    api.raw = json.dumps([{**one, "colour": "blue"} for one in ROWS]).encode()
+    for generation, path in enumerate(["/raw_answer", "/whole", "/whole", "/raw_answer"], start=1):
+        made = here(path, parameters=parameters)
+        run(made, reprocess=f"it is {path}")
+
+        hauled = made.database.rows(
+            "SELECT generation, uri FROM haulier.generation_delivery JOIN haulier.delivery USING (delivery_id) "
+            "ORDER BY generation DESC, delivery_id"
+        )
+        assert [one for one in hauled if one[0] >= generation] == [(generation, hauled[0][1])]
+        assert path in hauled[0][1]
+    assert {colour for _, colour, _ in table(made)} == {"blue"}
+    assert findings(made.settings) == []
+
+
+def test_a_correction_without_a_word_is_alone_in_its_run_too(here, api):
+    api.raw = json.dumps([{"thing": "wrong", "price": 1}]).encode()
+    run(here("/raw_answer"))
+    made = here("/whole")
+    run(made)
+
+    assert made.database.rows("SELECT read FROM haulier.source_account ORDER BY load_id") == [(1,), (8,)]
+
+
+def test_an_answer_that_was_quarantined_is_news_to_the_next_run_and_one_that_was_loaded_is_not(here, api):
+    api.rows = [{**one, "price": "much"} for one in ROWS]
+    made = here("/whole")
+    assert run(made)["load"].outcome == "quarantined"
+    assert run(made, 1)["load"].outcome == "quarantined"
+    api.rows = ROWS
+    assert run(made, 2)["load"].outcome == "loaded"
+
+    assert run(made, 3)["extract"].outcome == "empty"
 
 
 def test_an_answer_without_rows_is_an_empty_run_and_harms_nothing(here, api):

@@ -63,8 +63,7 @@ def reserved(
     else:
         found = find(instance, task.interval, task.settings)
     new: Sequence[SourceFile] = found.files
-    increments = instance.source.sql is not None
-    if new and not increments and task.verb == "run":
+    if new and not found.whole and task.verb == "run":
         # A connection of its own: no connection stays open while files are sent.
         with connect(task.settings, application) as connection, cancelling(connection.cancel):
             uris = [file.uri for file in new]
@@ -81,7 +80,7 @@ def reserved(
             copies=instance.source.files.copies if instance.source.files else "load",
             preview=task.verb == "plan",
             stood=(instance.source.position, stood) if stood else None,
-            replaces=increments,
+            replaces=found.whole,
         )
     return replace(reservation, notes=(*reservation.notes, *found.notes)), (*found.waiting, *changed)
 

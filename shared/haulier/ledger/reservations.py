@@ -200,7 +200,9 @@ class _Reserving:
 
     def unread(self, candidates: Sequence[Candidate], *, as_it_stands: bool) -> list[Candidate]:
         """The candidates that are not what was read last."""
-        last = self._run("last_increment", as_it_stands=as_it_stands).fetchone()
+        # What another run read at the same place is nothing new to one that has nothing yet; to another it is a correction.
+        uris = [] if self.generation else [c.uri for c in candidates]
+        last = self._run("last_increment", as_it_stands=as_it_stands, uris=uris).fetchone()
         if last is None:
             return list(candidates)
         uri, name, sha256, self.sequence, known = last

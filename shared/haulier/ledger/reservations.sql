@@ -63,7 +63,7 @@ ORDER BY uri, delivery_id DESC
 
 -- name: last_increment
 -- What was read last, of a source each of whose runs has one delivery: by any run where it is read as it stands, else by
--- this one; the run's own last sequence, and whether the same again is nothing new. To other runs it is news when it was not
+-- this one or at the same places; the run's own last sequence, and whether the same again is nothing new. To other runs it is news when it was not
 -- loaded, or when a person moved a position away from it.
 SELECT uri, logical_name, sha256,
        (SELECT coalesce(max(sequence), 0) FROM haulier.delivery WHERE run_id = %(run_id)s),
@@ -75,7 +75,7 @@ SELECT uri, logical_name, sha256,
                          AND l.kind = 'run' AND l.outcome = 'loaded'))
 FROM haulier.delivery
 WHERE pipeline = %(pipeline)s AND instance = %(instance)s AND disposition = 'reserved'
-  AND (%(as_it_stands)s OR run_id = %(run_id)s)
+  AND (%(as_it_stands)s OR run_id = %(run_id)s OR uri = ANY(%(uris)s))
 ORDER BY delivery_id DESC
 LIMIT 1
 

@@ -49,6 +49,8 @@ class Found:
     waiting: tuple[str, ...] = ()
     #: What a person should know of it.
     notes: tuple[str, ...] = ()
+    #: Whether its one file is all that the run has, and takes the place of what the run had before.
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

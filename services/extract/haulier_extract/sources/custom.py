@@ -71,7 +71,9 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
             f"source {own.name}: two files are called {min(twice)!r}; a name is what a file is known by"
         )
     return Found(
-        files=tuple(sorted(files, key=lambda one: (one.modified_at, one.uri))), waiting=tuple(sorted(waiting))
+        files=tuple(sorted(files, key=lambda one: (one.modified_at, one.uri))),
+        waiting=tuple(sorted(waiting)),
+        whole=bool(written.size),
     )
 
 

@@ -49,7 +49,8 @@ def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
                 modified_at=datetime.now(UTC),
                 open=written.chunks,
             ),
-        )
+        ),
+        whole=True,
     )
 
 

@@ -77,6 +77,7 @@ def find(
             ),
         ),
         notes=tuple(notes),
+        whole=True,
     )
 
 

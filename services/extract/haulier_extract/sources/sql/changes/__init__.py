@@ -95,7 +95,7 @@ def find(
         open=increment.file.chunks,
         position=position,
     )
-    return Found(files=(file,), notes=tuple(increment.notes))
+    return Found(files=(file,), notes=tuple(increment.notes), whole=True)
 
 
 def newest(instance: Instance, settings: Settings) -> Newest | None:
