@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.processes import at_once, in_process
@@ -573,6 +574,28 @@ class TestForPeople:
         code, found, _ = here.place.say("check", "--pipeline", "things")
         assert code == 0, found
         assert here.rows("SELECT 1 FROM pg_replication_slots WHERE database = current_database()") == []
+
+    def test_check_refuses_a_slot_that_two_instances_name(self, here):
+        file = here.definitions / "pipelines" / "things.yaml"
+        document = {**yaml.safe_load(file.read_text()), "instances": {"one": {}, "two": {}}}
+        file.write_text(yaml.safe_dump(document))
+        code, found, _ = here.place.say("check", "--pipeline", "things")
+
+        assert code == 2
+        assert f"{here.slot} is also that of things/two" in json.dumps(found)
+        assert f"{here.slot} is also that of things/one" in json.dumps(found)
+        (here.definitions / "pipelines" / "others.yaml").write_text(
+            yaml.safe_dump({**document, "pipeline": "others", "instances": {"one": {}}})
+        )
+        _, found, _ = here.place.say("check", "--pipeline", "others")
+        assert f"{here.slot} is also that of things/one, things/two" in json.dumps(found)
+        document["source"]["sql"]["changes"]["slot"] = "slot_{pipeline}_{instance}"
+        for name in ("things", "others"):
+            (here.definitions / "pipelines" / f"{name}.yaml").write_text(
+                yaml.safe_dump({**document, "pipeline": name})
+            )
+        code, found, _ = here.place.say("check")
+        assert code == 0, found
 
     def test_discover_proposes_a_contract_that_a_run_can_follow_the_table_by(self, here):
         here.do("INSERT INTO things VALUES ('a', 'red', 'x', 1.5), ('b', 'blue', NULL, 2)")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -34,6 +36,7 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
     elif not os.access(root, os.R_OK | os.X_OK):
         found.append(("HAULIER_SOURCE_ROOT", f"{root} cannot be read by user {os.getuid()}"))
     found += _sources(pipeline, instance, settings)
+    found += _slots(pipeline, instance, settings)
     try:
         found += _exchange(open_exchange(settings))
     except HaulierError as exc:
@@ -76,6 +79,24 @@ def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> 
                 _read_one(source.files, settings, today)
         except HaulierError as exc:
             yield label, Told.of(exc)
+
+
+def _slots(pipeline: str | None, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Slots of a server's log that several instances name, whichever are asked about."""
+    named = defaultdict[tuple[str, str], list[str]](list)
+    for label, chosen in _of_instances(None, None, settings):
+        sql = chosen.source.sql
+        if sql and sql.changes:
+            server = urlsplit(sql.url).netloc.rpartition("@")[2].removesuffix(":5432").lower()
+            named[server, sql.changes.slot].append(label)
+    for label, _ in _of_instances(pipeline, instance, settings):
+        for (_, slot), labels in named.items():
+            if label in labels and len(labels) > 1:
+                yield (
+                    label,
+                    f"source.sql.changes.slot: {slot} is also that of {', '.join(sorted({*labels} - {label}))}; a slot is read "
+                    "once, so each would miss what the other has read: name another, perhaps with {instance} in it",
+                )
 
 
 def _read_one(files: Files, settings: Settings, today: Interval) -> None:
