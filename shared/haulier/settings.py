@@ -58,7 +58,8 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="HAULIER_LOCK_TIMEOUT_SECONDS",
         default="120",
-        meaning="`lock_timeout`: how long a load waits for its target; then exit 75. Longer than the idle timeout.",
+        meaning="`lock_timeout`: how long a load waits for its target, and the making of a slot for transactions that are open; then "
+        "exit 75. Longer than the idle timeout.",
     ),
     Variable(
         name="HAULIER_TRANSACTION_TIMEOUT_SECONDS",

@@ -421,6 +421,20 @@ class TestLost:
         assert "loaded" in at_once(2, once)
         assert here.hauled() == here.there()
 
+    def test_a_transaction_that_does_not_end_holds_up_the_first_run_only_so_long(self, here):
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+        with closing(here.source.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE things SET price = 2")
+            with pytest.raises(
+                TransientError, match=r"could not be made within 0\.5 s .* the end of every transaction"
+            ):
+                find(told(here), day(0), replace(here.settings, lock_timeout_seconds=0.5))
+            assert here.rows("SELECT 1 FROM pg_replication_slots WHERE database = current_database()") == []
+            connection.commit()
+        here.run(0)
+
+        assert here.hauled() == here.there()
+
     def test_a_slot_in_use_is_tried_again_later(self, here):
 
         here.run(0)

@@ -63,7 +63,8 @@ def find(
         # After a reset, too: what the old one begins at lies before rows that are loaded.
         is_anew = slot is None or slot.is_lost or (last is not None and changes.snapshot)
         if standing is None and is_anew and not preview:
-            make(log, changes.slot, instead=slot is not None)
+            patience = settings.lock_timeout_seconds
+            make(log, changes.slot, instead=slot is not None, patience_seconds=patience)
             slot, table = _looked_up(sql, settings, changes)
         here = {"system": system, "table": table.oid, "publication": table.publication}
         start = slot.confirmed if slot else end

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import select
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from psycopg2.errors import DuplicateObject
+from psycopg2.errors import DuplicateObject, QueryCanceled
 
 from haulier.definitions.sources import Changes
 from haulier.errors import DataError, DefinitionError, TransientError
@@ -131,13 +132,31 @@ def identified(connection: Any) -> tuple[str, int, int]:
     return str(system), number_of(readable), int(end)
 
 
-def make(connection: Any, name: str, *, instead: bool) -> None:
-    """The slot, once every transaction that is open now has ended; ``instead`` of one that is lost."""
+def make(connection: Any, name: str, *, instead: bool, patience_seconds: float) -> None:
+    """The slot, once every transaction that is open now has ended; ``instead`` of one that is lost.
+
+    Raises `TransientError` when they do not end in time.
+    """
+    # No setting of the server's limits all of it: on a standby it waits for no lock.
+    patience = threading.Timer(patience_seconds, connection.cancel)
     with connection.cursor() as cursor:
         if instead:
             cursor.drop_replication_slot(name)
-        with suppress(DuplicateObject):  # another run of this instance is there: one of the two will read it
-            cursor.create_replication_slot(name, output_plugin=PLUGIN)
+        patience.start()
+        try:
+            with suppress(
+                DuplicateObject
+            ):  # another run of this instance is there: one of the two will read it
+                cursor.create_replication_slot(name, output_plugin=PLUGIN)
+        except QueryCanceled:
+            raise TransientError(
+                f"the slot {name} could not be made within {patience_seconds:g} s (HAULIER_LOCK_TIMEOUT_SECONDS): the server first "
+                "waits for the end of every transaction that had written something by then, in whichever of its databases "
+                "(backend_xid in pg_stat_activity, pg_prepared_xacts); a standby also for its primary, where "
+                "SELECT pg_log_standby_snapshot() hurries it. Have them end, or try again later"
+            ) from None
+        finally:
+            patience.cancel()
 
 
 def messages(
