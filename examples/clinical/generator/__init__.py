@@ -13,9 +13,9 @@ from generator.conventions import (
     convention_of,
 )
 from generator.measurements import PANEL
-from generator.mess import FILE_KINDS, KINDS, ROW_KINDS, Mess
+from generator.mess import FILE_KINDS, KINDS, MORE_KINDS, ROW_KINDS, Mess
 from generator.record import Delivered, Finding, Missing, OutputCounts, RowCounts
-from generator.trial import Trial
+from generator.trial import Trial, large_trial
 
 __all__ = [
     "COLUMNS",
@@ -23,6 +23,7 @@ __all__ = [
     "KINDS",
     "LABS",
     "LIMITS",
+    "MORE_KINDS",
     "NEW_COLUMN",
     "PANEL",
     "POSITIONS",
@@ -39,4 +40,5 @@ __all__ = [
     "RowCounts",
     "Trial",
     "convention_of",
+    "large_trial",
 ]

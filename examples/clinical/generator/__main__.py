@@ -9,11 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from generator.definitions import write_definitions
 from generator.mess import RATES, Mess
 from generator.record import Delivered, Missing
-from generator.trial import Trial
+from generator.trial import Trial, large_trial
 
 SETTING_IS_WRONG = 2  # as everywhere in Haulier
+_OF_TRIAL = ("days", "subjects", "seed", "start")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.record is not None:
         lines = [json.dumps(record.as_json(), ensure_ascii=False) + "\n" for record in records]
         arguments.record.write_text("".join(lines), encoding="utf-8", newline="\n")
+    if arguments.definitions is not None:
+        write_definitions(trial.sites, arguments.definitions)
     files = [record for record in records if isinstance(record, Delivered)]
     rows = sum(file.rows.read for file in files)
     sys.stdout.write(
@@ -42,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _trial(arguments: Namespace) -> Trial:
-    if arguments.sites < 1:
+    if arguments.sites is not None and arguments.sites < 1:
         raise ValueError(f"--sites {arguments.sites} is not a number of sites from 1 on")
     rates: dict[str, Any] = {}
     for given in arguments.rate:
@@ -53,30 +57,34 @@ def _trial(arguments: Namespace) -> Trial:
             rates[kind] = float(chance)
         except ValueError:
             raise ValueError(f"--rate {given}: {chance!r} is not a chance between 0 and 1") from None
-    usual = Mess.none() if arguments.clean else Mess()
-    return Trial(
-        seed=arguments.seed,
-        sites=tuple(str(701 + number) for number in range(arguments.sites)),
-        days=arguments.days,
-        start=arguments.start,
-        subjects=arguments.subjects,
-        mess=replace(usual, **rates),
+    kind = large_trial() if arguments.trial == "large" else Trial()
+    given = {name: value for name in _OF_TRIAL if (value := getattr(arguments, name)) is not None}
+    if arguments.sites is not None:
+        first = int(kind.sites[0])
+        given["sites"] = tuple(str(first + number) for number in range(arguments.sites))
+    return replace(
+        kind,
+        **given,
+        mess=replace(Mess.none() if arguments.clean else kind.mess, **rates),
     )
 
 
 def _parser() -> ArgumentParser:
-    default = Trial()
     parser = ArgumentParser(prog="python -m generator", description=__doc__)
     parser.add_argument(
         "landing", type=Path, metavar="LANDING", help="folder to write into, below it one a site"
     )
-    parser.add_argument("--days", type=int, default=default.days)
-    parser.add_argument("--sites", type=int, default=len(default.sites), help="how many, from 701 on")
     parser.add_argument(
-        "--subjects", type=int, default=default.subjects, help="a site; half of them come each day"
+        "--trial",
+        choices=("demo", "large"),
+        default="demo",
+        help="large: 50 sites from 801 on, 30 days, every kind of mess there is",
     )
-    parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--start", type=date.fromisoformat, default=default.start, metavar="YYYY-MM-DD")
+    parser.add_argument("--days", type=int)
+    parser.add_argument("--sites", type=int, help="how many")
+    parser.add_argument("--subjects", type=int, help="a site; half of them come each day")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--start", type=date.fromisoformat, metavar="YYYY-MM-DD")
     parser.add_argument("--day", type=int, metavar="INDEX", help="deliver this one day (from 0) and no other")
     parser.add_argument(
         "--record", type=Path, metavar="FILE", help="write what was done here, one JSON object a line"
@@ -87,6 +95,9 @@ def _parser() -> ArgumentParser:
         default=[],
         metavar="KIND=CHANCE",
         help=f"chance that a daily file has this, beyond the arranged files; of {', '.join(RATES)}",
+    )
+    parser.add_argument(
+        "--definitions", type=Path, metavar="FOLDER", help="write definitions for these sites here"
     )
     parser.add_argument("--clean", action="store_true", help="nothing goes wrong, except what --rate says")
     return parser

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 STUDY = "HAUL-301"
+FIRST_SITE, FIRST_LARGE_SITE = 701, 801
 
 VITALS = (
     "STUDY",
@@ -48,6 +49,9 @@ LIMITS: Mapping[str, tuple[Decimal, Decimal]] = {
 
 # The extra column one site starts to send one day, and the column it appears in front of.
 NEW_COLUMN, NEW_COLUMN_BEFORE = "DEVICE", "SYS_BP"
+# What a new version of a site's export calls a column, which the contract approves; and one that it drops.
+RENAMED: Mapping[str, str] = {"SUBJECT": "PATIENT"}
+MISSING_COLUMN = "TEST"
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -65,23 +69,34 @@ class Convention:
     newline: str = "\n"
     vitals_date: str = "%d-%b-%Y"  # as strptime spells it
     preamble: tuple[str, ...] = ()  # lines before the header
+    labels: bool = False  # a second header line, with each column's name in words
     footer: str | None = None  # the line after the last row; {rows} is their number
     compressed: frozenset[str] = frozenset()  # the pipelines whose files are .csv.gz
     aliases: Mapping[str, str] = field(default_factory=dict)  # canonical column -> this site's name for it
+    cumulative: bool = False  # every file holds everything so far, under one name
 
-    def columns(self, pipeline: str, *, new_column: bool = False) -> tuple[str, ...]:
+    def columns(
+        self, pipeline: str, *, new_column: bool = False, missing_column: bool = False
+    ) -> tuple[str, ...]:
         """The canonical columns of one file in their order, with the new one where it appears."""
-        columns = list(COLUMNS[pipeline])
+        columns = [
+            column for column in COLUMNS[pipeline] if not (missing_column and column == MISSING_COLUMN)
+        ]
         if new_column:
             columns.insert(columns.index(NEW_COLUMN_BEFORE), NEW_COLUMN)
         return tuple(columns)
 
-    def header(self, columns: tuple[str, ...]) -> list[str]:
-        return [self.aliases.get(column, column) for column in columns]
+    def header(self, columns: tuple[str, ...], *, renamed: bool = False) -> list[str]:
+        aliases = {**RENAMED, **self.aliases} if renamed else self.aliases
+        return [aliases.get(column, column) for column in columns]
 
     def file_name(self, pipeline: str, business: date) -> str:
         suffix = ".csv.gz" if pipeline in self.compressed else ".csv"
-        return f"{pipeline}_{business.isoformat()}{suffix}"
+        return f"{pipeline}_{'all' if self.cumulative else business.isoformat()}{suffix}"
+
+    @property
+    def lines_before_data(self) -> int:
+        return len(self.preamble) + 1 + self.labels
 
     def number(self, value: Decimal) -> str:
         return str(value).replace(".", self.decimal)
@@ -122,8 +137,39 @@ SITES: dict[str, Convention] = {
 }
 
 
+# Sites from 801 on are those of a large trial, which write in more ways than the example's three.
+MORE: tuple[Convention, ...] = (
+    *SITES.values(),
+    replace(  # a spreadsheet's "Unicode text"
+        _PLAIN,
+        encoding="utf-16",
+        timezone="Asia/Tokyo",
+        sends_at_hour=20,
+        delimiter="\t",
+        newline="\r\n",
+        vitals_date="%Y-%m-%d",
+        labels=True,
+    ),
+    replace(
+        _PLAIN,
+        encoding="cp1250",
+        timezone="Europe/Warsaw",
+        sends_at_hour=20,
+        delimiter="|",
+        decimal=",",
+        vitals_date="%d/%m/%Y",
+        preamble=("# {pipeline} / {site} / {created}",),
+        footer="koniec ({rows})",
+    ),
+    replace(_PLAIN, timezone="Europe/London", vitals_date="%Y%m%d", cumulative=True),
+)
+
+
 def convention_of(site: str) -> Convention:
-    """The convention of a site; sites after the first three take turns (704 writes as 701 does)."""
-    if not (site.isdecimal() and site.isascii() and int(site) >= 701):
-        raise ValueError(f"site {site!r} is not a number from 701 on, such as '701'")
-    return tuple(SITES.values())[(int(site) - 701) % len(SITES)]
+    """The convention of a site; sites after the first three take turns (704 writes as 701 does), and those from 801
+    on among them all."""
+    if not (site.isdecimal() and site.isascii() and int(site) >= FIRST_SITE):
+        raise ValueError(f"site {site!r} is not a number from {FIRST_SITE} on, such as '{FIRST_SITE}'")
+    if int(site) < FIRST_LARGE_SITE:
+        return tuple(SITES.values())[(int(site) - FIRST_SITE) % len(SITES)]
+    return MORE[(int(site) - FIRST_LARGE_SITE) % len(MORE)]

@@ -11,11 +11,21 @@ from typing import NamedTuple
 
 from generator.conventions import LIMITS, NEW_COLUMN, Convention, convention_of
 from generator.dice import Dice
-from generator.measurements import MEASURED, Day
+from generator.measurements import MEASURED, Day, Row
 from generator.record import Finding, OutputCounts, RowCounts
-from generator.spoil import ROW_RULES, SPOILERS, UNDECODABLE, Line, Page, break_a_third, correct_some
+from generator.spoil import (
+    ENTERING_RULES,
+    ROW_RULES,
+    SPOILERS,
+    UNDECODABLE,
+    Line,
+    Page,
+    break_a_third,
+    correct_some,
+)
 
 _BOM = b"\xef\xbb\xbf"
+_DAYS_OF_A_CUT_EXPORT = 3
 
 
 class Text(NamedTuple):
@@ -32,12 +42,16 @@ class Edition:
 
     day: Day
     pipeline: str
+    earlier: tuple[Day, ...] = ()  # of a cumulative file: the days whose rows come first
     created: date
     state: str = ""
     row_kinds: tuple[str, ...] = ()
     corrected: bool = False  # some values are not what they were
     cut: bool = False
     new_column: bool = False
+    renamed: bool = False
+    missing_column: bool = False
+    gone: tuple[Day, ...] = ()  # days of which a row was deleted at the site since
 
     @cached_property
     def convention(self) -> Convention:
@@ -45,7 +59,9 @@ class Edition:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        return self.convention.columns(self.pipeline, new_column=self.new_column)
+        return self.convention.columns(
+            self.pipeline, new_column=self.new_column, missing_column=self.missing_column
+        )
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
@@ -59,7 +75,7 @@ class Edition:
         """The rows of this edition, spoiled as planned."""
         if self.state == "empty":
             return []
-        measured = [Line(values=row) for row in MEASURED[self.pipeline](self.day)]
+        measured = [Line(values=row) for row in self._measured()]
         dice = Dice(self.day.seed, "edition", self.day.site, self.pipeline, self.day.business, self.corrected)
         page = Page(
             pipeline=self.pipeline,
@@ -76,6 +92,16 @@ class Edition:
             SPOILERS[kind](page)
         return page.lines
 
+    def _measured(self) -> list[Row]:
+        earlier = self.earlier[-_DAYS_OF_A_CUT_EXPORT:] if self.state == "cut_export" else self.earlier
+        rows = []
+        for day in (*earlier, self.day):
+            of_day = MEASURED[self.pipeline](day)
+            if day in self.gone:
+                of_day.remove(Dice(day.seed, "gone", day.site, self.pipeline, day.business).pick(of_day))
+            rows += of_day
+        return rows
+
     def row_texts(self) -> Counter[str]:
         return Counter(self._row(line.fields(self.columns)) for line in self.lines())
 
@@ -90,7 +116,9 @@ class Edition:
         }
         for preamble in convention.preamble:
             written.append(preamble.format_map(facts) + convention.newline)
-        written.append(self._row(convention.header(self.columns)))
+        written.append(self._row(convention.header(self.columns, renamed=self.renamed)))
+        if convention.labels:
+            written.append(self._row([column.replace("_", " ").capitalize() for column in self.columns]))
         length = sum(map(len, written))
         for line in lines:
             begins.append(length)
@@ -104,8 +132,11 @@ class Edition:
     def data(self, text: str) -> bytes:
         """The bytes of the file: encoded, marked and compressed as the site does."""
         convention = self.convention
-        mark = _BOM if convention.bom else b""
-        raw = mark + text.encode(convention.encoding, "surrogateescape")
+        if convention.encoding == "utf-16":
+            raw = ("\ufeff" + text).encode("utf-16-le")  # Python's own utf-16 has this machine's byte order
+        else:
+            mark = _BOM if convention.bom else b""
+            raw = mark + text.encode(convention.encoding, "surrogateescape")
         return _gzip(raw) if self.pipeline in convention.compressed else raw
 
     def findings(self, page: Text) -> tuple[Finding, ...]:
@@ -118,7 +149,7 @@ class Edition:
                         line=page.text.count("\n", 0, begin) + 1,
                         rule=line.rule,
                         column=line.column,
-                        scope="row" if line.rule in ROW_RULES or not line.column else "cell",
+                        scope=scope_of(line),
                         value=_readable(line.values[line.column]) if line.column else None,
                         offset=self._offset(page.text) if line.rule == "undecodable_byte" else None,
                     )
@@ -148,8 +179,14 @@ class Edition:
         return len(before.encode(self.convention.encoding)) + (len(_BOM) if self.convention.bom else 0)
 
 
+def scope_of(line: Line) -> str:
+    if line.rule in ENTERING_RULES:
+        return "none"
+    return "row" if line.rule in ROW_RULES or not line.column else "cell"
+
+
 def row_counts(lines: list[Line]) -> RowCounts:
-    rules = Counter(line.rule for line in lines)
+    rules = Counter("" if line.rule in ENTERING_RULES else line.rule for line in lines)
     good, duplicate, conflict = rules.pop("", 0), rules.pop("duplicate", 0), rules.pop("conflict", 0)
     return RowCounts(
         read=len(lines),
@@ -170,7 +207,7 @@ def output_counts(pipeline: str, lines: list[Line]) -> OutputCounts:
         measured = sum(line.values[column] != "" for column in LIMITS) if pipeline == "vitals" else 1
         if line.rule == "conflict":
             conflict, measured = conflict + 1, measured - 1
-        elif line.rule not in ("", "duplicate"):
+        elif line.rule not in ("", "duplicate", *ENTERING_RULES):
             bad[line.rule], measured = bad[line.rule] + 1, measured - 1
         # What a second row says about the other measurements, the first has said.
         if line.repeats:

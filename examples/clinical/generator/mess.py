@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Self
 
+from generator.conventions import Convention, convention_of
 from generator.dice import Dice
 
 # Each kind, and what it means for the one who receives the file.
@@ -34,6 +35,30 @@ ROW_KINDS: Mapping[str, str] = {
 }
 KINDS: Mapping[str, str] = {**FILE_KINDS, **ROW_KINDS}
 
+# What a large trial has beside them: `Mess.everything()`.
+MORE_FILE_KINDS: Mapping[str, str] = {
+    "renamed_column": "a column under a name that the contract approves",
+    "missing_column": "a column that the contract can do without is gone",
+    "deleted_row": "a cumulative file without a row it had the day before, which stays away",
+    "cut_export": "a cumulative file of the last days alone",
+}
+MORE_ROW_KINDS: Mapping[str, str] = {
+    "operator": "a limit in a result's place: <0.2",
+    "not_done": "a result's place says that the test was not done",
+    "specimen": "a result's place says what was wrong with the specimen",
+    "coded_result": "a result that is a code: NEGATIVE, 1+",
+    "result_in_words": "a result in words that no list has",
+    "unit_synonym": "a unit in another spelling: 10*9/L",
+    "unit_unknown": "a unit that is none: Other",
+    "unit_mu": "a unit with the Greek letter mu for the micro sign",
+    "partial_date": "a month or a year in a date's place",
+    "ambiguous_date": "03/04/2026, which is a day in March or in April",
+    "fahrenheit": "a temperature in Fahrenheit among Celsius",
+    "pounds": "a weight in pounds among kilograms",
+    "unusual": "a value that is possible and not usual",
+}
+MORE_KINDS: Mapping[str, str] = {**MORE_FILE_KINDS, **MORE_ROW_KINDS}
+
 ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
     "vitals": (
         "duplicate",
@@ -58,16 +83,26 @@ ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+MORE_ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
+    "vitals": ("fahrenheit", "pounds", "unusual"),
+    "labs": tuple(kind for kind in MORE_ROW_KINDS if kind not in ("fahrenheit", "pounds", "unusual")),
+}
+
 # A vitals file of 12-15 rows carries one bad row and stays below the 10 % at which the example quarantines.
 ROWS_SPOILED_AT_MOST: Mapping[str, int] = {"vitals": 1, "labs": 3}
 
 _STATES = ("missing", "late", "empty", "half_written", "broken_export")  # of one file, at most one
 _AGAIN = ("correction", "resend", "copy")  # sent once more, at most one
+_STATES_OF_CUMULATIVE = ("missing", "half_written", "cut_export")
+_FROM_SOME_DAY = ("new_column", "renamed_column", "missing_column")
+# Before, a single row of a cumulative file is too large a share of all.
+FIRST_DAY_OF_DELETIONS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mess:
-    """How often: the chance that one daily file has each kind (of new_column: that one site ever starts it).
+    """How often: the chance that one daily file has each kind (of new_column, renamed_column and missing_column:
+    that one site ever starts it; of deleted_row and cut_export: that one file of a cumulative site has it).
 
     With `arranged`, the first three sites and five days do not follow chance but the table `ARRANGED`, which
     has every kind at least once and leaves the first two days clean.
@@ -93,13 +128,30 @@ class Mess:
     missing_field: float = 0.02
     nul_byte: float = 0.01
     undecodable_byte: float = 0.005
+    renamed_column: float = 0.0
+    missing_column: float = 0.0
+    deleted_row: float = 0.0
+    cut_export: float = 0.0
+    operator: float = 0.0
+    not_done: float = 0.0
+    specimen: float = 0.0
+    coded_result: float = 0.0
+    result_in_words: float = 0.0
+    unit_synonym: float = 0.0
+    unit_unknown: float = 0.0
+    unit_mu: float = 0.0
+    partial_date: float = 0.0
+    ambiguous_date: float = 0.0
+    fahrenheit: float = 0.0
+    pounds: float = 0.0
+    unusual: float = 0.0
     arranged: bool = True
 
     def __post_init__(self) -> None:
         for kind in RATES:
             if not 0 <= self.rate(kind) <= 1:
                 raise ValueError(f"mess: {kind}={self.rate(kind)} is not a chance between 0 and 1")
-        for group in (_STATES, _AGAIN):
+        for group in (_STATES, _STATES_OF_CUMULATIVE, _AGAIN):
             if sum(map(self.rate, group)) > 1:
                 raise ValueError(f"mess: the chances of {', '.join(group)} exclude one another and exceed 1")
 
@@ -107,6 +159,18 @@ class Mess:
     def none(cls) -> Self:
         """A trial in which nothing goes wrong."""
         return cls(**dict.fromkeys(RATES, 0.0), arranged=False)
+
+    @classmethod
+    def everything(cls) -> Self:
+        """Every kind there is, each by chance alone, at the rates of a large trial."""
+        from_some_day = dict.fromkeys(_FROM_SOME_DAY, 0.2)
+        return cls(
+            **from_some_day,
+            **dict.fromkeys(MORE_ROW_KINDS, 0.04),
+            deleted_row=0.05,
+            cut_export=0.03,
+            arranged=False,
+        )
 
     def rate(self, kind: str) -> float:
         return float(getattr(self, kind))
@@ -122,6 +186,7 @@ class FilePlan:
     state: str = ""  # one of _STATES, or none
     rows: tuple[str, ...] = ()
     again: Mapping[str, int] = field(default_factory=dict)  # kind -> days after the first arrival
+    deletes_row: bool = False  # of a cumulative file: a row of the day before is gone from here on
 
 
 CLEAN = FilePlan()
@@ -157,26 +222,57 @@ def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, da
     """The plan for one file: arranged in the first corner of the trial, drawn elsewhere."""
     if mess.arranged and position < ARRANGED_SITES and day < ARRANGED_DAYS:
         return ARRANGED.get((position, pipeline, day), CLEAN)
+    convention = convention_of(site)
     dice = Dice(seed, "mess", site, pipeline, day)
+    if convention.cumulative:
+        return _cumulative_plan(mess, seed, site, pipeline, day)
     state = _one_of(mess, _STATES, dice)
     if state == "broken_export":
         return FilePlan(state=state, again={"correction": 1}) if pipeline == "labs" else CLEAN
     if state not in ("", "late"):
         return FilePlan(state=state)
     drawn = [kind for kind in ROW_KINDS_OF[pipeline] if dice.chance(mess.rate(kind))]
+    drawn = [kind for kind in drawn if _can_write(convention, kind)]
     rows = tuple(dice.sample(drawn, min(len(drawn), ROWS_SPOILED_AT_MOST[pipeline])))
+    more = _more_rows(mess, seed, site, pipeline, day)
     if "undecodable_byte" in rows:
-        return FilePlan(state=state, rows=rows, again={"correction": 1})
+        return FilePlan(state=state, rows=rows + more, again={"correction": 1})
     again = _one_of(mess, _AGAIN, dice)
-    return FilePlan(state=state, rows=rows, again={again: dice.between(1, 3)} if again else {})
+    return FilePlan(state=state, rows=rows + more, again={again: dice.between(1, 3)} if again else {})
 
 
-def new_column_from(mess: Mess, seed: int, position: int, site: str, days: int) -> int | None:
-    """The first day on which the site's vitals have the new column, if they ever do."""
+def _cumulative_plan(mess: Mess, seed: int, site: str, pipeline: str, day: int) -> FilePlan:
+    """A file that holds everything so far is never late, sent again or corrected: the next one is all that."""
+    dice = Dice(seed, "mess of everything so far", site, pipeline, day)
+    state = _one_of(mess, _STATES_OF_CUMULATIVE, dice)
+    if state:
+        return FilePlan(state=state)
+    deletes = dice.chance(mess.deleted_row) and day >= FIRST_DAY_OF_DELETIONS
+    drawn = [kind for kind in ROW_KINDS_OF[pipeline] if dice.chance(mess.rate(kind))]
+    rows = tuple(dice.sample(drawn, min(len(drawn), 1)))
+    return FilePlan(rows=rows + _more_rows(mess, seed, site, pipeline, day), deletes_row=deletes)
+
+
+def _more_rows(mess: Mess, seed: int, site: str, pipeline: str, day: int) -> tuple[str, ...]:
+    """Dice of their own: without these kinds, the others fall as they always did."""
+    dice = Dice(seed, "more mess", site, pipeline, day)
+    kinds = [kind for kind in MORE_ROW_KINDS_OF[pipeline] if _can_write(convention_of(site), kind)]
+    return tuple(kind for kind in kinds if dice.chance(mess.rate(kind)))
+
+
+def _can_write(convention: Convention, kind: str) -> bool:
+    """Whether a site's encoding lets it make this mistake."""
+    if kind == "undecodable_byte":
+        return convention.encoding != "utf-16"
+    return kind != "unit_mu" or convention.encoding.startswith("utf")
+
+
+def first_day_of(mess: Mess, seed: int, position: int, site: str, days: int, kind: str) -> int | None:
+    """The first day of a new version of the site's export, if there ever is one."""
     if mess.arranged and position < ARRANGED_SITES:
-        return ARRANGED_NEW_COLUMN.get(position)
-    dice = Dice(seed, "mess", site, "new_column")
-    return dice.between(0, days - 1) if dice.chance(mess.new_column) else None
+        return ARRANGED_NEW_COLUMN.get(position) if kind == "new_column" else None
+    dice = Dice(seed, "mess", site, kind)
+    return dice.between(0, days - 1) if dice.chance(mess.rate(kind)) else None
 
 
 def _one_of(mess: Mess, kinds: tuple[str, ...], dice: Dice) -> str:

@@ -13,14 +13,15 @@ class Finding:
     line: int  # line of the (decompressed) file it begins on, from 1
     rule: str  # a row kind, or cut_row
     column: str  # canonical name; "" where no single column is to blame
-    scope: str  # row: it concerns the row as a whole; cell: the row's other measurements can be used
+    scope: str  # row: it concerns the row as a whole; cell: the row's other measurements can be used; none: it enters
     value: str | None = None  # of the column, as it is in the file
     offset: int | None = None  # of an undecodable byte, in the (decompressed) file
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowCounts:
-    """read = good + duplicate + conflict + sum(bad). Of the bad, `rejected` are bad as a whole."""
+    """read = good + duplicate + conflict + sum(bad). Of the bad, `rejected` are bad as a whole. What is odd and
+    enters all the same is good."""
 
     read: int
     good: int

@@ -20,10 +20,42 @@ ROW_RULES = frozenset(
         "nul_byte",
         "undecodable_byte",
         "cut_row",
+        "partial_date",
+        "ambiguous_date",
+    }
+)
+# Rules that keep nothing out: the value is taken as it is, and a person told of some.
+ENTERING_RULES = frozenset(
+    {
+        "operator",
+        "not_done",
+        "specimen",
+        "coded_result",
+        "result_in_words",
+        "unit_synonym",
+        "unit_unknown",
+        "unit_mu",
+        "pounds",
+        "unusual",
     }
 )
 # As `surrogateescape` writes it: byte 0x92, a quote in cp1252, is no UTF-8; byte 0x81 is no cp1252.
-UNDECODABLE: Mapping[str, str] = {"utf-8": "\udc92", "cp1252": "\udc81"}
+UNDECODABLE: Mapping[str, str] = {"utf-8": "\udc92", "cp1252": "\udc81", "cp1250": "\udc81"}
+OPERATORS = ("<", ">", "<=", ">=")
+NOT_DONE = ("ND", "NOT DONE", "Not done", "not performed")
+SPECIMENS = ("HEMOLYZED", "specimen clotted", "LIPEMIC", "Insufficient quantity")
+CODED_RESULTS = ("NEGATIVE", "TRACE", "1+", "positive")
+WORDS = ("see report", "repeat pending", "4.1 (rechecked)", "approx 5")
+UNIT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "10^9/L": ("10*9/L", "GI/L", "G/L", "THOU/uL", "10*3/uL", " 10^9/l "),
+    "10^12/L": ("10*12/L", "TI/L", "T/L", "10*6/uL"),
+    "U/L": ("IU/L", "u/l"),
+    "mmol/L": ("mmol/l", "MMOL/L"),
+    "g/L": ("g/l", " g/L"),
+}
+UNKNOWN_UNITS = ("Other", "units", "%%", "see lab")
+MICRO, GREEK_MU = "\u00b5", "\u03bc"
+POUNDS_PER_KG = Decimal("2.20462")
 
 
 @dataclass(kw_only=True)
@@ -60,6 +92,10 @@ class Page:
 
     def draw(self, wanted: Callable[[Line], bool] = lambda line: True) -> Line:
         return self.dice.pick([line for line in self.lines if not line.settled and wanted(line)])
+
+    def draw_number(self, *units: str) -> Line:
+        """A row with a plain number, in one of these units if any are named."""
+        return self.draw(lambda line: self.is_number(line) and (not units or line.values["UNIT"] in units))
 
     def repeat(self, line: Line) -> Line:
         """Give a row a second time, somewhat later in the file."""
@@ -151,6 +187,58 @@ def _undecodable_byte(page: Page) -> None:
     page.draw().settle("undecodable_byte", "COMMENT", f"subject{byte}s second tube")
 
 
+def _partial_date(page: Page) -> None:
+    line = page.draw()
+    line.settle("partial_date", "COLLECTED", line.values["COLLECTED"][: page.dice.pick((4, 7))])
+
+
+def _ambiguous_date(page: Page) -> None:
+    line = page.draw()
+    year, _, rest = line.values["COLLECTED"].split("-")
+    line.settle("ambiguous_date", "COLLECTED", f"03/04/{year} {rest.split('T')[1]}")
+
+
+def _operator(page: Page) -> None:
+    line = page.draw_number()
+    line.settle("operator", "RESULT", page.dice.pick(OPERATORS) + line.values["RESULT"])
+
+
+def _said_instead(rule: str, words: tuple[str, ...]) -> Callable[[Page], None]:
+    def spoil(page: Page) -> None:
+        page.draw_number().settle(rule, "RESULT", page.dice.pick(words))
+
+    return spoil
+
+
+def _unit_synonym(page: Page) -> None:
+    line = page.draw_number(*UNIT_SYNONYMS)
+    line.settle("unit_synonym", "UNIT", page.dice.pick(UNIT_SYNONYMS[line.values["UNIT"]]))
+
+
+def _unit_unknown(page: Page) -> None:
+    page.draw_number().settle("unit_unknown", "UNIT", page.dice.pick(UNKNOWN_UNITS))
+
+
+def _unit_mu(page: Page) -> None:
+    line = page.draw(lambda line: MICRO in line.values["UNIT"])
+    line.settle("unit_mu", "UNIT", line.values["UNIT"].replace(MICRO, GREEK_MU))
+
+
+def _other_unit(rule: str, column: str, convert: Callable[[Decimal], Decimal]) -> Callable[[Page], None]:
+    """A cell in a unit that the column does not have, and nothing that says so."""
+
+    def spoil(page: Page) -> None:
+        line = page.draw(lambda line: line.values[column] != "")
+        value = Decimal(line.values[column].replace(page.convention.decimal, "."))
+        line.settle(rule, column, page.convention.number(convert(value).quantize(Decimal("0.1"))))
+
+    return spoil
+
+
+def _unusual(page: Page) -> None:
+    page.draw().settle("unusual", "PULSE", str(page.dice.between(161, 190)))
+
+
 SPOILERS: Mapping[str, Callable[[Page], None]] = {
     "duplicate": _duplicate,
     "conflict": _conflict,
@@ -163,6 +251,19 @@ SPOILERS: Mapping[str, Callable[[Page], None]] = {
     "missing_field": _missing_field,
     "nul_byte": _nul_byte,
     "undecodable_byte": _undecodable_byte,
+    "partial_date": _partial_date,
+    "ambiguous_date": _ambiguous_date,
+    "operator": _operator,
+    "not_done": _said_instead("not_done", NOT_DONE),
+    "specimen": _said_instead("specimen", SPECIMENS),
+    "coded_result": _said_instead("coded_result", CODED_RESULTS),
+    "result_in_words": _said_instead("result_in_words", WORDS),
+    "unit_synonym": _unit_synonym,
+    "unit_unknown": _unit_unknown,
+    "unit_mu": _unit_mu,
+    "fahrenheit": _other_unit("fahrenheit", "TEMP_C", lambda celsius: celsius * 9 / 5 + 32),
+    "pounds": _other_unit("pounds", "WEIGHT_KG", lambda kilograms: kilograms * POUNDS_PER_KG),
+    "unusual": _unusual,
 }
 
 

@@ -1,6 +1,6 @@
 """A trial: which files its sites send on which day, and the sending."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -8,14 +8,19 @@ from os import utime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from generator.conventions import COLUMNS, convention_of
+from generator.conventions import COLUMNS, FIRST_LARGE_SITE, convention_of
 from generator.dice import Dice
 from generator.edition import Edition, digest, output_counts, row_counts
 from generator.measurements import Day
-from generator.mess import FilePlan, Mess, file_plan, new_column_from
+from generator.mess import FilePlan, Mess, file_plan, first_day_of
 from generator.record import Delivered, Missing
 
 DAYS_LATE = 2
+# What a new version of an export changes.
+_VERSIONS_OF: Mapping[str, tuple[str, ...]] = {
+    "vitals": ("new_column", "renamed_column"),
+    "labs": ("missing_column", "renamed_column"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,58 +102,81 @@ class Trial:
         """Everything that is ever sent, in the order of site, pipeline, business day and arrival."""
         found: list[Shipment] = []
         for position, site in enumerate(self.sites):
-            new_column = new_column_from(self.mess, self.seed, position, site, self.days)
             for pipeline in COLUMNS:
+                versions = {
+                    kind: first_day_of(self.mess, self.seed, position, site, self.days, kind)
+                    for kind in _VERSIONS_OF[pipeline]
+                    if kind != "renamed_column" or not convention_of(site).aliases
+                }
+                gone: list[Day] = []
                 for day in range(self.days):
                     plan = self._plan(position, site, pipeline, day)
-                    has_column = pipeline == "vitals" and new_column is not None and day >= new_column
-                    found += self._file(site, pipeline, self.date_of(day), plan, has_column)
+                    version = [kind for kind, first in versions.items() if first is not None and day >= first]
+                    if plan.deletes_row:
+                        gone.append(self._day(site, day - 1))
+                    found += self._file(site, pipeline, day, plan, tuple(version), tuple(gone))
         return found
+
+    def _day(self, site: str, day: int) -> Day:
+        return Day(
+            seed=self.seed, site=site, subjects=self.subjects, start=self.start, business=self.date_of(day)
+        )
 
     def _plan(self, position: int, site: str, pipeline: str, day: int) -> FilePlan:
         return file_plan(self.mess, self.seed, position, site, pipeline, day)
 
     def _file(
-        self, site: str, pipeline: str, business: date, plan: FilePlan, new_column: bool
+        self,
+        site: str,
+        pipeline: str,
+        day: int,
+        plan: FilePlan,
+        version: tuple[str, ...],
+        gone: tuple[Day, ...],
     ) -> Iterator[Shipment]:
         """The first sending of one daily file, and every later one."""
         if plan.state == "missing":
             return
+        convention, business = convention_of(site), self.date_of(day)
         arrival = business + timedelta(days=DAYS_LATE if plan.state == "late" else 0)
         edition = Edition(
-            day=Day(seed=self.seed, site=site, subjects=self.subjects, start=self.start, business=business),
+            day=self._day(site, day),
             pipeline=pipeline,
+            earlier=tuple(self._day(site, before) for before in range(day)) if convention.cumulative else (),
             created=arrival,
             state=plan.state,
             row_kinds=plan.rows,
-            new_column=new_column,
+            new_column="new_column" in version,
+            renamed="renamed_column" in version,
+            missing_column="missing_column" in version,
+            gone=gone,
         )
-        name = convention_of(site).file_name(pipeline, business)
-        column = ("new_column",) if new_column else ()
-        own = tuple(dict.fromkeys(((plan.state,) if plan.state else ()) + plan.rows)) + column
-        stopped = plan.state == "broken_export" or "undecodable_byte" in plan.rows
+        name = convention.file_name(pipeline, business)
+        deleted = ("deleted_row",) if plan.deletes_row else ()
+        own = tuple(dict.fromkeys(((plan.state,) if plan.state else ()) + plan.rows)) + deleted + version
+        is_broken = plan.state == "broken_export"
         first = Shipment(
             edition=edition,
             name=name,
             folder=arrival,
             arrival=arrival,
             kinds=own,
-            fate="quarantine" if stopped else "load",
+            fate="quarantine" if is_broken else "load",
         )
         if plan.state == "half_written":
             yield replace(first, edition=replace(edition, cut=True), fate="incomplete")
-            yield replace(first, arrival=arrival + timedelta(days=1), kinds=("completion", *column))
+            yield replace(first, arrival=arrival + timedelta(days=1), kinds=("completion", *version))
         else:
             yield first
         for kind, later in plan.again.items():
-            day = arrival + timedelta(days=later)
-            again = replace(first, folder=day, arrival=day)
+            then = arrival + timedelta(days=later)
+            again = replace(first, folder=then, arrival=then)
             if kind == "correction":
                 # What was wrong is put right; where nothing was, some values are not what they were.
                 repaired = replace(
-                    edition, created=day, state="", row_kinds=(), corrected=not plan.rows and not stopped
+                    edition, created=then, state="", row_kinds=(), corrected=not plan.rows and not is_broken
                 )
-                yield replace(again, edition=repaired, kinds=(kind, *column), fate="load", corrects=edition)
+                yield replace(again, edition=repaired, kinds=(kind, *version), fate="load", corrects=edition)
             elif kind == "resend":
                 yield replace(again, kinds=(kind, *own), fate="known")
             else:
@@ -157,7 +185,7 @@ class Trial:
     def _send(self, shipment: Shipment, day_index: int, landing: Path) -> Delivered:
         edition = shipment.edition
         path = Path(edition.day.site, shipment.folder.isoformat(), shipment.name)
-        page, modified = edition.render(), _modified(shipment)
+        page, modified = edition.render(), modified_at(shipment)
         data = edition.data(page.text)
         _write(landing / path, data, modified)
         corrects = shipment.corrects
@@ -182,7 +210,13 @@ class Trial:
         )
 
 
-def _modified(shipment: Shipment) -> datetime:
+def large_trial(seed: int = Trial.seed, sites: int = 50, days: int = 30) -> Trial:
+    """Fifty sites that write in every way there is, thirty days, every kind of mess."""
+    names = tuple(str(FIRST_LARGE_SITE + number) for number in range(sites))
+    return Trial(seed=seed, sites=names, days=days, subjects=8, mess=Mess.everything())
+
+
+def modified_at(shipment: Shipment) -> datetime:
     """An evening hour at the site, which falls on the arrival date in UTC as well."""
     day, convention = shipment.edition.day, shipment.edition.convention
     dice = Dice(day.seed, "sent", day.site, shipment.folder, shipment.name, shipment.arrival)

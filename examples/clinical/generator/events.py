@@ -1,0 +1,72 @@
+"""What the ledger and the tables have to hold after a trial, as events, each of one kind of mess."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# What is wrong with a row -> rule and column under which the ledger has its reject; bad_date's column is the date.
+REJECTS: Mapping[str, tuple[str, str | None]] = {
+    "not_a_number": ("type", "result"),
+    "out_of_range": ("impossible", "result"),
+    "fahrenheit": ("impossible", "result"),
+    "unknown_test": ("enum", "testcd"),
+    "bad_date": ("type", None),
+    "missing_subject": ("required", "subject"),
+    "extra_field": ("ragged", None),
+    "missing_field": ("ragged", None),
+    "nul_byte": ("nul-byte", None),
+    "undecodable_byte": ("encoding", None),
+    "conflict": ("key-conflict", None),
+    "partial_date": ("type", "collected"),
+    "ambiguous_date": ("type", "collected"),
+}
+DATE_COLUMN: Mapping[str, str] = {"vitals": "visit_date", "labs": "collected"}
+# What is odd about a row that enters -> the rule of its flag.
+FLAGS: Mapping[str, str] = dict.fromkeys(
+    ("not_done", "specimen", "coded_result", "result_in_words"), "result-in-words"
+)
+UNUSUAL = "unusual"
+# What the example's pipelines say of the share of rows that may be rejected, and of those that may leave.
+REJECT_THRESHOLD, REMOVAL_THRESHOLD = 0.10, 0.05
+
+
+class Event(NamedTuple):
+    """Something that is in the ledger or in a table, in their own words.
+
+    | category | where | what |
+    | --- | --- | --- |
+    | file | file | loaded, quarantined, resend, copy, waits |
+    | late | file | by how many days its first arrival was late |
+    | account | file | rows read, accepted, filtered, rejected, stripped |
+    | column | file | a column that is new or missing |
+    | reject | file, row | rule, column, measurement |
+    | open, corrected | file, row | what became of that reject |
+    | flag | file, row | rule, column, measurement |
+    | row | file, row | a row of a table: its key and its other values |
+    | run | run | how it ended, and its target account |
+    | duplicate | run | one row that said what another had said |
+    | history | run | update or remove, and the version before: its key and its other values |
+    | missing | run | no file came |
+    """
+
+    category: str
+    where: str  # a file below the landing area, or a run: pipeline/site/day
+    row: int  # of the file, counted from 1 with the lines before the data; 0: it is of no row
+    what: Any
+
+
+Events = Counter[Event]
+
+
+class Told(NamedTuple):
+    """The generator's own record of what it did."""
+
+    events: Events
+    kinds: dict[Event, str]  # of each event: the kind of mess it is of
+
+
+class Place(NamedTuple):
+    """A row of a file."""
+
+    where: str
+    row: int
