@@ -90,6 +90,10 @@ down: $(STAMP) ## stop what `make up` started; with DATA=gone remove all it wrot
 bench: $(STAMP) ## how fast it is here, measured
 	@PYTHONPATH=tests $(BIN)/python tests/bench/start_up.py
 
+.PHONY: trial
+trial: $(STAMP) ## haul a generated trial of 50 sites and 30 days, and compare its ledger with the generator's record (SEED=7: another one)
+	@PYTHONPATH=tests:examples/clinical $(BIN)/python tests/e2e/generated_trial.py $(if $(SEED),--seed $(SEED))
+
 .PHONY: lint
 lint: $(AIRFLOW_STAMP) ## style, format and types
 	@$(BIN)/ruff check

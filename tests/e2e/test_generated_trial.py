@@ -1,0 +1,37 @@
+"""Fifty sites, thirty days, every kind of mess: the ledger says what the generator says it did, kind by kind."""
+
+from __future__ import annotations
+
+import pytest
+from generator.comparison import differing, table_of
+from generator.mess import KINDS, MORE_KINDS
+from generator.trial import large_trial
+from support.databases import fresh_database
+from support.generated import PROCESSES, Answer, answered, at
+
+TRIAL = large_trial()
+
+
+@pytest.fixture(scope="module")
+def answer(tier, tmp_path_factory):
+    with fresh_database(tier) as database:
+        yield answered(TRIAL, at(tmp_path_factory.mktemp("trial"), database), database, PROCESSES)
+
+
+def test_the_trial_is_as_large_as_it_is_said_to_be(answer: Answer) -> None:
+    assert len(TRIAL.sites) == 50
+    assert answer.runs == 50 * 30 * 2
+
+
+def test_every_kind_of_mess_happened(answer: Answer) -> None:
+    assert {line.kind for line in answer.lines if line.generator} >= {*KINDS, *MORE_KINDS}
+
+
+def test_the_ledger_says_what_the_generator_did(answer: Answer) -> None:
+    wrong = differing(answer.lines)
+
+    assert not wrong, f"{wrong[0]}\n{table_of(answer.lines)}"
+
+
+def test_the_ledger_verifies(answer: Answer) -> None:
+    assert answer.findings == []
