@@ -48,6 +48,8 @@ FLAG_SCHEMA = pa.schema(
         pa.field("rule", pa.string(), nullable=False),
         pa.field("column", pa.string()),
         pa.field("message", pa.string(), nullable=False),
+        #: SHA-256 of the source row's cells: by it the row is known again when it is sent anew.
+        pa.field("line", pa.binary(), nullable=False),
     ]
 )
 

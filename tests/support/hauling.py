@@ -30,7 +30,7 @@ from haulier.ledger.connection import connect
 from haulier.ledger.reservations import Candidate, Reservation, request_replays, reserve, reserved_for_replay
 from haulier.manifest import Manifest, SourceAccount
 from haulier.parts import PartWriter
-from haulier.rows import DELIVERY, OUTPUT, REJECT_SCHEMA, ROW, canonical_schema
+from haulier.rows import DELIVERY, FLAG_SCHEMA, OUTPUT, REJECT_SCHEMA, ROW, canonical_schema
 from haulier.sealing import seal
 from haulier.settings import Settings
 from haulier.task import Outcome, Task
@@ -126,6 +126,7 @@ class Sender:
     content: Any = "delta"
     removal_threshold: float | None = None
     definition_digest: str = "d" * 64
+    owner: str = ""
     _serial: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -192,18 +193,20 @@ class Sender:
         *,
         instance: str = "main",
         rejects: Iterable[tuple[str, int, str] | tuple[str, int, str, int]] = (),
+        flags: Iterable[tuple[str, int, str]] = (),
     ) -> Manifest:
         """Seal what transform would have made: logical name -> its rows, numbered from 2 as in a file
         with a header unless a row says its own ``_row``; rejects are (logical name, row, rule) or
-        (logical name, row, rule, output)."""
+        (logical name, row, rule, output), flags (logical name, row, rule)."""
         content = f"r{reservation.replay_id}" if reservation.replay_id else f"g{reservation.generation}"
         task = self.task(day, instance=instance)
         keys = task.keys(content)
         schema = canonical_schema(self.contract)
         writer = PartWriter(self.exchange, keys, "transform", task.attempt, schema)
         rejected = PartWriter(self.exchange, keys, "transform", task.attempt, REJECT_SCHEMA, kind="reject")
+        flagged = PartWriter(self.exchange, keys, "transform", task.attempt, FLAG_SCHEMA, kind="flag")
         accounts = []
-        rejects = list(rejects)
+        rejects, flags = list(rejects), list(flags)
         for position, delivery in enumerate(reservation.deliveries):
             lines = [
                 {DELIVERY: position, ROW: row.get("_row", number), OUTPUT: row.get("_output"), **row}
@@ -216,6 +219,13 @@ class Sender:
                 rejected.write(
                     pa.Table.from_pylist([_reject(position, *item) for item in own], schema=REJECT_SCHEMA)
                 )
+            odd = [
+                _flag(position, row, rule, next(line for line in lines if line[ROW] == row))
+                for name, row, rule in flags
+                if name == delivery.logical_name
+            ]
+            if odd:
+                flagged.write(pa.Table.from_pylist(odd, schema=FLAG_SCHEMA))
             accounts.append(
                 SourceAccount(
                     delivery_id=delivery.delivery_id,
@@ -245,6 +255,7 @@ class Sender:
             definition=Instance(
                 pipeline="things",
                 instance=instance,
+                owner=self.owner,
                 source=Source(files=Files(path="*", content=self.content), csv=Csv()),
                 load=Load(
                     mode=self.mode,
@@ -258,6 +269,7 @@ class Sender:
             accounts=tuple(accounts),
             parts=parts,
             rejects=rejected.close(),
+            flags=flagged.close(),
             produced=sum(part.rows for part in parts),
         )
         seal(self.exchange, keys, replace_struct(manifest, step="extract"))
@@ -270,6 +282,7 @@ class Sender:
         *,
         instance: str = "main",
         rejects: Iterable[tuple[str, int, str]] = (),
+        flags: Iterable[tuple[str, int, str]] = (),
         reprocess: str | None = None,
     ) -> Outcome:
         """Reserve, seal and load in one go; the same rows again find their run done."""
@@ -279,11 +292,16 @@ class Sender:
         }
         reservation = self.reserve(day, files, instance=instance, reprocess=reprocess)
         if reservation.status in ("new", "open"):
-            self.seal(day, reservation, rows, instance=instance, rejects=rejects)
+            self.seal(day, reservation, rows, instance=instance, rejects=rejects, flags=flags)
         return load(self.task(day, instance=instance, generation=reservation.generation))
 
     def replay(
-        self, rows: Mapping[str, Sequence[Mapping[str, Any]]], *, instance: str = "main", **asked: Any
+        self,
+        rows: Mapping[str, Sequence[Mapping[str, Any]]],
+        *,
+        instance: str = "main",
+        flags: Iterable[tuple[str, int, str]] = (),
+        **asked: Any,
     ) -> list[Outcome]:
         """Ask for open rejects and load these rows in their place; none given: they fail again."""
         with connect(self.settings, "test") as connection:
@@ -311,7 +329,7 @@ class Sender:
             ]
             wanted = {d.logical_name: {row for row, _ in d.replayed or ()} for d in reservation.deliveries}
             kept = {n: [r for r in lines if r["_row"] in wanted.get(n, ())] for n, lines in rows.items()}
-            self.seal(day, reservation, kept, instance=instance, rejects=failing)
+            self.seal(day, reservation, kept, instance=instance, rejects=failing, flags=flags)
             outcomes.append(load(task))
         return outcomes
 
@@ -337,4 +355,17 @@ def _reject(position: int, row: int, rule: str, output: int | None = None) -> di
         "problems": "[]",
         "verbatim": f"bad {row}".encode(),
         "verbatim_bytes": len(f"bad {row}"),
+    }
+
+
+def _flag(position: int, row: int, rule: str, line: Mapping[str, Any]) -> dict[str, Any]:
+    said = {name: str(value) for name, value in line.items() if not name.startswith("_")}
+    return {
+        DELIVERY: position,
+        ROW: row,
+        OUTPUT: None,
+        "rule": rule,
+        "column": "price",
+        "message": f"price is odd: {rule}",
+        "line": hashlib.sha256(repr(said).encode()).digest(),
     }

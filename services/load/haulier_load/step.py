@@ -14,6 +14,8 @@ from haulier.errors import DataError, TransientError
 from haulier.exchange import Exchange, open_exchange
 from haulier.landing.attempts import Attempt, acquire, own_or_stop, recorded, settle
 from haulier.landing.catalogue import live_columns
+from haulier.landing.closing import close_superseded, close_unmade
+from haulier.landing.closing import settle as settle_queries
 from haulier.landing.drift import unfit
 from haulier.landing.evolving import shown, stand_in
 from haulier.landing.indexes import analyze_if_large
@@ -33,7 +35,7 @@ from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
 from haulier_load.modes import mode_of
 from haulier_load.replays import Replayed
-from haulier_load.sealed import keep_sealed, sealed_rejects, stage_sealed
+from haulier_load.sealed import keep_replayed_flags, keep_sealed, sealed_rejects, stage_sealed
 from haulier_load.sharded import drop_settled_stages, stage_shard, staged_whole
 from haulier_load.staging import copy_rows, create_stage
 
@@ -167,9 +169,8 @@ class _Load:
     def _stage(self, cursor: Cursor) -> Merge:
         manifest = self._manifest
         stage = self._shared_stage(cursor) or self._own_stage(cursor)
-        if manifest.replay_id is None:
-            stage_sealed(cursor, self._exchange, manifest)
-        else:
+        stage_sealed(cursor, self._exchange, manifest)
+        if manifest.replay_id is not None:
             self._sealed = list(sealed_rejects(self._exchange, manifest))
         saying = manifest.definition.load
         merge = mode_of(saying, self._contract)(
@@ -249,6 +250,7 @@ class _Load:
             "actor": task.settings.actor,
             "versions": json.dumps(manifest.versions),
             "started_at": self._started_at,
+            "owner": manifest.definition.owner,
             "deliveries": [d.delivery_id for d in manifest.deliveries],
             "pipeline": manifest.pipeline,
             "merged": [model.target for model in manifest.definition.models if model.contract],
@@ -296,15 +298,15 @@ class _Load:
         load_id = values["load_id"]
         assert isinstance(load_id, int)
         if self._manifest.replay_id is None:
-            cursor.execute(_SQL["close_older_generations"], values)
+            close_superseded(cursor, values)
             if values["outcome"] == "loaded":
-                cursor.execute(_SQL["close_corrected"], values)
                 # Here and not with the models, since there may be none left whose link would seal it.
-                cursor.execute(_SQL["close_unmade"], values)
+                close_unmade(cursor, values)
             keep_sealed(cursor, load_id, flags=values["outcome"] == "loaded")
             insert_rejects(
                 cursor, load_id, own_rejects(cursor, self._exchange, self._manifest, merge.rejected)
             )
+            settle_queries(cursor, values)
         else:
             own = [
                 self._replayed.failing(table)
@@ -312,6 +314,7 @@ class _Load:
             ]
             self._replayed.record(cursor, load_id)
             insert_rejects(cursor, load_id, [*self._new_rejects, *own])
+            keep_replayed_flags(cursor, load_id)
 
     def _outcome(self, outcome: str, exit_code: int, load_id: int, merge: Merge) -> Outcome:
         account = merge.account

@@ -171,7 +171,7 @@ class Canonical:
             row=row,
             canonical=self._table(delivery, row, outputs),
             rejects=rejects,
-            flags=flags.ordered(_entered(flags, outputs)),
+            flags=flags.ordered(_entered(flags, outputs), text, None if pivoted is None else pivoted.group),
             accepted=reached & ~rejected,
             rejected=rejected,
             notes=[*unread, *notes],

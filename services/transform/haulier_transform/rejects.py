@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import pairwise
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from haulier_transform import kernels as pc
 from haulier_transform.arrays import Array, Mask, Positions, of_numbers
 from haulier_transform.judging import Finding
 
@@ -64,6 +68,8 @@ class Flags:
     rule: list[str] = field(default_factory=list)
     column: list[str | None] = field(default_factory=list)
     message: list[str] = field(default_factory=list)
+    #: SHA-256 of the source row's cells; told of those that are kept.
+    line: list[bytes] = field(default_factory=list)
 
     def add(self, findings: Sequence[Finding], source: Positions, output: Positions) -> None:
         for finding in findings:
@@ -73,11 +79,15 @@ class Flags:
             self.column += [finding.column] * len(finding.at)
             self.message += [storable(finding.messages[which]) for which in finding.which.tolist()]
 
-    def ordered(self, keep: Mask) -> Flags:
-        """Those to keep, by source row, then output, then as they were found."""
+    def ordered(self, keep: Mask, text: pa.Table, group: Positions | None = None) -> Flags:
+        """Those to keep, by source row, then output, then as they were found.
+
+        ``text`` has the source rows, or, where these were made one per group, what each became part of.
+        """
         at = np.flatnonzero(keep)
         at = at[np.lexsort((self.output[at], self.source[at]))]
         return Flags(
+            line=line_digests(text, self.source[at] if group is None else group[self.source[at]]),
             source=self.source[at],
             output=self.output[at],
             rule=[self.rule[place] for place in at.tolist()],
@@ -87,6 +97,17 @@ class Flags:
 
     def __len__(self) -> int:
         return len(self.rule)
+
+
+def line_digests(text: pa.Table, source: Positions) -> list[bytes]:
+    """Of each of these rows, by its cells and their columns: by it a row is known again in a later file."""
+    if not len(source):
+        return []
+    at, which = np.unique(source, return_inverse=True)
+    places, names = of_numbers(at), json.dumps(text.column_names)
+    cells = zip(*(pc.take(column, places).to_pylist() for column in text.columns), strict=True)
+    digests = [sha256(f"{names}{json.dumps(row, default=str)}".encode()).digest() for row in cells]
+    return [digests[number] for number in which.tolist()]
 
 
 def output_column(output: NDArray[np.int64]) -> Array:

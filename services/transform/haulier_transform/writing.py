@@ -160,6 +160,7 @@ class Written:
                     of_texts(flags.rule),
                     of_texts(flags.column),
                     of_texts(flags.message),
+                    of_bytes(flags.line),
                 ],
                 schema=rows.FLAG_SCHEMA,
             )

@@ -100,12 +100,12 @@ SELECT nextval(pg_get_serial_sequence('haulier.load', 'load_id'))
 -- The ledger row of this commit.
 INSERT INTO haulier.load (load_id, kind, target, run_id, generation, replay_id, input_digest, manifest, definition_digest,
     outcome, exit_code, mode, fence, attempt_id, actor, versions, produced, inserted, updated, unchanged, superseded,
-    duplicate, deleted, rejected, held, removed, vanished, started_at)
+    duplicate, deleted, rejected, held, removed, vanished, started_at, owner)
 OVERRIDING SYSTEM VALUE
 VALUES (%(load_id)s, %(kind)s, %(target)s, %(run_id)s, %(generation)s, %(replay_id)s, %(input_digest)s, %(manifest)s,
     %(definition_digest)s, %(outcome)s, %(exit_code)s, %(mode)s, %(fence)s, %(attempt)s, %(actor)s, %(versions)s,
     %(produced)s, %(inserted)s, %(updated)s, %(unchanged)s, %(superseded)s, %(duplicate)s, %(deleted)s, %(rejected)s,
-    %(held)s, %(removed)s, %(vanished)s, %(started_at)s)
+    %(held)s, %(removed)s, %(vanished)s, %(started_at)s, %(owner)s)
 
 -- name: insert_account
 -- The source account of one delivery.
@@ -140,6 +140,13 @@ WITH unmade AS (
     GROUP BY b.target
     HAVING max(g.opened_at) < (SELECT mine.opened_at FROM haulier.generation mine
                                WHERE mine.run_id = %(run_id)s AND mine.generation = %(generation)s)
+), flags AS (
+    INSERT INTO haulier.flag_event (flag_id, status, load_id, message)
+    SELECT o.flag_id, 'regenerated', %(load_id)s, 'no model of the pipeline makes ' || o.target || ' any more'
+    FROM unmade JOIN haulier.model_build b USING (target) JOIN haulier.open_flag o USING (load_id)
+    WHERE o.pipeline = %(pipeline)s
+    ORDER BY o.flag_id
+    ON CONFLICT DO NOTHING
 )
 INSERT INTO haulier.reject_event (reject_id, status, load_id, message)
 SELECT o.reject_id, 'regenerated', %(load_id)s, 'no model of the pipeline makes ' || o.target || ' any more'
@@ -148,6 +155,89 @@ WHERE o.pipeline = %(pipeline)s
 ORDER BY o.reject_id
 -- A late run of an older definition may close them at this moment, under the lock of its own target.
 ON CONFLICT DO NOTHING
+
+-- name: close_corrected_flags
+-- A later delivery of the same logical name says again what is odd in it.
+INSERT INTO haulier.flag_event (flag_id, status, load_id, message)
+SELECT o.flag_id, 'corrected', %(load_id)s, 'delivery ' || max(n.delivery_id)::text
+FROM haulier.delivery n
+JOIN haulier.open_flag o ON o.pipeline = n.pipeline AND o.instance = n.instance AND o.logical_name = n.logical_name
+     AND o.sequence < n.sequence AND o.target = %(target)s
+WHERE n.delivery_id = ANY(%(deliveries)s) AND o.load_id <> %(load_id)s
+GROUP BY o.flag_id
+
+-- name: close_older_flags
+-- A new generation that was loaded says again what is odd in all of the run.
+INSERT INTO haulier.flag_event (flag_id, status, load_id, message)
+SELECT o.flag_id, 'regenerated', %(load_id)s, 'generation ' || %(generation)s::text
+FROM haulier.open_flag o
+WHERE o.run_id = %(run_id)s AND o.generation < %(generation)s AND o.target = %(target)s
+
+-- name: repeat_rejects
+-- A line that is wrong again just as it was in what this load took the place of: the same query. Of lines that are alike, the
+-- first is the first.
+INSERT INTO haulier.query_repeat (reject_id, first_id, load_id)
+SELECT mine.reject_id, min(former.first_id), %(load_id)s
+FROM (SELECT r.reject_id, r.output, r.rule, r.column_name, r.message, sha256(r.verbatim) AS line, r.verbatim_bytes,
+             row_number() OVER (PARTITION BY r.output, r.rule, r.column_name, r.message, r.verbatim_bytes, sha256(r.verbatim)
+                                ORDER BY r.delivery_id, r.row_number, r.reject_id) AS place
+      FROM haulier.reject r WHERE r.load_id = %(load_id)s) AS mine
+JOIN (SELECT coalesce(p.first_id, r.reject_id) AS first_id, r.output, r.rule, r.column_name, r.message, sha256(r.verbatim) AS line,
+             r.verbatim_bytes,
+             row_number() OVER (PARTITION BY r.load_id, r.output, r.rule, r.column_name, r.message, r.verbatim_bytes,
+                                             sha256(r.verbatim)
+                                ORDER BY r.delivery_id, r.row_number, r.reject_id) AS place
+      FROM haulier.reject_event e JOIN haulier.reject r USING (reject_id)
+      LEFT JOIN haulier.query_repeat p USING (reject_id)
+      WHERE e.load_id = %(load_id)s AND e.status IN ('regenerated', 'corrected') AND r.load_id <> %(load_id)s) AS former
+  ON former.line = mine.line AND former.verbatim_bytes = mine.verbatim_bytes AND former.rule = mine.rule
+     AND former.message = mine.message
+     AND former.column_name IS NOT DISTINCT FROM mine.column_name AND former.output IS NOT DISTINCT FROM mine.output
+     AND former.place = mine.place
+GROUP BY mine.reject_id
+ORDER BY mine.reject_id
+
+-- name: repeat_flags
+-- The same of flags, where their lines are known.
+INSERT INTO haulier.query_repeat (flag_id, first_id, load_id)
+SELECT mine.flag_id, min(former.first_id), %(load_id)s
+FROM (SELECT f.flag_id, f.output, f.rule, f.column_name, f.message, f.line,
+             row_number() OVER (PARTITION BY f.output, f.rule, f.column_name, f.message, f.line
+                                ORDER BY f.delivery_id, f.row_number, f.flag_id) AS place
+      FROM haulier.flag f WHERE f.load_id = %(load_id)s) AS mine
+JOIN (SELECT coalesce(p.first_id, f.flag_id) AS first_id, f.output, f.rule, f.column_name, f.message, f.line,
+             row_number() OVER (PARTITION BY f.load_id, f.output, f.rule, f.column_name, f.message, f.line
+                                ORDER BY f.delivery_id, f.row_number, f.flag_id) AS place
+      FROM haulier.flag_event e JOIN haulier.flag f USING (flag_id)
+      LEFT JOIN haulier.query_repeat p USING (flag_id)
+      WHERE e.load_id = %(load_id)s AND f.load_id <> %(load_id)s) AS former
+  ON former.line = mine.line AND former.rule = mine.rule AND former.message = mine.message
+     AND former.column_name IS NOT DISTINCT FROM mine.column_name AND former.output IS NOT DISTINCT FROM mine.output
+     AND former.place = mine.place
+GROUP BY mine.flag_id
+ORDER BY mine.flag_id
+
+-- name: close_late
+-- Of a file that a newer delivery, loaded already, took the place of: what is said of it is settled as it is said.
+WITH newer AS (
+    SELECT d.delivery_id, max(n.delivery_id) AS by_delivery
+    FROM haulier.delivery d
+    JOIN haulier.delivery n ON n.pipeline = d.pipeline AND n.instance = d.instance AND n.logical_name = d.logical_name
+         AND n.sequence > d.sequence
+    JOIN haulier.source_account a ON a.delivery_id = n.delivery_id
+    JOIN haulier.load l ON l.load_id = a.load_id AND l.target = %(target)s AND l.outcome = 'loaded' AND l.load_id <> %(load_id)s
+    WHERE d.delivery_id = ANY(%(deliveries)s)
+    GROUP BY d.delivery_id
+), flags AS (
+    INSERT INTO haulier.flag_event (flag_id, status, load_id, message)
+    SELECT f.flag_id, 'corrected', %(load_id)s, 'delivery ' || w.by_delivery
+    FROM haulier.flag f JOIN newer w USING (delivery_id) WHERE f.load_id = %(load_id)s
+    ORDER BY f.flag_id
+)
+INSERT INTO haulier.reject_event (reject_id, status, load_id, message)
+SELECT r.reject_id, 'corrected', %(load_id)s, 'delivery ' || w.by_delivery
+FROM haulier.reject r JOIN newer w USING (delivery_id) WHERE r.load_id = %(load_id)s
+ORDER BY r.reject_id
 
 -- name: replay_rejects
 -- The rejects of a replay, locked against another one, and whether each is still open.
@@ -180,11 +270,11 @@ UPDATE haulier.run SET status = %(status)s, updated_at = now() WHERE run_id = %(
 
 -- name: insert_link
 -- The chain's next link; the target's lock holds its tail still.
-INSERT INTO haulier.chain (target, link, load_id, previous, history_digest, reject_digest, tombstone_digest, hash)
-SELECT %(target)s, coalesce(tail.link, 0) + 1, %(load_id)s, tail.hash, d.history, d.rejects, d.tombstones,
-       haulier.link_hash(%(load_id)s, tail.hash, d.history, d.rejects, d.tombstones)
+INSERT INTO haulier.chain (target, link, load_id, previous, history_digest, reject_digest, tombstone_digest, query_digest, hash)
+SELECT %(target)s, coalesce(tail.link, 0) + 1, %(load_id)s, tail.hash, d.history, d.rejects, d.tombstones, d.queries,
+       haulier.link_hash(%(load_id)s, tail.hash, d.history, d.rejects, d.tombstones, d.queries)
 FROM (SELECT haulier.history_digest(%(load_id)s) AS history, haulier.reject_digest(%(load_id)s) AS rejects,
-             haulier.tombstone_digest(%(load_id)s) AS tombstones) AS d
+             haulier.tombstone_digest(%(load_id)s) AS tombstones, haulier.query_digest(%(load_id)s) AS queries) AS d
 LEFT JOIN LATERAL (SELECT link, hash FROM haulier.chain WHERE target = %(target)s ORDER BY link DESC LIMIT 1) AS tail ON true
 
 -- name: insert_schema_change
@@ -197,7 +287,7 @@ VALUES (%(target)s, %(kind)s, %(ddl)s, %(run_id)s, %(actor)s, %(before)s, %(afte
 CREATE TEMP TABLE haulier_sealed_reject (delivery_id bigint, row_number bigint, output integer, step text, rule text,
     column_name text, message text, problems jsonb, verbatim bytea, verbatim_bytes bigint) ON COMMIT DROP;
 CREATE TEMP TABLE haulier_sealed_flag (delivery_id bigint, row_number bigint, output integer, rule text,
-    column_name text, message text) ON COMMIT DROP
+    column_name text, message text, line bytea) ON COMMIT DROP
 
 -- name: keep_rejects
 -- Rejects of the earlier steps, in the files' order.
@@ -207,8 +297,24 @@ SELECT %(load_id)s, s.* FROM pg_temp.haulier_sealed_reject s ORDER BY delivery_i
 
 -- name: keep_flags
 -- Flags of the earlier steps, in the files' order.
-INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, column_name, message)
+INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, column_name, message, line)
 SELECT %(load_id)s, s.* FROM pg_temp.haulier_sealed_flag s ORDER BY delivery_id, row_number, output
+
+-- name: keep_replayed_flags
+-- Flags of what a replay brought in, but for what failed again, and what was said of its row before.
+INSERT INTO haulier.flag (load_id, delivery_id, row_number, output, rule, column_name, message, line)
+SELECT %(load_id)s, s.* FROM pg_temp.haulier_sealed_flag s
+WHERE NOT EXISTS (SELECT FROM haulier.reject_event e JOIN haulier.reject r USING (reject_id)
+                  WHERE e.load_id = %(load_id)s AND e.status = 'failed again' AND r.delivery_id = s.delivery_id
+                    AND r.row_number = s.row_number AND (s.output IS NULL OR r.output IS NOT DISTINCT FROM s.output))
+  AND NOT EXISTS (SELECT FROM haulier.reject r
+                  WHERE r.load_id = %(load_id)s AND r.delivery_id = s.delivery_id AND r.row_number = s.row_number
+                    AND r.output IS NOT DISTINCT FROM s.output)
+  AND NOT EXISTS (SELECT FROM haulier.flag f JOIN haulier.load l USING (load_id)
+                  JOIN haulier.load mine USING (target, run_id, generation)
+                  WHERE mine.load_id = %(load_id)s AND f.delivery_id = s.delivery_id AND f.row_number = s.row_number AND f.output IS NOT DISTINCT FROM s.output
+                    AND f.rule = s.rule AND f.column_name IS NOT DISTINCT FROM s.column_name AND f.message = s.message)
+ORDER BY s.delivery_id, s.row_number, s.output
 
 -- name: insert_rejects
 -- Rejects of load itself.

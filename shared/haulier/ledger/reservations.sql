@@ -149,8 +149,9 @@ GROUP BY d.delivery_id
 ORDER BY d.delivery_id
 
 -- name: replayable_rejects
--- Open rejects of loaded generations that are still current, by generation. Where models were merged, they read all rows
--- of a run together, and of a replay they would see its rows alone: such a run wants --reprocess.
+-- Open rejects of loaded generations that are still current, by generation; none that somebody released. Where models
+-- were merged, they read all rows of a run together, and of a replay they would see its rows alone: such a run wants
+-- --reprocess.
 SELECT o.run_id, o.generation, r.interval_start, r.interval_end, array_agg(o.reject_id ORDER BY o.reject_id)
 FROM haulier.open_reject o
 JOIN haulier.load l USING (load_id)
@@ -158,6 +159,10 @@ JOIN haulier.run r ON r.run_id = o.run_id AND r.generation = o.generation
 WHERE r.pipeline = %(pipeline)s AND r.instance = %(instance)s AND r.status = 'loaded' AND l.outcome = 'loaded'
   AND NOT EXISTS (SELECT FROM haulier.model_build b
                   WHERE b.run_id = o.run_id AND b.generation = o.generation AND b.materialized = 'merge')
+  AND 'released' IS DISTINCT FROM (
+      SELECT e.status FROM haulier.query_event e
+      WHERE e.reject_id = coalesce((SELECT p.first_id FROM haulier.query_repeat p WHERE p.reject_id = o.reject_id), o.reject_id)
+      ORDER BY e.link DESC LIMIT 1)
   AND (%(rule)s::text IS NULL OR o.rule = %(rule)s)
   AND (%(reject_ids)s::bigint[] IS NULL OR o.reject_id = ANY(%(reject_ids)s))
 GROUP BY o.run_id, o.generation, r.interval_start, r.interval_end

@@ -24,8 +24,9 @@ INVARIANTS: dict[str, str] = {
     "I4": "one manifest per run, content and step, with every part present and matching",
     "I5": "generation and fence never fall",
     "I7": "every reject is found from its file and row number, and is resolved at most once",
-    "I8": "the hash chain over loads, history, rejects and deletions holds",
+    "I8": "the hash chain over loads, history, rejects, flags and deletions holds",
     "I9": "every archived partition is in cold storage, as it was",
+    "I10": "what people said of queries is all there, unchanged",
 }
 
 
@@ -62,6 +63,7 @@ def verify(
             ("I5", "i5_never_fall"),
             ("I7", "i7_rejects"),
             ("I8", "i8_chain"),
+            ("I10", "i10_queries"),
         ):
             cursor.execute(_SQL[name], values)
             findings += _findings(invariant, cursor)

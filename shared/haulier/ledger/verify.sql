@@ -176,6 +176,7 @@ SELECT format('link %%s of %%s', c.link, c.target),
             WHEN c.reject_digest <> haulier.reject_digest(c.load_id) THEN 'the rejects of load ' || c.load_id || ' were changed'
             WHEN c.tombstone_digest <> haulier.tombstone_digest(c.load_id)
                 THEN 'the deletions of load ' || c.load_id || ' were changed'
+            WHEN c.query_digest <> haulier.query_digest(c.load_id) THEN 'the flags of load ' || c.load_id || ' were changed'
             ELSE 'load ' || c.load_id || ' was changed' END
 FROM haulier.chain c
 LEFT JOIN haulier.chain p ON p.target = c.target AND p.link = c.link - 1
@@ -185,13 +186,51 @@ WHERE (%(target)s::text IS NULL OR c.target = %(target)s)
        OR c.history_digest <> haulier.history_digest(c.load_id)
        OR c.reject_digest <> haulier.reject_digest(c.load_id)
        OR c.tombstone_digest <> haulier.tombstone_digest(c.load_id)
-       OR c.hash <> haulier.link_hash(c.load_id, c.previous, c.history_digest, c.reject_digest, c.tombstone_digest))
+       OR c.query_digest <> haulier.query_digest(c.load_id)
+       OR c.hash <> haulier.link_hash(c.load_id, c.previous, c.history_digest, c.reject_digest, c.tombstone_digest, c.query_digest))
 UNION ALL
 SELECT 'load ' || l.load_id, 'has no link in the chain'
 FROM haulier.load l
 WHERE (%(target)s::text IS NULL OR l.target = %(target)s)
   AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
   AND NOT EXISTS (SELECT FROM haulier.chain c WHERE c.load_id = l.load_id)
+
+-- name: i10_queries
+-- What people said of queries and was changed, or is gone; rejects and flags that belong to no query, or to more than one.
+WITH said AS (
+    SELECT e.*, coalesce(r.load_id, f.load_id) AS load_id
+    FROM haulier.query_event e
+    LEFT JOIN haulier.reject r ON r.reject_id = e.reject_id
+    LEFT JOIN haulier.flag f ON f.flag_id = e.flag_id
+)
+SELECT format('query event %%s of %%s', s.link, s.pipeline),
+       CASE WHEN b.hash IS DISTINCT FROM s.previous THEN 'does not follow from the one before it' ELSE 'was changed' END
+FROM said s
+JOIN haulier.query_event e USING (event_id)
+JOIN haulier.load l ON l.load_id = s.load_id
+LEFT JOIN haulier.query_event b ON b.pipeline = s.pipeline AND b.link = s.link - 1
+WHERE (%(target)s::text IS NULL OR l.target = %(target)s) AND (%(loads)s::bigint[] IS NULL OR l.load_id = ANY(%(loads)s))
+  AND (b.hash IS DISTINCT FROM s.previous OR e.hash <> haulier.query_event_hash(e))
+UNION ALL
+SELECT 'query events of ' || coalesce(t.pipeline, e.pipeline),
+       format('end with link %%s; %%s were said', coalesce(e.link, 0), coalesce(t.link::text, 'none that is known'))
+FROM haulier.query_tail t
+FULL JOIN (SELECT DISTINCT ON (pipeline) pipeline, link, hash FROM haulier.query_event ORDER BY pipeline, link DESC) e USING (pipeline)
+WHERE %(target)s::text IS NULL AND %(loads)s::bigint[] IS NULL
+  AND (t.link IS DISTINCT FROM coalesce(e.link, 0) OR t.hash IS DISTINCT FROM e.hash)
+UNION ALL
+SELECT format('query %%s', coalesce('R' || p.reject_id, 'F' || p.flag_id)), 'repeats what it cannot repeat'
+FROM haulier.query_repeat p
+LEFT JOIN haulier.reject r ON r.reject_id = p.reject_id
+LEFT JOIN haulier.flag f ON f.flag_id = p.flag_id
+LEFT JOIN haulier.reject first_reject ON first_reject.reject_id = p.first_id AND p.reject_id IS NOT NULL
+LEFT JOIN haulier.flag first_flag ON first_flag.flag_id = p.first_id AND p.flag_id IS NOT NULL
+WHERE (%(loads)s::bigint[] IS NULL OR p.load_id = ANY(%(loads)s))
+  AND (coalesce(first_reject.rule, first_flag.rule) IS DISTINCT FROM coalesce(r.rule, f.rule)
+       OR coalesce(r.load_id, f.load_id) <> p.load_id
+       -- What a query began with repeats nothing.
+       OR EXISTS (SELECT FROM haulier.query_repeat o
+                  WHERE CASE WHEN p.reject_id IS NULL THEN o.flag_id ELSE o.reject_id END = p.first_id))
 
 -- name: loads
 -- Every load with its place in the exchange; models read what a load of theirs brought.

@@ -18,6 +18,7 @@ from haulier.digests import definition_digest, digest_of
 from haulier.errors import DataError, DefinitionError
 from haulier.exchange import Exchange
 from haulier.landing.catalogue import live_columns
+from haulier.landing.closing import close_superseded, settle
 from haulier.landing.drift import unfit
 from haulier.landing.merge import Content, Merge, Rejected
 from haulier.landing.names import STAGE
@@ -123,6 +124,7 @@ class Merging:
             "mode": "upsert",
             "versions": json.dumps({"haulier": haulier.__version__, "sqlglot": version("sqlglot")}),
             "started_at": self.started_at,
+            "owner": manifest.definition.owner,
             "deliveries": [d.delivery_id for d in manifest.deliveries],
             **asdict(account),
         }
@@ -139,14 +141,14 @@ class Merging:
 
     def _record_rejects(self, load_id: int, values: Mapping[str, Any], is_quarantined: bool) -> None:
         if self.manifest.replay_id is None:
-            self.cursor.execute(_LEDGER["close_older_generations"], values)
-            if not is_quarantined:
-                self.cursor.execute(_LEDGER["close_corrected"], values)
+            close_superseded(self.cursor, values)
         kept = own_rejects(self.cursor, self.exchange, self.manifest, self.merge.rejected, step="models")
         insert_rejects(self.cursor, load_id, kept)
         if self.flags and not is_quarantined:
             rows = [(load_id, *flag) for flag in self.flags]
             execute_values(self.cursor, _SQL["insert_flags"], rows, page_size=200)
+        if self.manifest.replay_id is None:
+            settle(self.cursor, values)
 
     def _select(self) -> dict[str, str]:
         """Run the SQL; name -> type of what it gives."""
