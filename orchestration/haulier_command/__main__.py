@@ -50,6 +50,10 @@ VERBS: Mapping[str, Verb] = {
     ),
     "status": Verb(module="status", summary="how every instance stands: last run, rejects, lateness"),
     "rejects": Verb(module="rejects", summary="the rows that did not enter: list, show, export"),
+    "queries": Verb(
+        module="queries",
+        summary="rejects and flags until they are settled: list, show, answer, release, close, export",
+    ),
     "replay": Verb(module="replay", summary="haul rejects again after a fix"),
     "state": Verb(module="state", summary="how far each source was read: show, set, reset"),
     "trace": Verb(module="trace", summary="from a table row to its line in a file, and back"),

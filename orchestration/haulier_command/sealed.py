@@ -19,7 +19,7 @@ class Sealed:
     """Reads the exchange once per object; what retention removed is simply not there."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._exchange: Exchange | None = None
         self._manifests: dict[RunKeys, Manifest | None] = {}
 
@@ -28,7 +28,7 @@ class Sealed:
         from haulier.exchange import open_exchange
 
         if self._exchange is None:
-            self._exchange = open_exchange(self._settings)
+            self._exchange = open_exchange(self.settings)
         return self._exchange
 
     def manifest(self, load: Row) -> Manifest | None:
@@ -65,7 +65,7 @@ class Sealed:
         if manifest := self.manifest(load):
             return manifest.definition.source.format
         try:
-            file = loading.load_pipeline(self._settings.definitions, load["pipeline"])
+            file = loading.load_pipeline(self.settings.definitions, load["pipeline"])
             return loading.resolve_instance(file, load["instance"]).source.format
         except HaulierError:
             return Csv()
@@ -95,6 +95,14 @@ class Sealed:
             return [output for group in groups for output in group.filter(mine).to_pylist()]
         except (ObjectMissing, DataError):
             return None
+
+
+def delivery_of(row: Row) -> Delivery:
+    """A delivery as the ledger's columns have it."""
+    from haulier.manifest import Delivery
+
+    names = ("delivery_id", "sequence", "sha256", "bytes", "uri", "modified_at", "original")
+    return Delivery(logical_name=row["file"], **{name: row[name] for name in names})
 
 
 def text_of(verbatim: bytes, encoding: str) -> tuple[str, bool]:

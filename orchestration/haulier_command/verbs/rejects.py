@@ -10,6 +10,7 @@ from pathlib import Path
 from haulier.errors import DefinitionError
 from haulier.interval import Interval
 from haulier.ledger.queries import queries
+from haulier_command.blinding import Blinding
 from haulier_command.choice import positive
 from haulier_command.ledger import Row, reading, rows
 from haulier_command.output import Facts, Lines, Screen, Table, add_output_option, columns
@@ -50,7 +51,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     exported.add_argument("--to", type=Path, metavar="FILE", help="default: stdout")
     exported.epilog = (
         "A line for each problem. Cells that a spreadsheet would compute are prefixed with an apostrophe; "
-        "the kept original and `rejects show` have the row as it was."
+        "the kept original and `rejects show` have the row as it was. Cells of columns that the contract calls blinded, and "
+        "of all that it does not know beside them, are marked [blinded]."
     )
     for sub in (listed, shown, exported):
         add_output_option(sub, nested=True)
@@ -224,12 +226,15 @@ def _export(asked: Namespace, around: Surroundings, screen: Screen) -> int:
 
 
 def _export_lines(found: Sequence[Row], sealed: Sealed) -> Iterator[tuple[object, ...]]:
+    blinding = Blinding(sealed)
     for row in found:
-        text, whole = _text(row, sealed)
+        shown = blinding.shown(row, bytes(row["verbatim"]), row["verbatim_bytes"])
+        text, whole = (shown.text, shown.note) if shown.blinded else _text(row, sealed)
         for problem in problems(row):
+            column = problem.get("column")
             yield (
                 *(row["pipeline"], row["instance"], row["file"], row["row"], text),
-                *(problem.get("column"), problem["rule"], problem["message"]),
+                *(column, problem["rule"], shown.message(problem, blinding.how_to_fix(row, column))),
                 *(row["reject_id"], f"{row['since']:%Y-%m-%d %H:%M}Z", whole or "as sent"),
             )
 

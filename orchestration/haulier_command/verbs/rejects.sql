@@ -2,7 +2,7 @@
 -- Rejects with where they come from and what became of them, the newest first.
 SELECT r.reject_id, d.pipeline, d.instance, d.logical_name AS file, d.sequence, r.row_number AS row, r.output, r.step, r.rule,
        r.column_name AS "column", r.message, r.problems, r.verbatim, r.verbatim_bytes, l.loaded_at AS since, l.outcome AS load_outcome,
-       l.generation, l.replay_id, u.interval_start, u.interval_end,
+       l.generation, l.replay_id, u.interval_start, u.interval_end, d.delivery_id, d.sha256, d.bytes, d.uri, d.modified_at, d.original,
        coalesce(resolved.status, CASE WHEN again.times > 0 THEN 'failed again' ELSE 'open' END) AS status
 FROM haulier.reject r
 JOIN haulier.load l USING (load_id)

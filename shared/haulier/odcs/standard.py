@@ -220,7 +220,8 @@ class Property(_Element, frozen=True, kw_only=True):
     primary_key_position: int | None = None
     #: The only values it may have: text, or objects with `value`.
     enum: list[EnumValue | str | int | float | bool] | None = None
-    #: How confidential it is, such as `restricted`.
+    #: How confidential it is, such as `restricted`. What is `blinded` reaches no list for the sender of the files:
+    #: docs/queries.md.
     classification: str | None = None
     #: Other names of the column; approved ones are found in a source's header.
     synonyms: list[Synonym] | None = None
