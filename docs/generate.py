@@ -50,6 +50,7 @@ _SECTIONS = (
     ("FixedColumn", "source.fixed.columns", "source.fixed.columns[…]"),
     ("Excel", "source.excel", "source.excel"),
     ("Parquet", "source.parquet", "source.parquet"),
+    ("Identifiers", "source.identifiers", "source.identifiers"),
     ("Transform", "transform", "transform"),
     ("Unpivot", "transform.unpivot", "transform.unpivot"),
     ("Pivot", "transform.pivot", "transform.pivot"),

@@ -9,10 +9,11 @@ from itertools import pairwise
 from haulier.contracts import EXTRA, Contract
 from haulier.definitions import Instance, Pipeline, Pivot, Transform, Unpivot
 from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines
-from haulier.definitions.sources import KINDS, Custom, Files, Source
+from haulier.definitions.sources import KINDS, Custom, Files, Identifiers, Source
 from haulier.errors import DefinitionError
 from haulier.formats import problem_for
 from haulier.http_checks import of_http
+from haulier.identifiers import forbidden_name
 from haulier.keys import check_name
 from haulier.modules import FUNCTION
 from haulier.patterns import problems_of_regex
@@ -62,6 +63,7 @@ def of_instance(source: Source, transform: Transform, parameters: Mapping[str, s
         *(of_sql(source.sql, filled) if source.sql else ()),
         *_one_format(source),
         *(problem for form in source.formats for problem in _format(form)),
+        *(_identifiers(source.identifiers, source, transform) if source.identifiers else ()),
         *_transform(transform, filled),
         *_typed_drift(source, transform),
         *(_pivot(transform.pivot, source, transform) if transform.pivot else ()),
@@ -199,6 +201,38 @@ def _csv(csv: Csv) -> Iterator[Problem]:
         )
     if csv.footer.pattern is not None:
         yield from problems_of_regex(csv.footer.pattern, ("source", "csv", "footer", "pattern"))
+
+
+def _identifiers(identifiers: Identifiers, source: Source, transform: Transform) -> Iterator[Problem]:
+    trail: Trail = ("source", "identifiers")
+    if not identifiers.columns and not identifiers.patterns:
+        yield Problem(trail, "names nothing that may not be there; write columns or patterns below it", " ")
+    for name, pattern in identifiers.patterns.items():
+        place = (*trail, "patterns", name)
+        problems = list(problems_of_regex(pattern, place, only_regular=True))
+        yield from problems
+        if not problems and re.search(pattern, ""):
+            yield Problem(
+                place, f"{quoted(pattern)} matches an empty cell, so that no file would get past it"
+            )
+    expected = {
+        **{name: ("transform", "columns", name) for name in transform.columns},
+        **{
+            name: ("transform", "unpivot", "columns", name)
+            for name in (transform.unpivot.columns if transform.unpivot else ())
+        },
+        **{
+            column.name: ("source", "fixed", "columns", at, "name")
+            for at, column in enumerate(source.fixed.columns if source.fixed else ())
+        },
+    }
+    for name, where in expected.items():
+        if (forbidden := forbidden_name(identifiers, name)) is not None:
+            yield Problem(
+                where,
+                f"{quoted(name)} is a name that source.identifiers.columns stops ({quoted(forbidden)}); exempt it "
+                "there, or do without it",
+            )
 
 
 def _encoding(encoding: str, section: str) -> Iterator[Problem]:

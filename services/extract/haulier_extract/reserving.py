@@ -70,6 +70,9 @@ def reserved(
             recorded = known(connection, task.settings, task.pipeline, task.instance, uris)
         digests = {uri: sha256 for uri, (sha256, _, _) in recorded.items()}
         new = [file for file in new if digests.get(file.uri) != file.sha256]
+    unclear: list[str] = []
+    if new and instance.source.identifiers:
+        new, unclear = _cleared(task, instance, definition_digest, new)
     candidates, changed = _kept(task, exchange, new)
     with connect(task.settings, application) as connection, cancelling(connection.cancel):
         reservation = reserve(
@@ -82,7 +85,11 @@ def reserved(
             stood=(instance.source.position, stood) if stood else None,
             replaces=found.whole,
         )
-    return replace(reservation, notes=(*reservation.notes, *found.notes)), (*found.waiting, *changed)
+    return replace(reservation, notes=(*reservation.notes, *found.notes)), (
+        *found.waiting,
+        *unclear,
+        *changed,
+    )
 
 
 #: How much a clock may be behind the one that schedules.
@@ -108,6 +115,24 @@ def _unblocked(task: Task, instance: Instance, stood: Standing) -> None:
         f"the run {interval} of {name} is quarantined, and this one goes on from there: see haulier rejects, mend what is "
         "wrong, and run it again with --reprocess; haulier state set or reset leaves it behind",
     )
+
+
+def _cleared(
+    task: Task, instance: Instance, definition_digest: str, files: Iterable[SourceFile]
+) -> tuple[list[SourceFile], list[str]]:
+    """The files, all of which were searched, and why some wait. Raises `DataError` when one is refused: then none is kept."""
+    # Its readers are needed here only, and take as long to import as all the rest.
+    from haulier.ledger.refusals import record
+    from haulier_extract.clearing import cleared, refusal
+
+    clear, waiting, refused = cleared(files, instance, task.settings)
+    if refused:
+        if task.verb == "run":
+            application = f"haulier extract {task.attempt}"
+            with connect(task.settings, application) as connection, cancelling(connection.cancel):
+                record(connection, task, definition_digest, [one.on_record() for one in refused])
+        raise refusal(refused)
+    return clear, waiting
 
 
 def _kept(task: Task, exchange: Exchange, files: Iterable[SourceFile]) -> tuple[list[Candidate], list[str]]:

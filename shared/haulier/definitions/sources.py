@@ -216,6 +216,18 @@ class Custom(Section, frozen=True, kw_only=True):
     last_line: Literal["complete", "any"] = "complete"
 
 
+class Identifiers(Section, frozen=True, kw_only=True):
+    """What may not be in a delivery: it is searched as a whole before a byte of it is kept, and one with a hit is refused."""
+
+    #: Names that no column may have, nor a key inside nested JSON: `*` stands for anything, case does not matter.
+    columns: tuple[Name, ...] = ()
+    #: What it is called -> a regular expression that no cell may match anywhere (`^` and `$`: the cell's beginning and end),
+    #: nor a line beside the rows, nor the file's name.
+    patterns: dict[str, Name] = {}
+    #: Columns whose names and cells are not looked at, by their names in the file.
+    exempt: tuple[Name, ...] = ()
+
+
 class Source(Section, frozen=True, kw_only=True):
     """Where the data comes from: files, an API, a database, or a source of your own."""
 
@@ -237,6 +249,8 @@ class Source(Section, frozen=True, kw_only=True):
     excel: Excel | None = None
     #: Parquet.
     parquet: Parquet | None = None
+    #: What may not be in a delivery.
+    identifiers: Identifiers | None = None
 
     @property
     def kind(self) -> str:

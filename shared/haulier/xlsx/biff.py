@@ -89,6 +89,15 @@ def old_rows(data: bytes, form: Excel, name: str) -> Iterator[SheetRow]:
                 yield row
 
 
+def old_sheets(data: bytes, name: str) -> list[str]:
+    """The names of its sheets."""
+    import xlrd
+
+    with Path(os.devnull).open("w") as nowhere, _door(name):
+        book = xlrd.open_workbook(file_contents=data, logfile=nowhere, on_demand=True)
+        return list(book.sheet_names())
+
+
 def _chosen(names: list[str], form: Excel, name: str) -> int:
     chosen = form.sheet
     at = names.index(chosen) if chosen in names else chosen - 1 if isinstance(chosen, int) else -1

@@ -69,6 +69,17 @@ def sheet_rows(exchange: Exchange, delivery: Delivery, form: Excel) -> Iterator[
         yield from rows
 
 
+def sheets_of(exchange: Exchange, delivery: Delivery, form: Excel) -> tuple[list[str], Iterator[str]]:
+    """The names of all sheets, and the texts that none of them has in a cell (.xlsx only). Raises as `sheet_rows`."""
+    if exchange.piece(delivery.original, 0, min(4, delivery.bytes)) == _OLD:
+        from haulier.xlsx.biff import check_size, old_sheets
+
+        check_size(delivery.bytes, form, delivery.uri)
+        return old_sheets(exchange.get(delivery.original), delivery.uri), iter(())
+    workbook = Workbook(Pieces(exchange, delivery.original, delivery.bytes), form, delivery.uri)
+    return workbook.sheets, workbook.beside()
+
+
 def column_name(column: int) -> str:
     """As Excel shows it: A, B, … Z, AA."""
     name = ""

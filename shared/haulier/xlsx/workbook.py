@@ -47,7 +47,7 @@ class Workbook:
 
     def sheet(self) -> str:
         """Where the sheet lies that the definition names."""
-        names = [name for name, _ in self._sheets]
+        names = self.sheets
         chosen = self._form.sheet
         at = names.index(chosen) if chosen in names else chosen - 1 if isinstance(chosen, int) else -1
         if not 0 <= at < len(names):
@@ -56,6 +56,48 @@ class Workbook:
                 f"{listed(names, 'and') if names else 'none'}"
             )
         return self._targets.get(self._sheets[at][1], "")
+
+    @property
+    def sheets(self) -> list[str]:
+        """The names of all sheets, hidden ones among them."""
+        return [name for name, _ in self._sheets]
+
+    def beside(self) -> Iterator[str]:
+        """The texts that no sheet has in a cell: comments, headings of pages, properties, texts that no cell refers to."""
+        yield from self.texts
+        cells = {self._targets.get(entry, "") for _, entry in self._sheets}
+        for entry in self._zip.namelist():
+            if entry not in cells and entry.endswith((".xml", ".vml")):
+                yield from self._texts_in(entry)
+
+    def _texts_in(self, entry: str) -> Iterator[str]:
+        """The texts of a file, one per element; runs (`t`) of one text that are formatted differently are one."""
+        found: list[str] = []
+        held: list[str] = []
+        own = False
+
+        def start(_tag: str, _given: dict[str, str]) -> None:
+            nonlocal own
+            own = False
+
+        def text(data: str) -> None:
+            nonlocal own
+            own = True
+            held.append(data)
+            if sum(map(len, held)) > _TAG_BYTES:
+                raise DataError(f"{self._name} has a text of more than {_TAG_BYTES} characters in {entry}")
+
+        def end(tag: str) -> None:
+            nonlocal own
+            if held and (tag in ("comment", "p") or (own and tag != "t")):
+                found.append("".join(held))
+                held.clear()
+            own = False
+
+        for _ in self.parsing(entry, new_parser(start, end, text)):
+            texts, found[:] = list(found), []
+            yield from texts
+        yield "".join(held)
 
     def pieces(self, entry: str) -> Iterator[bytes]:
         """A file of the workbook, unpacked: no further than it may honestly grow."""

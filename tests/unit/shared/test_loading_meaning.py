@@ -73,6 +73,26 @@ MEANING = [
         'source.files.ready.marker: "{path}" is not a placeholder',
     ),
     (
+        {"source.identifiers": {"exempt": ["kind"]}},
+        "source.identifiers names nothing that may not be there; write columns or patterns below it",
+    ),
+    (
+        {"source.identifiers": {"patterns": {"email": "(@"}}},
+        'source.identifiers.patterns.email: "(@" is not a regular expression: ',
+    ),
+    (
+        {"source.identifiers": {"patterns": {"email": "(?=@)."}}},
+        'source.identifiers.patterns.email: "(?=@)." has a look-around, which patterns may not',
+    ),
+    (
+        {"source.identifiers": {"patterns": {"phone": "[0-9]*"}}},
+        'source.identifiers.patterns.phone: "[0-9]*" matches an empty cell, so that no file would get past it',
+    ),
+    (
+        {"source.identifiers": {"columns": ["*NO*"]}},
+        'transform.columns.No: "No" is a name that source.identifiers.columns stops ("*NO*"); exempt it there',
+    ),
+    (
         {"source.csv.encoding": "cp1225"},
         'source.csv.encoding: "cp1225" is not an encoding; did you mean "cp1252"?',
     ),

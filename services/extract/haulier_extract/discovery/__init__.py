@@ -69,10 +69,25 @@ def discover(wanted: Wanted, settings: Settings) -> dict[str, Any]:
         notes: tuple[str, ...] = ()
         if isinstance(form, Csv) and source.csv is None:
             form, notes = sniffed(kept)
+        _refuse(source, kept, form, settings)
         taken = sample(kept, form, wanted.rows)
     if not taken.names:
         raise DataError(f"{found.uri} has no header, so there is no column to propose")
     return _told(found, source, form, kept, taken, proposal(taken, wanted.table, found.key), notes)
+
+
+def _refuse(source: Source, kept: Kept, form: Format, settings: Settings) -> None:
+    """Raises `DataError` for a sample with something in it that may not be there."""
+    if source.identifiers is None:
+        return
+    from haulier_extract.clearing.reading import search_all
+    from haulier_extract.clearing.searching import Search
+
+    search = Search(source.identifiers)
+    search_all(search, kept.exchange, kept.delivery, form, settings)
+    if search.findings:
+        told = ", ".join(finding.words() for finding in search.findings)
+        raise DataError(f"{kept.delivery.uri} is no sample (source.identifiers): it has {told}")
 
 
 def _instance(wanted: Wanted, settings: Settings) -> Instance:
