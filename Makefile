@@ -65,6 +65,10 @@ test: $(AIRFLOW_STAMP) ## every test that can run here
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(if $(HAULIER_TEST_ENGINE_RESTART),$(BIN)/python -m pytest tests/engine)
 
+.PHONY: requirements
+requirements: $(AIRFLOW_STAMP) ## the matrix of requirement, test and result, into .haulier/requirements.md
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m requirement --requirements .haulier/requirements.md
+
 .PHONY: coverage
 coverage: $(AIRFLOW_STAMP) ## every test, and the lines none of them reached
 	@$(BIN)/python -m coverage erase

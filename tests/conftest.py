@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from support import servers, unrun
+from support import requirements, servers, unrun
 from support.databases import Database, fresh_database
 
 from haulier_command import embedded
@@ -30,10 +30,19 @@ _LONG = ("e2e", "faults", "images", "dags")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
     rank = {folder: place for place, folder in enumerate(_LONG)}
+    requirements.note_marks(items)
     items.sort(key=lambda item: rank.get(item.path.relative_to(tests).parts[0], len(_LONG)))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--requirements", type=Path, metavar="FILE", help="write the matrix of docs/requirements.toml there"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if (path := config.getoption("--requirements")) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(requirements.Matrix(path))
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
     given = getattr(config, "workerinput", None)

@@ -124,6 +124,7 @@ def whole_tables(database):
     ]
 
 
+@pytest.mark.requirement("R-07")
 def test_every_row_is_accounted_for(trial, raw):
     settings, database, _ = trial
     read_and_kept = database.rows(
@@ -177,6 +178,7 @@ def test_vitals_are_one_row_per_measurement(trial, raw):
     assert {row[:5]: row[5] for row in found} == expected
 
 
+@pytest.mark.requirement("R-06")
 def test_any_day_again_in_any_order_changes_nothing(trial, raw):
     settings, database, _ = trial
     before = whole_tables(database)

@@ -68,6 +68,7 @@ def dumped(database):
 
 
 @pytest.mark.parametrize("verb", ["archive", "restore"])
+@pytest.mark.requirement("R-18")
 def test_killed_before_every_step_and_run_again(environment, database, role, verb):
     settings = Settings.from_env(environment)
     sender = Sender(settings=settings, contract=RICH, reject_threshold=1)

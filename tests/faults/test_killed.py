@@ -45,6 +45,7 @@ def undisturbed(tier, tmp_path_factory):
 
 
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.requirement("R-06")
 def test_killed_at_random_moments_then_run_again(undisturbed, tier, tmp_path, step):
     expected, seconds = undisturbed
     # The seed is fixed; the moments still fall differently on every machine, which is the point.

@@ -55,6 +55,7 @@ def role(database):
     database.rows(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+@pytest.mark.requirement("R-18")
 def test_a_partition_leaves_and_comes_back_as_it_was(sender, settings, database, role):
     furnish(sender, database, role)
     before = snapshot(database)

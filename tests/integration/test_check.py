@@ -142,6 +142,7 @@ def _http(request: pytest.FixtureRequest, folder: Path) -> Iterator[Case]:
 
 
 @pytest.mark.parametrize("case", ["folder", "s3", "sftp", "https", "http"], indirect=True)
+@pytest.mark.requirement("R-38")
 def test_a_source_is_well_or_named_with_what_is_wrong(case: Case, database: Database, tmp_path: Path) -> None:
     assert asked(case, database, tmp_path) == (0, [])
 

@@ -129,6 +129,7 @@ def test_a_wrong_definition_is_told_and_stops_the_instance(fresh: Hauled, tmp_pa
     assert any("upsrt" in one["text"] for one in checked["checked"] if not one["ok"])
 
 
+@pytest.mark.requirement("R-03")
 def test_verify_proves_it_and_notices_a_forgery(fresh: Hauled) -> None:
     at = ("--from", "2026-01-05", "--to", "2026-01-06", "--pipeline", "labs", "--in-process")
     fresh.text("run", *at)
@@ -148,6 +149,7 @@ def test_verify_proves_it_and_notices_a_forgery(fresh: Hauled) -> None:
     assert "wrong" in fresh.text("verify", code=65)
 
 
+@pytest.mark.requirement("R-08")
 def test_a_replay_after_a_fix_brings_the_row_in(fresh: Hauled, tmp_path: Path) -> None:
     definitions = tmp_path / "definitions"
     shutil.copytree(CLINICAL, definitions, ignore=shutil.ignore_patterns("generator"))

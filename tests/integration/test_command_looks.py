@@ -142,6 +142,7 @@ def keyed(row: Mapping[str, Any]) -> list[str]:
     return [f"{name}={value}" for name, value in row.items()]
 
 
+@pytest.mark.requirement("R-05")
 def test_a_corrected_row_is_traced_to_both_its_files(hauled: Hauled) -> None:
     ((key,),) = hauled.database.rows(
         "SELECT key FROM haulier.history WHERE target = 'clinical.labs' AND operation = 'update' ORDER BY 1::text LIMIT 1"
@@ -198,6 +199,7 @@ def fates(hauled: Hauled, file: str, row: int, instance: str) -> list[str]:
     return [fate["state"] for one in found["deliveries"] for fate in one["fates"]]
 
 
+@pytest.mark.requirement("R-05")
 def test_every_kind_of_row_is_traced_forward(hauled: Hauled) -> None:
     query = "SELECT d.logical_name, r.row_number, d.instance FROM haulier.reject r JOIN haulier.delivery d USING (delivery_id) WHERE r.rule = %s"
     ((file, row, instance),) = hauled.database.rows(query, ["enum"])

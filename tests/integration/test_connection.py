@@ -74,6 +74,7 @@ def test_a_sqlstate_says_what_to_do(database, statement, error):
         broken(database, statement)
 
 
+@pytest.mark.requirement("R-16")
 def test_row_values_are_never_passed_on(database):
     with pytest.raises(DataError) as caught:
         broken(
@@ -86,6 +87,7 @@ def test_row_values_are_never_passed_on(database):
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.requirement("R-12")
 def test_every_transaction_runs_under_our_limits(settings):
     with connect(settings, "test") as connection, transaction(connection, settings) as cursor:
         cursor.execute(

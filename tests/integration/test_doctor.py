@@ -53,6 +53,7 @@ def failed(found: Mapping[tuple[str, str], Mapping[str, Any]]) -> set[tuple[str,
     return {name for name, one in found.items() if one["state"] == "fail"}
 
 
+@pytest.mark.requirement("R-38")
 def test_all_is_well_on_real_servers(told: dict[str, str]) -> None:
     found = looks(told, 0)
 
@@ -95,6 +96,7 @@ def test_a_ledger_that_is_not_migrated_is_named_with_the_way_out(told: dict[str,
     assert found["PostgreSQL", "ledger"]["advice"].startswith("haulier migrate")
 
 
+@pytest.mark.requirement("R-38")
 def test_a_role_that_may_not_write_the_ledger_is_told_what_it_lacks(
     told: dict[str, str], database: Database
 ) -> None:
@@ -135,6 +137,7 @@ def careless_store(told: dict[str, str]) -> Iterator[dict[str, str]]:
         yield environ
 
 
+@pytest.mark.requirement("R-38")
 def test_a_store_without_conditional_put_fails_the_race(careless_store: dict[str, str]) -> None:
     found = looks(careless_store, 2)
 

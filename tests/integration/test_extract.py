@@ -209,6 +209,7 @@ def test_a_footer_that_contradicts_the_file_seals_nothing(site: Site) -> None:
     assert len(site.rows("g2")) == 3
 
 
+@pytest.mark.requirement("R-04")
 def test_an_original_that_was_tampered_with_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.send("a.csv")
 
@@ -233,6 +234,7 @@ def test_a_file_that_changes_between_look_and_keep_waits(site: Site, monkeypatch
     assert site.count("delivery") == 0
 
 
+@pytest.mark.requirement("R-16")
 def test_as_a_process_it_says_one_line_and_exits_with_its_code(site: Site) -> None:
     site.send("a.csv", b"thing,price\nsecret-value,1\nragged-secret\n")
 

@@ -24,6 +24,7 @@ class TestLedger:
     @pytest.mark.parametrize(
         "table", ["load", "delivery", "reject", "reject_event", "chain", "source_account", "history"]
     )
+    @pytest.mark.requirement("R-02")
     def test_it_is_append_only(self, sender, database, table):
         sender.reject_threshold = 1
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
@@ -52,6 +53,7 @@ class TestLedger:
             ),
         ],
     )
+    @pytest.mark.requirement("R-03")
     def test_tampering_past_the_triggers_is_found(self, sender, settings, database, tampering, invariant):
         sender.reject_threshold = 1
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
@@ -61,6 +63,7 @@ class TestLedger:
         with connect(settings, "test") as connection:
             assert invariant in {finding.invariant for finding in verify(connection, settings)}
 
+    @pytest.mark.requirement("R-07")
     def test_a_lost_part_is_found(self, sender, settings):
         reservation = sender.reserve(0, {"a.csv": b"1"})
         manifest = sender.seal(0, reservation, {"a.csv": [thing("x")]})

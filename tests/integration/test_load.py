@@ -43,6 +43,7 @@ class TestUpsert:
         assert (outcome.exit_code, *counts(outcome, "produced", "inserted")) == (0, 2, 2)
         assert table(database) == [("x", "red", Decimal("1.5")), ("y", "red", Decimal(2))]
 
+    @pytest.mark.requirement("R-30")
     def test_a_numeric_keeps_the_digits_its_value_has(self, sender, database):
         sender.send(0, {"a.csv": [thing("x", price="38"), thing("y", price="0.0499")]})
 
@@ -126,6 +127,7 @@ class TestUpsert:
         assert counts(outcome, "inserted", "superseded", "duplicate") == (1, 1, 2)
         assert table(database, "colour") == [("a",)]
 
+    @pytest.mark.requirement("R-06")
     def test_the_same_run_again_changes_nothing(self, sender, database):
         first = sender.send(0, {"a.csv": [thing("x")]})
         before = database.rows("SELECT * FROM shop.things")
@@ -303,6 +305,7 @@ class TestTarget:
         with pytest.raises(DefinitionError, match="price is double precision, the contract says numeric"):
             sender.send(0, {"a.csv": [thing("x")]})
 
+    @pytest.mark.requirement("R-07")
     def test_a_part_of_other_content_than_sealed_is_refused(self, sender):
         reservation = sender.reserve(0, {"a.csv": b"1"})
         manifest = sender.seal(0, reservation, {"a.csv": [thing("x")]})

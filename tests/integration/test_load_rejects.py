@@ -46,6 +46,7 @@ class TestQuarantine:
 
         assert (again.outcome, again.exit_code) == ("quarantined", 65)
 
+    @pytest.mark.requirement("R-08")
     def test_a_corrected_file_of_the_run_closes_its_rejects(self, sender, database):
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
         outcome = sender.send(0, {"a.csv": [thing("x"), thing("y")]})
@@ -67,6 +68,7 @@ class TestDeadLetter:
     def sender(self, settings):
         return Sender(settings=settings, reject_threshold=1)
 
+    @pytest.mark.requirement("R-08")
     def test_a_later_file_of_the_same_name_closes_rejects(self, sender, database):
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
         sender.send(1, {"a.csv": [thing("x"), thing("y")]})
@@ -75,6 +77,7 @@ class TestDeadLetter:
             ("corrected", "delivery 2")
         ]
 
+    @pytest.mark.requirement("R-08")
     def test_a_replay_resolves_each_reject_once_and_keeps_the_version(self, sender, database):
         sender.send(0, {"a.csv": [thing("x", "day 0")]}, rejects=[("a.csv", 8, "type"), ("a.csv", 9, "type")])
         sender.send(1, {"b.csv": [thing("y", "day 1")]})

@@ -63,6 +63,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.requirement("R-03")
 def test_a_forged_deletion_is_found(sender, database, name):
     forged(database, FORGERIES[name])
 
@@ -86,6 +87,7 @@ def test_a_link_from_before_deletions_were_sealed_still_holds(sender, database):
     assert wrong(sender) == []
 
 
+@pytest.mark.requirement("R-02")
 def test_what_a_load_said_of_deletions_cannot_be_taken_away(sender, database):
     with pytest.raises(Exception, match="append-only"):
         database.rows("DELETE FROM haulier.former_tombstone")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import pytest
 from support.hauling import KEYED, Sender, replace_struct
 
 from haulier.settings import Settings
 from haulier_command.__main__ import main
 
 
+@pytest.mark.requirement("R-05")
 def test_a_row_that_is_gone_is_found_by_a_key_of_any_type(database, tmp_path, capsys):
     environment = {**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"}
     sender = Sender(settings=Settings.from_env(environment), mode="replace")

@@ -87,6 +87,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.requirement("R-07")
 def test_what_is_wrong_with_a_run_is_found_in_it(here, name):
     invariant, statement = FORGERIES[name]
     assert wrong(here, 2) == set()
@@ -140,6 +141,7 @@ ONE = ("--pipeline", "things", "--instance", "one")
 SECOND = ("--interval-start", "2026-01-06T00:00:00Z", "--interval-end", "2026-01-07T00:00:00Z")
 
 
+@pytest.mark.requirement("R-16")
 def test_a_runs_report_counts_it_and_shows_no_value(here):
     code, told, _ = asked(here, *ONE, *SECOND)
 

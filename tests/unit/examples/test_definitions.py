@@ -39,6 +39,7 @@ def measured(pipeline, site, count=None, **cells):
 
 @pytest.mark.parametrize("site", SITES)
 @pytest.mark.parametrize("pipeline", COLUMNS)
+@pytest.mark.requirement("R-32")
 def test_a_site_is_read_as_it_writes(pipeline, site):
     """Encoding, delimiter, lines around the data, names of files: what the generator does, the definition says."""
     convention, instance = SITES[site], resolved(pipeline, site)[0]
@@ -118,6 +119,7 @@ def test_ordinary_labs_keep_the_verbatim_result_beside_the_number(site):
     assert {code for (code,) in values(result, "testcd")} >= {"NA", "K"}
 
 
+@pytest.mark.requirement("R-32")
 def test_collection_times_are_the_sites_local_ones():
     collected = {
         site: values(

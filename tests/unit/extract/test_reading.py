@@ -261,6 +261,7 @@ def test_a_row_of_tabs_is_a_row_where_tabs_separate() -> None:
         ("shift_jis", b"2,\xff", "a byte of the row is not shift_jis"),
     ],
 )
+@pytest.mark.requirement("R-32")
 def test_what_cannot_be_decoded_is_rejected_and_never_replaced(
     encoding: str, row: bytes, message: str
 ) -> None:
@@ -271,6 +272,7 @@ def test_what_cannot_be_decoded_is_rejected_and_never_replaced(
     assert re.match(message, told.messages[0])
 
 
+@pytest.mark.requirement("R-32")
 def test_other_encodings_arrive_as_the_same_text() -> None:
     text = "id,note\n1,5 µg – „süß“\n"
     for encoding in ("utf-8", "utf-16", "utf-16-be", "cp1252"):
@@ -395,6 +397,7 @@ class TestFooter:
         assert told.rows == [(2, "1", "2")]
         assert told.account == (5, 1, 0, 4)
 
+    @pytest.mark.requirement("R-32")
     def test_a_pattern_finds_the_footer_wherever_it_ends(self) -> None:
         told = read(
             b"a,b\n1,2\nTotal,\n3,4\nTotal rows: 3\n-- end --\n",

@@ -44,6 +44,7 @@ def kept(data: bytes, uri: str = "file://labs.csv") -> tuple[MemoryExchange, Del
 
 
 @pytest.mark.parametrize("size", [0, 10, 3 * folder.CHUNK_BYTES + 5])
+@pytest.mark.requirement("R-04")
 def test_a_file_is_kept_byte_for_byte(tmp_path: Path, size: int) -> None:
     exchange, path, data = FolderExchange(tmp_path / "exchange"), tmp_path / "labs.csv", bytes(range(256))
     data = (data * (size // 256 + 1))[:size]
@@ -56,6 +57,7 @@ def test_a_file_is_kept_byte_for_byte(tmp_path: Path, size: int) -> None:
     assert b"".join(open_original(exchange, arrived)) == data
 
 
+@pytest.mark.requirement("R-04")
 def test_what_is_kept_already_is_not_sent_again(tmp_path: Path) -> None:
     exchange, arrived = kept(b"id\n1\n")
     path = tmp_path / "labs.csv"
@@ -94,6 +96,7 @@ def test_a_file_that_changed_since_it_was_digested_is_not_kept(
     assert exchange.size(arrived.original) is None
 
 
+@pytest.mark.requirement("R-04")
 def test_an_original_that_was_changed_in_the_exchange_is_not_believed() -> None:
     exchange, arrived = kept(b"id\n1\n")
     exchange.objects[arrived.original] = b"id\n2\n"

@@ -23,6 +23,7 @@ def test_names_match_without_regard_to_case_and_space_around() -> None:
     assert matched([" Subject ", "RESULT"]).columns == {"subject": 0, "result": 1}
 
 
+@pytest.mark.requirement("R-32")
 def test_a_renamed_column_goes_before_names_and_aliases() -> None:
     found = matched(["result", "Wert", "patient"], columns={"WERT": "result"})
 

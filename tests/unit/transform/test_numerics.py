@@ -68,6 +68,7 @@ def decimal_reference(text: str, precision: int, scale: int) -> Decimal | str:
 
 @settings(deadline=None)
 @given(st.lists(WRITTEN, max_size=20), st.integers(1, 38), st.data())
+@pytest.mark.requirement("R-30")
 def test_a_decimal_is_exact_or_refused_with_its_rule(
     texts: list[str], precision: int, data: st.DataObject
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_double_is_the_nearest_finite_one(texts: list[str]) -> None:
     assert outcome(parsed, texts) == [reference(text) for text in texts]
 
 
+@pytest.mark.requirement("R-30")
 def test_nothing_is_rounded() -> None:
     texts = ["0.049999999999999996", "1.005", "1.50", "068.5"]
 

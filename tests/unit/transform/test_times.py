@@ -203,6 +203,7 @@ def test_an_instant_as_sites_write_it(text: str, expected: object) -> None:
     assert outcome(read("timestamptz", [text]), [text]) == [expected]
 
 
+@pytest.mark.requirement("R-12")
 def test_a_column_without_a_zone_refuses_an_offset() -> None:
     texts = ["2013-12-26T14:45Z", "2013-12-26T14:45"]
 
@@ -223,6 +224,7 @@ def test_twelve_hour_clocks() -> None:
         ["Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Pacific/Apia", "Asia/Kolkata", "UTC"]
     ),
 )
+@pytest.mark.requirement("R-12")
 def test_a_local_time_is_the_instant_zoneinfo_says(many: list[datetime], name: str) -> None:
     texts = [moment.isoformat() for moment in many]
     zone = ZoneInfo(name)
@@ -259,6 +261,7 @@ def test_an_hour_that_was_twice_is_the_earlier_one_and_flagged() -> None:
     assert [(wrong.rule, wrong.at.tolist()) for wrong in parsed.odd] == [("ambiguous-time", [0])]
 
 
+@pytest.mark.requirement("R-12")
 def test_an_hour_that_never_was_is_refused_by_a_rule_of_its_own() -> None:
     parsed = read("timestamptz", ["2024-03-31T02:30"], zone="Europe/Berlin")
 
