@@ -1,0 +1,1 @@
+"""What ``python -m haulier_clinical`` can do, a module a verb."""
