@@ -92,7 +92,9 @@ def test_numbers_run_from_one_without_a_gap_and_are_the_same_again(pilot, domain
     numbers = f"SELECT {FINDINGS[domain]}, {domain}seq FROM sdtm.{domain} ORDER BY 1, 7"
     before = pilot.rows(numbers)
     pilot.rows(f"CREATE TABLE again AS SELECT * FROM clinical.{domain} ORDER BY random()")
-    pilot.rows(f"TRUNCATE clinical.{domain}; INSERT INTO clinical.{domain} SELECT * FROM again; DROP TABLE again")
+    pilot.rows(
+        f"TRUNCATE clinical.{domain}; INSERT INTO clinical.{domain} SELECT * FROM again; DROP TABLE again"
+    )
 
     assert pilot.rows(numbers) == before
     of_subject = {}
@@ -113,7 +115,9 @@ def test_one_record_of_each_test_is_the_last_before_the_first_dose(pilot):
         assert pilot.rows(twice.format(domain)) == []
         assert pilot.rows(late.format(domain)) == [(0,)]
     # Each of the 155 treated subjects had blood pressure and pulse taken before the first dose.
-    assert pilot.rows("SELECT vstestcd, count(*) FROM sdtm.vs WHERE vslobxfl = 'Y' GROUP BY 1 ORDER BY 1") == [
+    assert pilot.rows(
+        "SELECT vstestcd, count(*) FROM sdtm.vs WHERE vslobxfl = 'Y' GROUP BY 1 ORDER BY 1"
+    ) == [
         ("DIABP", 155),
         ("HEIGHT", 155),
         ("PULSE", 155),
@@ -160,7 +164,9 @@ def test_there_is_no_day_0(subject):
 
 @pytest.mark.requirement("R-28")
 def test_a_partial_or_impossible_date_has_neither_day_nor_epoch(subject):
-    rows = subject(TREATED, ("2014-01", "1"), ("2014", "1"), ("", "1"), ("2014-02-31", "1"), ("2014-01--", "1"))
+    rows = subject(
+        TREATED, ("2014-01", "1"), ("2014", "1"), ("", "1"), ("2014-02-31", "1"), ("2014-01--", "1")
+    )
 
     assert rows == [(None, None, None)] * 5
 

@@ -61,9 +61,7 @@ def untouched(domain: str, rows: Rows) -> Rows:
 def make_sdtm(database: Database, sites: Iterable[str] = (), tidy: Tidy = untouched) -> None:
     """Tables ``clinical.dm``, ``vs``, ``lb`` with the pilot's rows, of these sites or of all, and the views."""
     wanted = set(sites)
-    subjects = {
-        row["USUBJID"]: row for row in read("pilot_sdtm_dm") if not wanted or row["SITEID"] in wanted
-    }
+    subjects = {row["USUBJID"]: row for row in read("pilot_sdtm_dm") if not wanted or row["SITEID"] in wanted}
     make_tables(database)
     copy(database, "dm", tidy("dm", [dict(row) for row in subjects.values()]))
     for domain in ("vs", "lb"):
@@ -78,7 +76,8 @@ def make_tables(database: Database) -> None:
     contract = load_contract(DEFINITIONS / "contracts/dm.odcs.yaml", "dm")
     columns = {"dm": {column.name: column.pg_type for column in contract.columns}}
     columns |= {
-        domain: {name: _NOT_TEXT.get(name, "text") for name in names.split()} for domain, names in _FINDINGS.items()
+        domain: {name: _NOT_TEXT.get(name, "text") for name in names.split()}
+        for domain, names in _FINDINGS.items()
     }
     keys = {"dm": contract.key, **{domain: tuple(names.split()) for domain, names in _KEYS.items()}}
     database.rows("CREATE SCHEMA clinical")
@@ -90,7 +89,10 @@ def make_tables(database: Database) -> None:
 def copy(database: Database, domain: str, rows: Rows) -> None:
     """What the table has a column for; an empty cell is a null, but in the key."""
     known = {
-        name for (name,) in database.rows(f"SELECT attname FROM pg_attribute WHERE attrelid = 'clinical.{domain}'::regclass")
+        name
+        for (name,) in database.rows(
+            f"SELECT attname FROM pg_attribute WHERE attrelid = 'clinical.{domain}'::regclass"
+        )
     }
     key = set(_KEYS.get(domain, "").split())
     columns = sorted({name.lower() for row in rows for name in row} & known | key)
@@ -116,5 +118,26 @@ def make_views(database: Database) -> None:
         database.rows(f"CREATE VIEW {model.target} AS {model.sql}")
 
 
-def environment(database: Database, **more: str) -> Mapping[str, str]:
-    return {**database.environment, "HAULIER_DEFINITIONS": str(DEFINITIONS.absolute()), **more}
+def definitions(folder: Path) -> Path:
+    """The example's definitions, with a contract in short for each domain that has none of its own there."""
+    contracts = folder / "contracts"
+    contracts.mkdir(parents=True)
+    for path in (DEFINITIONS / "contracts").glob("*.odcs.yaml"):
+        (contracts / path.name).write_bytes(path.read_bytes())
+    for domain, columns in _FINDINGS.items():
+        path = contracts / f"{domain}.odcs.yaml"
+        if not path.exists():
+            properties = "".join(
+                f"\n      - {{name: {name}, logicalType: {'number' if name in _NOT_TEXT else 'string'}}}"
+                for name in columns.split()
+            )
+            path.write_text(
+                f"apiVersion: v3.2.0\nkind: DataContract\nid: clinical-{domain}\nversion: 1.0.0\nstatus: active\n"
+                f"schema:\n  - name: {domain}\n    physicalName: clinical.{domain}\n    properties:{properties}\n",
+                encoding="utf-8",
+            )
+    return folder
+
+
+def environment(database: Database, definitions: Path, **more: str) -> Mapping[str, str]:
+    return {**database.environment, "HAULIER_DEFINITIONS": str(definitions.absolute()), **more}

@@ -56,6 +56,7 @@ def under_pseudonyms(dataset: Dataset) -> Dataset:
     return replace(
         dataset,
         columns=tuple(
-            replace(column, length=width) if column.name in VARIABLES else column for column in dataset.columns
+            replace(column, length=width) if column.name in VARIABLES else column
+            for column in dataset.columns
         ),
     )

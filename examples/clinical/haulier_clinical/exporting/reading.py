@@ -206,7 +206,7 @@ def stream(
         if order is not None
         else sql.SQL("")
     )
-    by = [sql.SQL("o.place") if order is not None else sql.SQL('d.usubjid COLLATE "C"')]
+    by: list[sql.Composable] = [sql.SQL("o.place") if order is not None else sql.SQL('d.usubjid COLLATE "C"')]
     by += [sql.Identifier("d", number)] if number in relation.types else []
     statement = sql.SQL("SELECT {} FROM {} AS d {} WHERE {} ORDER BY {}").format(
         chosen, relation.identifier, ranked, _where(relation, asked, "d"), sql.SQL(", ").join(by)
