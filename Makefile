@@ -14,6 +14,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 # Airflow beside it, which the demo does without: 190 packages.
 AIRFLOW_STAMP := $(VENV)/.setup-airflow
+# What judges exported SDTM, in an environment of its own: CDISC's engine runs on Python 3.12 alone.
+JUDGES := .venv-judges
+JUDGES_STAMP := $(JUDGES)/.setup
+PYTHON312 ?= $(shell for python in python3.12 $$(ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12*/bin/python 2>/dev/null); do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null && { echo "$$python"; break; }; done)
 PACKAGES := shared services/extract services/transform services/load orchestration examples/clinical
 # Certificates as the machine trusts them: uv's own list does not know a company's proxy.
 export UV_SYSTEM_CERTS ?= 1
@@ -50,6 +55,16 @@ $(STAMP): requirements/uv.txt requirements/dev.txt $(PACKAGES:%=%/pyproject.toml
 $(AIRFLOW_STAMP): $(STAMP) requirements/airflow.txt
 	$(call stage,Airflow$(comma) by version and hash,$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/airflow.txt)
 	$(call stage,its bytecode,env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q -j0 -x '$(NOT_COMPILED)' $(VENV)/lib orchestration)
+	@touch $@
+
+.PHONY: judges
+judges: $(JUDGES_STAMP) ## what judges exported SDTM, into .venv-judges; needs Python 3.12
+	@echo "ready: $(BIN)/python -m haulier_clinical judge FOLDER"
+
+$(JUDGES_STAMP): $(STAMP) requirements/judges.txt
+	@[ -n "$(PYTHON312)" ] || { echo "The judges need Python 3.12 and found none; install it, or name it: make judges PYTHON312=/path/to/python3.12" >&2; exit 1; }
+	$(call stage,virtual environment of the judges,$(BIN)/uv venv --quiet --clear --python "$(PYTHON312)" $(JUDGES))
+	$(call stage,the judges$(comma) by version and hash,$(BIN)/uv pip sync --python $(JUDGES)/bin/python --require-hashes requirements/judges.txt)
 	@touch $@
 
 .PHONY: demo
@@ -107,13 +122,14 @@ lint: $(AIRFLOW_STAMP) ## style, format and types
 .PHONY: lock
 lock: $(STAMP) ## choose versions anew from requirements/*.in (UPGRADE=1: the newest ones)
 	@cd requirements; \
-	compile() { ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade) "$$@"; }; \
+	compile() { ../$(BIN)/uv pip compile --quiet --universal --python-version $${python:-3.11} --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade) "$$@"; }; \
 	compile uv.in -o uv.txt; \
 	compile dev.in -o dev.txt; \
-	for image in extract transform load airflow; do compile "$$image.in" -c dev.txt -o "$$image.txt"; done
+	for image in extract transform load airflow; do compile "$$image.in" -c dev.txt -o "$$image.txt"; done; \
+	python=3.12 compile judges.in -o judges.txt
 
 .PHONY: clean
 clean: ## remove what can be made again
 	@[ ! -x $(BIN)/haulier ] || [ ! -d .haulier ] || $(BIN)/haulier demo --down
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist
+	@rm -rf $(VENV) $(JUDGES) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

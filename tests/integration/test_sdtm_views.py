@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.databases import fresh_database
-from support.sdtm import DATA, make_sdtm, make_tables, make_views, read
+from support.sdtm import DATA, haul_demographics, make_sdtm, make_tables, make_views, read
 
 pilot_only = pytest.mark.skipif(
     not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
@@ -60,9 +60,15 @@ def test_study_days_and_baseline_flags_are_the_trials_own(pilot, domain):
 
 @pilot_only
 def test_demographics_are_the_trials_own(pilot):
-    expected = {row["USUBJID"]: (row["DMDY"], row["ARMCD"], row["AGE"]) for row in read("pilot_sdtm_dm")}
+    # A subject who failed screening has no arm, and ARMNRS says so; the trial is older than that.
+    expected = {
+        row["USUBJID"]: (row["DMDY"], "" if row["ARMNRS"] else row["ARMCD"], row["ARMNRS"], row["AGE"])
+        for row in read("pilot_sdtm_dm")
+    }
 
-    rows = pilot.rows("SELECT usubjid, coalesce(dmdy::text, ''), armcd, age::text FROM sdtm.dm")
+    rows = pilot.rows(
+        "SELECT usubjid, coalesce(dmdy::text, ''), coalesce(armcd, ''), coalesce(armnrs, ''), age::text FROM sdtm.dm"
+    )
 
     assert {usubjid: tuple(rest) for usubjid, *rest in rows} == expected
 
@@ -131,16 +137,18 @@ def test_one_record_of_each_test_is_the_last_before_the_first_dose(pilot):
 def subject(database):
     """A function: DM's dates of one subject and the dates of some results give the view's rows, oldest first."""
     make_tables(database)
+    haul_demographics(
+        database,
+        [{"STUDYID": "S", "USUBJID": "1", "SUBJID": "1", "SITEID": "701", "SEX": "F", "COUNTRY": "USA"}],
+    )
     make_views(database)
 
     def place(dates, *collected, known=True):
-        database.rows("TRUNCATE clinical.dm, clinical.lb")
-        if known:
-            database.rows(
-                "INSERT INTO clinical.dm (studyid, usubjid, subjid, siteid, rfstdtc, rfxstdtc, rfxendtc)"
-                " VALUES ('S', '1', '1', '701', %s, %s, %s)",
-                [dates.get(name) for name in ("rfstdtc", "rfxstdtc", "rfxendtc")],
-            )
+        database.rows("TRUNCATE clinical.lb")
+        database.rows(
+            "UPDATE clinical.dm SET usubjid = %s, rfstdtc = %s, rfxstdtc = %s, rfxendtc = %s",
+            ["1" if known else "2", *(dates.get(name) for name in ("rfstdtc", "rfxstdtc", "rfxendtc"))],
+        )
         for number, (moment, result) in enumerate(collected):
             database.rows(
                 "INSERT INTO clinical.lb (studyid, usubjid, lbtestcd, lbspec, visitnum, lbdtc, lbtpt, lborres, lbstresc)"

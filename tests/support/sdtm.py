@@ -6,15 +6,19 @@ import csv
 import gzip
 import io
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from psycopg2 import sql
 from support.databases import Database
+from support.steps import haul
 
+from haulier.interval import Interval
 from haulier.models import load_models
-from haulier.odcs.contract import load_contract
+from haulier.settings import Settings
 
 DATA = Path(os.environ.get("HAULIER_CLINICAL_DATA", "../shared/data/clinical"))
 DEFINITIONS = Path("examples/clinical/sdtm")
@@ -58,12 +62,45 @@ def untouched(domain: str, rows: Rows) -> Rows:
     return rows
 
 
+_TEST_CODES = {"BUN": "UREAN"}
+_TEST_NAMES = {"Blood Urea Nitrogen": "Urea Nitrogen", "Platelet": "Platelets"}
+_UNITS = {
+    "1": "fraction of 1",
+    "BEATS/MIN": "beats/min",
+    "FRACTION": "fraction of 1",
+    "GI/L": "10^9/L",
+    "IN": "in",
+    "MILL/uL": "10^12/L",
+    "NO UNITS": "",
+    "THOU/uL": "10^9/L",
+    "TI/L": "10^12/L",
+    "fmol(Fe)": "fmol",
+    "pg/mL": "ng/L",
+    "uIU/mL": "mIU/L",
+}
+
+
+def tidied(domain: str, rows: Rows) -> Rows:
+    """In the terms of today, where the trial's are of its time."""
+    upper = domain.upper()
+    for row in rows:
+        for names, column in (
+            (_TEST_CODES, "TESTCD"),
+            (_TEST_NAMES, "TEST"),
+            (_UNITS, "ORRESU"),
+            (_UNITS, "STRESU"),
+        ):
+            if f"{upper}{column}" in row:
+                row[f"{upper}{column}"] = names.get(row[f"{upper}{column}"], row[f"{upper}{column}"])
+    return rows
+
+
 def make_sdtm(database: Database, sites: Iterable[str] = (), tidy: Tidy = untouched) -> None:
     """Tables ``clinical.dm``, ``vs``, ``lb`` with the pilot's rows, of these sites or of all, and the views."""
     wanted = set(sites)
     subjects = {row["USUBJID"]: row for row in read("pilot_sdtm_dm") if not wanted or row["SITEID"] in wanted}
     make_tables(database)
-    copy(database, "dm", tidy("dm", [dict(row) for row in subjects.values()]))
+    haul_demographics(database, list(subjects.values()))
     for domain in ("vs", "lb"):
         rows = [row for row in read(f"pilot_sdtm_{domain}") if row["USUBJID"] in subjects]
         for row in rows:
@@ -72,18 +109,40 @@ def make_sdtm(database: Database, sites: Iterable[str] = (), tidy: Tidy = untouc
     make_views(database)
 
 
+def haul_demographics(database: Database, rows: Rows) -> None:
+    """As a trial does: a file a site, the example's pipeline."""
+    day = datetime(2026, 1, 5, tzinfo=UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings.from_env(
+            {
+                **database.environment,
+                "HAULIER_EXCHANGE": f"file://{folder}/exchange",
+                "HAULIER_DEFINITIONS": str(DEFINITIONS),
+                "HAULIER_SOURCE_ROOT": folder,
+            }
+        )
+        for site in sorted({row["SITEID"] for row in rows}):
+            file = Path(folder, site, f"dm_{day:%Y-%m-%d}.csv")
+            file.parent.mkdir()
+            with file.open("w", encoding="utf-8", newline="") as text:
+                writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(row for row in rows if row["SITEID"] == site)
+            haul(settings, "dm", site, Interval(start=day, end=day + timedelta(days=1)))
+
+
 def make_tables(database: Database) -> None:
-    contract = load_contract(DEFINITIONS / "contracts/dm.odcs.yaml", "dm")
-    columns = {"dm": {column.name: column.pg_type for column in contract.columns}}
-    columns |= {
+    """``clinical.vs`` and ``lb``; a load makes ``dm``."""
+    database.rows("CREATE SCHEMA clinical")
+    columns = {
         domain: {name: _NOT_TEXT.get(name, "text") for name in names.split()}
         for domain, names in _FINDINGS.items()
     }
-    keys = {"dm": contract.key, **{domain: tuple(names.split()) for domain, names in _KEYS.items()}}
-    database.rows("CREATE SCHEMA clinical")
     for domain, named in columns.items():
         fields = ", ".join(f"{name} {kind}" for name, kind in named.items())
-        database.rows(f"CREATE TABLE clinical.{domain} ({fields}, PRIMARY KEY ({', '.join(keys[domain])}))")
+        database.rows(
+            f"CREATE TABLE clinical.{domain} ({fields}, PRIMARY KEY ({', '.join(_KEYS[domain].split())}))"
+        )
 
 
 def copy(database: Database, domain: str, rows: Rows) -> None:
@@ -94,7 +153,7 @@ def copy(database: Database, domain: str, rows: Rows) -> None:
             f"SELECT attname FROM pg_attribute WHERE attrelid = 'clinical.{domain}'::regclass"
         )
     }
-    key = set(_KEYS.get(domain, "").split())
+    key = set(_KEYS[domain].split())
     columns = sorted({name.lower() for row in rows for name in row} & known | key)
     text = io.StringIO()
     writer = csv.writer(text)

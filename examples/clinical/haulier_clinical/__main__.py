@@ -33,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
         if name == called:
             import_module(f"haulier_clinical.commands.{name}").add_arguments(added)
     asked = parser.parse_args(argv)
+    asked.argv = argv
     code: int = import_module(f"haulier_clinical.commands.{asked.verb}").run(asked)
     return code
 

@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,7 @@ def _measured(
     for relation in found:
         blinded = frozenset() if request.unblind else blinded_columns(contracts, relation)
         made = columns(relation, blinded, request.left_out)
-        dataset = measure(cursor, relation, asked, made)
+        dataset = without_empty(measure(cursor, relation, asked, made))
         datasets.append((relation, under_pseudonyms(dataset) if request.key else dataset))
     if not any(dataset.rows for _, dataset in datasets):
         what = f"sites {', '.join(asked.sites)}" if asked.sites else "it"
@@ -220,6 +220,14 @@ def _measured(
             f"study {asked.study}: there are no rows of {what}, so there is nothing to export"
         )
     return datasets
+
+
+def without_empty(dataset: Dataset) -> Dataset:
+    """A permissible variable that no record has a value for is no variable of this trial."""
+    kept = tuple(
+        column for column in dataset.columns if column.variable.core != "Perm" or not column.is_empty
+    )
+    return replace(dataset, columns=kept)
 
 
 def _order(cursor: Cursor, found: Sequence[Relation], asked: Asked, key: Key | None) -> list[str] | None:

@@ -42,6 +42,8 @@ class Column:
     length: int = 1
     #: Most digits behind the mark.
     scale: int = 0
+    #: Has no value in any row.
+    is_empty: bool = False
 
     @property
     def name(self) -> str:

@@ -139,7 +139,7 @@ def columns(relation: Relation, blinded: frozenset[str], left_out: frozenset[str
 
 def measure(cursor: Cursor, relation: Relation, asked: Asked, made: Sequence[Column]) -> Dataset:
     """Count the rows and find how wide each column is, as the head of a file says before its rows."""
-    sizes = [part for column in made for part in (_length(column), _scale(column))]
+    sizes = [part for column in made for part in (_length(column), _scale(column), _values(column))]
     cursor.execute(
         sql.SQL("SELECT count(*), {} FROM {} WHERE {}").format(
             sql.SQL(", ").join(sizes), relation.identifier, _where(relation, asked)
@@ -152,8 +152,8 @@ def measure(cursor: Cursor, relation: Relation, asked: Asked, made: Sequence[Col
         study=asked.study,
         rows=rows,
         columns=tuple(
-            replace(column, length=max(length or 1, 1), scale=max(scale or 0, 0))
-            for column, length, scale in zip(made, found[::2], found[1::2], strict=True)
+            replace(column, length=max(length or 1, 1), scale=max(scale or 0, 0), is_empty=not values)
+            for column, length, scale, values in zip(made, found[::3], found[1::3], found[2::3], strict=True)
         ),
     )
 
@@ -169,6 +169,10 @@ def _scale(column: Column) -> sql.Composable:
     if column.kind != "decimal" or column.is_blinded:
         return sql.SQL("NULL::integer")
     return sql.SQL("max(scale({}))").format(sql.Identifier(column.name.lower()))
+
+
+def _values(column: Column) -> sql.Composable:
+    return sql.SQL("count({})").format(sql.Identifier(column.name.lower()))
 
 
 def subjects(cursor: Cursor, found: Sequence[Relation], asked: Asked) -> list[str]:

@@ -46,6 +46,7 @@ class DatasetJson:
     ) -> None:
         self._kinds = [column.kind for column in dataset.columns]
         self._file = path.open("w", encoding="utf-8", newline="\n")
+        keys = sorted(column.variable.key for column in dataset.columns if column.variable.key)
         head: dict[str, Any] = {
             "datasetJSONCreationDateTime": f"{created:%Y-%m-%dT%H:%M:%SZ}",
             "datasetJSONVersion": "1.1.0",
@@ -59,7 +60,7 @@ class DatasetJson:
             "records": dataset.rows,
             "name": dataset.domain,
             "label": dataset.label,
-            "columns": [_described(column) for column in dataset.columns],
+            "columns": [_described(column, keys) for column in dataset.columns],
         }
         self._file.write(json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "rows": [')
         self._separator = "\n"
@@ -75,7 +76,8 @@ class DatasetJson:
         self._file.close()
 
 
-def _described(column: Column) -> dict[str, Any]:
+def _described(column: Column, keys: Sequence[int]) -> dict[str, Any]:
+    """``keys``: the places of the key's variables that are exported, which are numbered anew without gaps."""
     variable = column.variable
     return {
         "itemOID": f"IT.{variable.domain}.{variable.name}",
@@ -83,7 +85,7 @@ def _described(column: Column) -> dict[str, Any]:
         "label": variable.label,
         **_TYPES[column.kind],
         **({"length": column.length} if column.kind == "text" else {}),
-        **({"keySequence": variable.key} if variable.key else {}),
+        **({"keySequence": keys.index(variable.key) + 1} if variable.key else {}),
     }
 
 

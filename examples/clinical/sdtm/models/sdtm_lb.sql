@@ -4,6 +4,9 @@
 WITH baseline (visitnum) AS (
     -- The visit whose results are this trial's baseline (LBBLFL); a trial without one has an empty list here.
     VALUES (1)
+), time_points (lbtpt, lbtptnum) AS (
+    -- What the protocol plans within a visit, here nothing; a time point that is not here has no number.
+    SELECT NULL::text, NULL::integer WHERE false
 ), subjects AS (
     SELECT m.studyid, m.usubjid, coalesce(m.rfxstdtc, '') = '' AS is_undosed,
            CASE WHEN m.rfstdtc ~ '^\d{4}-\d{2}-\d{2}' AND pg_input_is_valid(left(m.rfstdtc, 10), 'date')
@@ -39,8 +42,9 @@ SELECT r.studyid, 'LB'::text AS domain, r.usubjid,
            PARTITION BY r.studyid, r.usubjid
            ORDER BY r.lbdtc COLLATE "C", r.visitnum, r.lbtestcd COLLATE "C", r.lbspec COLLATE "C", r.lbtpt COLLATE "C"
        ) AS lbseq,
-       r.lbtestcd, r.lbtest, r.lbcat, r.lborres, r.lborresu, r.lbornrlo, r.lbornrhi, r.lbstresc, r.lbstresn, r.lbstresu,
-       r.lbstnrlo, r.lbstnrhi, r.lbnrind, r.lbstat, r.lbreasnd, r.lbloinc, nullif(r.lbspec, '') AS lbspec, r.lbspccnd,
+       r.lbtestcd, r.lbtest, r.lbcat, r.lborres, r.lborresu, r.lbornrlo, r.lbornrhi, r.lbstresc,
+       trim_scale(r.lbstresn) AS lbstresn, r.lbstresu, trim_scale(r.lbstnrlo) AS lbstnrlo,
+       trim_scale(r.lbstnrhi) AS lbstnrhi, r.lbnrind, r.lbstat, r.lbreasnd, r.lbloinc, nullif(r.lbspec, '') AS lbspec, r.lbspccnd,
        r.lbmethod,
        -- One a test, category, specimen and method: SDTMIG 3.4 as CDISC CORE reads it (CORE-000915).
        CASE WHEN r.is_prior AND row_number() OVER (
@@ -59,5 +63,6 @@ SELECT r.studyid, 'LB'::text AS domain, r.usubjid,
        END AS epoch,
        nullif(r.lbdtc, '') AS lbdtc,
        r.day - r.reference_day + CASE WHEN r.day >= r.reference_day THEN 1 ELSE 0 END AS lbdy,
-       nullif(r.lbtpt, '') AS lbtpt, r.siteid
+       nullif(r.lbtpt, '') AS lbtpt, t.lbtptnum, r.siteid
 FROM related AS r
+LEFT JOIN time_points AS t ON t.lbtpt = r.lbtpt

@@ -4,6 +4,11 @@
 WITH baseline (visitnum) AS (
     -- The visit whose results are this trial's baseline (VSBLFL); a trial without one has an empty list here.
     VALUES (3)
+), time_points (vstpt, vstptnum, vseltm, vstptref) AS (
+    -- What the protocol plans within a visit; a time point that is not here has no number.
+    VALUES ('AFTER LYING DOWN FOR 5 MINUTES', 815, 'PT5M', 'PATIENT SUPINE'),
+           ('AFTER STANDING FOR 1 MINUTE', 816, 'PT1M', 'PATIENT STANDING'),
+           ('AFTER STANDING FOR 3 MINUTES', 817, 'PT3M', 'PATIENT STANDING')
 ), subjects AS (
     SELECT m.studyid, m.usubjid, coalesce(m.rfxstdtc, '') = '' AS is_undosed,
            CASE WHEN m.rfstdtc ~ '^\d{4}-\d{2}-\d{2}' AND pg_input_is_valid(left(m.rfstdtc, 10), 'date')
@@ -39,8 +44,8 @@ SELECT r.studyid, 'VS'::text AS domain, r.usubjid,
            PARTITION BY r.studyid, r.usubjid
            ORDER BY r.vsdtc COLLATE "C", r.visitnum, r.vstestcd COLLATE "C", r.vstpt COLLATE "C", r.vspos COLLATE "C"
        ) AS vsseq,
-       r.vstestcd, r.vstest, nullif(r.vspos, '') AS vspos, r.vsorres, r.vsorresu, r.vsstresc, r.vsstresn, r.vsstresu,
-       r.vsstat, r.vsreasnd, r.vsloc,
+       r.vstestcd, r.vstest, nullif(r.vspos, '') AS vspos, r.vsorres, r.vsorresu, r.vsstresc,
+       trim_scale(r.vsstresn) AS vsstresn, r.vsstresu, r.vsstat, r.vsreasnd, r.vsloc,
        -- One a test, whatever the position and the time point: SDTMIG 3.4 as CDISC CORE reads it (CORE-000915).
        CASE WHEN r.is_prior AND row_number() OVER (
            PARTITION BY r.studyid, r.usubjid, r.vstestcd, r.is_prior
@@ -58,5 +63,6 @@ SELECT r.studyid, 'VS'::text AS domain, r.usubjid,
        END AS epoch,
        nullif(r.vsdtc, '') AS vsdtc,
        r.day - r.reference_day + CASE WHEN r.day >= r.reference_day THEN 1 ELSE 0 END AS vsdy,
-       nullif(r.vstpt, '') AS vstpt, r.siteid
+       nullif(r.vstpt, '') AS vstpt, t.vstptnum, t.vseltm, t.vstptref, r.siteid
 FROM related AS r
+LEFT JOIN time_points AS t ON t.vstpt = r.vstpt
