@@ -43,7 +43,7 @@ class Landing:
         here = str(example())
         if here not in sys.path:
             sys.path.insert(0, here)
-        from generator.trial import Trial  # type: ignore[import-not-found]  # of the example
+        from generator.trial import Trial
 
         return Trial()
 

@@ -58,7 +58,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="HAULIER_LOCK_TIMEOUT_SECONDS",
         default="120",
-        meaning="`lock_timeout`: how long a load waits for its target, and the making of a slot for transactions that are open; then "
+        meaning="`lock_timeout`: how long a load waits for its target, and the making of a slot for open transactions; then "
         "exit 75. Longer than the idle timeout.",
     ),
     Variable(

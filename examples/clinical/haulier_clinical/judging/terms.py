@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -164,7 +165,7 @@ def _common(domain: Domain, terms: Terms) -> Iterator[Rule]:
                 variable=name,
                 says="is required and empty",
                 needs=(name,),
-                test=lambda frame, name=name: ~frame[name].isin(["", None]),
+                test=partial(_is_filled, name),
             )
         if row["iso8601"] == "datetime":
             yield Rule(
@@ -172,7 +173,7 @@ def _common(domain: Domain, terms: Terms) -> Iterator[Rule]:
                 variable=name,
                 says="is no date of ISO 8601, whole or truncated",
                 needs=(name,),
-                test=lambda frame, name=name: frame[name].map(_is_moment),
+                test=partial(_is_dated, name),
             )
         if row["codelist_ccode"] == "C66742":
             yield terms.rule(name, "NY")
@@ -385,16 +386,7 @@ def _vitals(terms: Terms) -> Iterator[Rule]:
             says=says,
             needs=("VSTESTCD", "VSSTRESN"),
             severity=severity,  # type: ignore[arg-type]  # one of the two words
-            test=lambda frame, low=low, high=high: pd.Series(
-                [
-                    value is None
-                    or code not in limits
-                    or Decimal(limits[code][low]) <= value <= Decimal(limits[code][high])
-                    for code, value in zip(frame["VSTESTCD"], frame["VSSTRESN"], strict=True)
-                ],
-                index=frame.index,
-                dtype=bool,
-            ),
+            test=partial(_is_within, limits, low, high),
         )
     yield Rule(
         name="pressures",
@@ -508,3 +500,27 @@ def _pressures(frame: pd.DataFrame) -> pd.Series[bool]:
         )
     ]
     return pd.Series(right, index=frame.index, dtype=bool)
+
+
+def _is_filled(name: str, frame: pd.DataFrame) -> pd.Series:
+    return ~frame[name].isin(["", None])
+
+
+def _is_dated(name: str, frame: pd.DataFrame) -> pd.Series:
+    return frame[name].map(_is_moment)
+
+
+def _is_within(
+    limits: Mapping[str, Mapping[str, str]], low: str, high: str, frame: pd.DataFrame
+) -> pd.Series:
+    """Whether each result is none, of a test without limits, or within them."""
+    return pd.Series(
+        [
+            value is None
+            or code not in limits
+            or Decimal(limits[code][low]) <= value <= Decimal(limits[code][high])
+            for code, value in zip(frame["VSTESTCD"], frame["VSSTRESN"], strict=True)
+        ],
+        index=frame.index,
+        dtype=bool,
+    )

@@ -150,8 +150,8 @@ def make(connection: Any, name: str, *, instead: bool, patience_seconds: float) 
                 cursor.create_replication_slot(name, output_plugin=PLUGIN)
         except QueryCanceled:
             raise TransientError(
-                f"the slot {name} could not be made within {patience_seconds:g} s (HAULIER_LOCK_TIMEOUT_SECONDS): the server first "
-                "waits for the end of every transaction that had written something by then, in whichever of its databases "
+                f"the slot {name} could not be made within {patience_seconds:g} s (HAULIER_LOCK_TIMEOUT_SECONDS): the server "
+                "first waits for the end of every transaction that had written something by then, in whichever of its databases "
                 "(backend_xid in pg_stat_activity, pg_prepared_xacts); a standby also for its primary, where "
                 "SELECT pg_log_standby_snapshot() hurries it. Have them end, or try again later"
             ) from None
