@@ -52,7 +52,7 @@ VERBS: Mapping[str, Verb] = {
     "rejects": Verb(module="rejects", summary="the rows that did not enter: list, show, export"),
     "queries": Verb(
         module="queries",
-        summary="rejects and flags until they are settled: list, show, answer, release, close, export",
+        summary="rejects and flags until they are settled: list, show, answer, export",
     ),
     "replay": Verb(module="replay", summary="haul rejects again after a fix"),
     "state": Verb(module="state", summary="how far each source was read: show, set, reset"),
