@@ -7,6 +7,7 @@ nobody knows, what functions read, and what cannot be taken apart is not.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -186,7 +187,7 @@ class Blinding:
             known=bool(said),
             blinded=names,
             is_computed=any(column.derived for column in blinded),
-            shown={} if instance is None or contract is None else _shown(instance, contract, blinded),
+            shown={} if instance is None or contract is None else shown_sources(instance, contract, blinded),
             hidden=frozenset() if instance is None else _hidden(instance, blinded),
             how_to_fix={column.name: column.how_to_fix for column in reversed(columns) if column.how_to_fix},
         )
@@ -214,29 +215,44 @@ def _is_blinded(column: Column) -> bool:
     return (column.classification or "").strip().casefold() == CLASSIFICATION
 
 
-def _shown(instance: Instance, contract: Contract, blinded: Iterable[Column]) -> dict[str, str]:
-    """Source columns that feed one column of the contract which is not blinded."""
+def shown_sources(instance: Instance, contract: Contract, blinded: Iterable[Column]) -> dict[str, str]:
+    """Source columns that feed columns of the contract, none of which is blinded."""
     names = {column.name for column in blinded}
-    feeds: dict[str, str] = {}
-    transform = instance.transform
-    for column in contract.columns:
-        if not (column.derived or column.gathers):
-            feeds |= {_folded(name): column.name for name in (column.name, *column.aliases)}
-    feeds |= {_folded(source): target for source, target in transform.columns.items()}
-    if unpivot := transform.unpivot:
-        told = unpivot.values_to if unpivot.names_to not in names else unpivot.names_to
-        feeds |= {_folded(source): told for source in unpivot.columns}
     hidden = _hidden(instance, blinded)
+    # What a pivot reads as items' cells is many columns in one.
+    if instance.transform.pivot:
+        hidden |= {_folded(instance.transform.pivot.values_from)}
     return {
-        source: target for source, target in feeds.items() if target not in names and source not in hidden
+        source: min(targets)
+        for source, targets in _feeds(instance, contract.columns).items()
+        if not targets & names and source not in hidden
     }
 
 
 def _hidden(instance: Instance, blinded: Iterable[Column]) -> frozenset[str]:
+    """The names that blinded columns go by in a source."""
     names = {column.name: column for column in blinded}
-    mapped = (source for source, target in instance.transform.columns.items() if target in names)
-    own = (name for column in names.values() for name in (column.name, *column.aliases))
-    return frozenset(_folded(name) for name in (*mapped, *own))
+    fed = (source for source, targets in _feeds(instance, names.values()).items() if targets & names.keys())
+    own = (_folded(name) for column in names.values() for name in (column.name, *column.aliases))
+    return frozenset((*fed, *own))
+
+
+def _feeds(instance: Instance, columns: Iterable[Column]) -> dict[str, set[str]]:
+    """Folded name of a source column -> the contract columns it may fill."""
+    feeds: dict[str, set[str]] = defaultdict(set)
+    for column in columns:
+        if not (column.derived or column.gathers):
+            for name in (column.name, *column.aliases):
+                feeds[_folded(name)].add(column.name)
+    for source, target in instance.transform.columns.items():
+        feeds[_folded(source)].add(target)
+    if unpivot := instance.transform.unpivot:
+        for source in unpivot.columns:
+            feeds[_folded(source)] |= {unpivot.names_to, unpivot.values_to}
+        for target, by_label in unpivot.beside.items():
+            for source in by_label.values():
+                feeds[_folded(source)].add(target)
+    return feeds
 
 
 def _said(texts: Iterable[str]) -> frozenset[str]:
