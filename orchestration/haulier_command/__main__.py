@@ -57,6 +57,9 @@ VERBS: Mapping[str, Verb] = {
     "replay": Verb(module="replay", summary="haul rejects again after a fix"),
     "state": Verb(module="state", summary="how far each source was read: show, set, reset"),
     "trace": Verb(module="trace", summary="from a table row to its line in a file, and back"),
+    "audit": Verb(
+        module="audit", summary="the trail of a table for an inspector, and the table as it was at any time"
+    ),
     "archive": Verb(
         module="archive", summary="old partitions into cold storage, proved before they are dropped"
     ),

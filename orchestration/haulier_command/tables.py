@@ -109,6 +109,11 @@ class Target:
         )
         return rows(cursor, statement, {"target": self.name})
 
+    @property
+    def key_of_row(self) -> sql.Composable:
+        """As the history has it: null where rows have no key."""
+        return self._key() if self.key else sql.SQL("NULL::jsonb")
+
     def _condition(self, name: str, value: str | None) -> sql.Composable:
         column = sql.Identifier("t", name)
         if value is None:

@@ -26,6 +26,7 @@ from support.hauling import (
     replace_struct,
     versioned,
 )
+from support.past import Snapshots
 
 import haulier_load.step as step
 from haulier.landing.merge import Merge
@@ -268,6 +269,7 @@ def is_clean(environment, **how):
         return verify(connection, environment, **how) == []
 
 
+@pytest.mark.requirement("R-09")
 @pytest.mark.parametrize(("name", "by_edit"), ORDERS)
 @EXAMPLES
 @given(
@@ -282,12 +284,13 @@ def test_the_table_is_the_models_as_files_arrive(
     place, name, by_edit, levels, sendings, late, crashes, failing, replays
 ):
     """Sent, corrected, rejected, replayed, loaded and crashed in the order of arrival; afterwards everything is asked
-    for again."""
+    for again, and the table as it was after each load."""
     mode = MODES[name]
     database, environment = place()
     sender = mode.sender(environment, by_edit, levels)
     #: Of each file its lines and which of them fail, by (day, instance) and name; what was sent, by (instance, name).
     arrived, sent, events, loads = {}, {}, [], []
+    snapshots = Snapshots(database)
     for serial, (day, instance, files) in enumerate(meant_for(mode, sendings)):
         # Contents that repeat would be resends; the serial number in the bytes makes each one news.
         raw = {name: f"h\n{serial}\n-\n-\n-\n".encode() for name in files}
@@ -318,10 +321,12 @@ def test_the_table_is_the_models_as_files_arrive(
         events.append((day, instance, passed))
         assert is_clean(environment)
         assert database.rows(mode.query) == mode.model(events, by_edit)
+        snapshots.take()
         if replays[serial]:
             events.extend(replay(sender, sent, crashes[serial]))
             assert is_clean(environment)
             assert database.rows(mode.query) == mode.model(events, by_edit)
+            snapshots.take()
     before = database.rows("SELECT * FROM shop.things ORDER BY 1, 2, _haulier_delivery, _haulier_row")
     again = list(loads)
     late.shuffle(again)
@@ -331,6 +336,7 @@ def test_the_table_is_the_models_as_files_arrive(
 
     assert before == database.rows("SELECT * FROM shop.things ORDER BY 1, 2, _haulier_delivery, _haulier_row")
     assert is_clean(environment, exchange=sender.exchange)
+    snapshots.check(environment)
 
 
 @pytest.mark.parametrize(("name", "by_edit"), ANY_ORDER)

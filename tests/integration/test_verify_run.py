@@ -58,8 +58,8 @@ FORGERIES = {
     "I2: a row too many": (
         "I2",
         "INSERT INTO shop.things (thing, colour, price, _haulier_load, _haulier_delivery, _haulier_row,"
-        " _haulier_sequence, _haulier_generation, _haulier_ordered) SELECT 'forged', colour, price, _haulier_load, _haulier_delivery,"
-        " _haulier_row, _haulier_sequence, _haulier_generation, _haulier_ordered FROM shop.things WHERE _haulier_load = 2 LIMIT 1",
+        " _haulier_sequence, _haulier_generation, _haulier_ordered, _haulier_since) SELECT 'forged', colour, price, _haulier_load, _haulier_delivery,"
+        " _haulier_row, _haulier_sequence, _haulier_generation, _haulier_ordered, _haulier_since FROM shop.things WHERE _haulier_load = 2 LIMIT 1",
     ),
     "I2: a row of a file that was never reserved": (
         "I2",
@@ -216,7 +216,7 @@ OLD = (
     " FROM haulier.source_account, generate_series(1, 4) n WHERE read = 104",
     "INSERT INTO haulier.reject_event (reject_id, status, load_id) SELECT reject_id, 'corrected', load_id FROM haulier.reject"
     " WHERE row_number = 4 AND message = ''",
-    "INSERT INTO shop.things SELECT 'old-' || load_id || '-' || n, 'red', 1, load_id, delivery_id, n, 1, 1, now()"
+    "INSERT INTO shop.things SELECT 'old-' || load_id || '-' || n, 'red', 1, load_id, delivery_id, n, 1, 1, now(), load_id"
     " FROM haulier.source_account, generate_series(1, 100) n WHERE read = 104 ORDER BY load_id",
     "INSERT INTO haulier.chain SELECT target, 10 + row_number() OVER (ORDER BY load_id), load_id, '', '', '', ''"
     " FROM haulier.load JOIN haulier.run USING (run_id) WHERE instance = 'old'",

@@ -68,8 +68,9 @@ SELECT %(load_id)s, %(target)s, 'delete', jsonb_build_object({key_pairs}), to_js
 -- name: insert_fated
 -- New rows; one that is older than the deletion of its key enters as deleted.
 INSERT INTO {target} ({columns}, {deleted_at_column} _haulier_load, _haulier_delivery, _haulier_row, _haulier_sequence,
-    _haulier_generation, _haulier_ordered)
-SELECT {values}, {deleted_at_value} %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s
+    _haulier_generation, _haulier_ordered, _haulier_since)
+SELECT {values}, {deleted_at_value} %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s,
+    %(load_id)s
 FROM {fate} f JOIN {stage} s ON s.ctid = f.id
 WHERE f.fate = 'inserted'
 
@@ -83,6 +84,6 @@ ORDER BY {t_key}
 
 -- name: mark
 -- Deleted rows that stay; a repeated deletion moves the mark.
-UPDATE {target} t SET {deleted_at} = %(ordered)s
+UPDATE {target} t SET {deleted_at} = %(ordered)s, _haulier_since = CASE WHEN f.fate = 'deleted' THEN %(load_id)s ELSE t._haulier_since END
 FROM {fate} f JOIN {stage} s ON s.ctid = f.id
 WHERE {same_key} AND f.deletes AND f.after_k AND f.fate IN ('deleted', 'unchanged')

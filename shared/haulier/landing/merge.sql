@@ -113,15 +113,15 @@ FROM {stage_versioned} s JOIN {target} t ON {same_key} AND {staying}
 -- Newer rows: changed ones get their values, equal ones advance their stamp.
 UPDATE {target} t SET {assignments}, _haulier_load = %(load_id)s, _haulier_delivery = s._haulier_delivery,
     _haulier_row = s._haulier_row, _haulier_sequence = s._haulier_sequence, _haulier_generation = %(generation)s,
-    _haulier_ordered = %(ordered)s
+    _haulier_ordered = %(ordered)s, _haulier_since = CASE WHEN m.other THEN %(load_id)s ELSE t._haulier_since END
 FROM {matched} m JOIN {stage} s ON s.ctid = m.id
 WHERE {within} AND t.tableoid = m.part AND t.ctid = m.tid AND m.newer
 
 -- name: insert
 -- Rows that are new to the target.
 INSERT INTO {target} ({columns}, _haulier_load, _haulier_delivery, _haulier_row, _haulier_sequence, _haulier_generation,
-    _haulier_ordered)
-SELECT {values}, %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s
+    _haulier_ordered, _haulier_since)
+SELECT {values}, %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s, %(load_id)s
 FROM {stage} s WHERE {entering}
 
 -- name: vanished

@@ -16,6 +16,7 @@ SYSTEM_COLUMNS: dict[str, str] = {
     "_haulier_sequence": "integer",
     "_haulier_generation": "integer",
     "_haulier_ordered": "timestamptz",
+    "_haulier_since": "bigint",
 }
 SYSTEM_COMMENTS: dict[str, str] = {
     "_haulier_load": "Ledger row (haulier.load) that last wrote this row.",
@@ -24,6 +25,7 @@ SYSTEM_COMMENTS: dict[str, str] = {
     "_haulier_sequence": "Which delivery of its logical name that was.",
     "_haulier_generation": "Generation of the run.",
     "_haulier_ordered": "End of the run's interval: without an ordering column, the later one is the newer row.",
+    "_haulier_since": "Ledger row whose load gave the row its values; equal rows that came later only moved its stamps.",
 }
 VALID_TO_COMMENT = "Until when this version holds: when the next one, or a deletion, begins. Null: still."
 IS_CURRENT_COMMENT = "Whether this version holds still."

@@ -45,7 +45,7 @@ class Upsert(Merge):
         if self._mortal and stays:
             self._execute("keep_marked", values)
             self._expect("mark", self.account.deleted)
-            self._execute("mark")
+            self._execute("mark", values)
 
     def _bury(self, values: Mapping[str, object]) -> None:
         self._execute("keep_former_tombstones")

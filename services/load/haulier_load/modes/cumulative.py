@@ -62,7 +62,7 @@ class Cumulative(Upsert):
         if self.account.removed and self.contract.deleted_at:
             self._execute("keep_vanished", values)
             self._expect("keep the history of", self.account.removed)
-            self._execute("mark_vanished")
+            self._execute("mark_vanished", values)
             self._expect("mark", self.account.removed)
         elif self.account.removed:
             self._execute("remove_vanished", values)

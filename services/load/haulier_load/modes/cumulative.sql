@@ -33,7 +33,7 @@ FROM {target} t WHERE {vanished} ORDER BY {t_key}
 
 -- name: mark_vanished
 -- They keep their stamps and version.
-UPDATE {target} t SET {deleted_at} = %(ordered)s WHERE {vanished}
+UPDATE {target} t SET {deleted_at} = %(ordered)s, _haulier_since = %(load_id)s WHERE {vanished}
 
 -- name: bury_vanished
 -- This content as a tombstone of every key of its instance, under the newest of its rows.

@@ -130,6 +130,6 @@ FROM {late} m JOIN {target} t ON {within} AND t.tableoid = m.part AND t.ctid = m
 
 -- name: fill_late
 -- The row keeps its stamps and version: only those values are newer.
-UPDATE {target} t SET {late_filled}, _haulier_kept = t._haulier_kept || jsonb_strip_nulls(jsonb_build_object({late_at}))
+UPDATE {target} t SET {late_filled}, _haulier_since = CASE WHEN m.other THEN %(load_id)s ELSE t._haulier_since END, _haulier_kept = t._haulier_kept || jsonb_strip_nulls(jsonb_build_object({late_at}))
 FROM {late} m JOIN {stage_versioned} s ON s.ctid = m.id
 WHERE {within} AND t.tableoid = m.part AND t.ctid = m.tid

@@ -30,7 +30,8 @@ WHERE {within} AND {t_is_b} AND t.{valid_from} = b.at AND t.{valid_to} IS DISTIN
 -- name: insert_versions
 -- New versions, each until the next.
 INSERT INTO {target} ({columns}, {valid_to}, _haulier_load, _haulier_delivery, _haulier_row, _haulier_sequence,
-    _haulier_generation, _haulier_ordered)
-SELECT {values}, b.until, %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s
+    _haulier_generation, _haulier_ordered, _haulier_since)
+SELECT {values}, b.until, %(load_id)s, s._haulier_delivery, s._haulier_row, s._haulier_sequence, %(generation)s, %(ordered)s,
+    %(load_id)s
 FROM {fate} f JOIN {stage} s ON s.ctid = f.id JOIN {bounds} b ON b.id = s.ctid
 WHERE f.fate = 'inserted'
