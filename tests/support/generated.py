@@ -26,6 +26,7 @@ from generator.telling import told_of
 from support.databases import Database
 from support.steps import haul
 
+from haulier.errors import DataError
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import Finding, verify
@@ -122,7 +123,12 @@ def haul_share(trial: Trial, ground: Ground) -> list[Noted]:
         interval = Interval(start=midnight, end=midnight + timedelta(days=1))
         for site in trial.sites:
             for pipeline in COLUMNS:
-                outcomes = haul(settings, pipeline_of(pipeline, site), site, interval)
+                try:
+                    outcomes = haul(settings, pipeline_of(pipeline, site), site, interval)
+                except DataError as exc:
+                    if "refused" not in exc.context:
+                        raise
+                    continue  # haulier.refusal says which file, and the run takes up the others tomorrow
                 notes = tuple(dict.fromkeys(note for one in outcomes.values() for note in one.notes))
                 if notes:
                     noted.append(
@@ -137,6 +143,7 @@ def found(trial: Trial, database: Database, noted: Iterable[Noted]) -> Events:
     """Everything the ledger and the tables say of the trial."""
     events: Events = Counter()
     events.update(_files(database))
+    events.update(_refused(database))
     events.update(_waiting(noted))
     events.update(_runs(database))
     events.update(_rejects(database))
@@ -173,6 +180,12 @@ def _files(database: Database) -> Iterator[Event]:
             yield Event("account", path, 0, tuple(account))
 
 
+def _refused(database: Database) -> Iterator[Event]:
+    for uri, findings in database.rows("SELECT uri, findings FROM haulier.refusal"):
+        counts = tuple((finding["pattern"], finding["rows"]) for finding in findings)
+        yield Event("refused", _path(uri), 0, counts)
+
+
 def _waiting(noted: Iterable[Noted]) -> Iterator[Event]:
     for run in noted:
         for note in run.notes:
@@ -205,11 +218,13 @@ def _rejects(database: Database) -> Iterator[Event]:
 
 
 def _flags(database: Database) -> Iterator[Event]:
-    for uri, row, rule, column, pipeline, output in database.rows(
-        "SELECT d.uri, f.row_number, f.rule, f.column_name, d.pipeline, f.output"
-        " FROM haulier.flag f JOIN haulier.delivery d USING (delivery_id)"
+    for uri, row, rule, column, pipeline, output, status in database.rows(
+        "SELECT d.uri, f.row_number, f.rule, f.column_name, d.pipeline, f.output, coalesce(e.status, 'open')"
+        " FROM haulier.flag f JOIN haulier.delivery d USING (delivery_id) LEFT JOIN haulier.flag_event e USING (flag_id)"
     ):
-        yield Event("flag", _path(uri), row, (rule, column, _output(pipeline, output)))
+        what = (rule, column, _output(pipeline, output))
+        yield Event("flag", _path(uri), row, what)
+        yield Event(status, _path(uri), row, what)
 
 
 def _output(pipeline: str, output: int | None) -> str | None:

@@ -8,6 +8,11 @@ from typing import Any
 from generator.conventions import COLUMNS, Convention, convention_of
 from generator.events import REMOVAL_THRESHOLD
 
+# What no file may have in it. Columns of tests have names, too, and those are of no person.
+IDENTIFIERS = {
+    "columns": ["*name*", "initials", "*birth*"],
+    "patterns": {"email": r"[\w.+-]+@[\w-]+\.[\w.]+"},
+}
 # Of sites whose files hold everything so far: whether rows may leave is said of a pipeline, not of a site.
 SO_FAR = "_so_far"
 EXAMPLE = Path(__file__).resolve().parents[1]
@@ -54,7 +59,8 @@ def _instance(pipeline: str, convention: Convention) -> dict[str, Any]:
     files: dict[str, Any] = {}
     csv: dict[str, Any] = {"encoding": convention.encoding, "delimiter": convention.delimiter}
     transform: dict[str, Any] = {"decimal_mark": convention.decimal}
-    instance: dict[str, Any] = {"source": {"csv": csv}, "transform": transform}
+    source: dict[str, Any] = {"csv": csv, "identifiers": IDENTIFIERS}
+    instance: dict[str, Any] = {"source": source, "transform": transform}
     if pipeline in convention.compressed:
         files["path"] = "{instance}/*/*" + pipeline + "_*.csv.gz"
     if convention.preamble:
@@ -65,7 +71,7 @@ def _instance(pipeline: str, convention: Convention) -> dict[str, Any]:
         before, _, after = convention.footer.partition("{rows}")
         csv["footer"] = {"pattern": f"{_literal(before)}([0-9]+){_literal(after)}"}
     if files:
-        instance["source"]["files"] = files
+        source["files"] = files
     if pipeline == "labs":
         instance["parameters"] = {"decimal_mark": convention.decimal}
         transform["time_zone"] = convention.timezone

@@ -22,6 +22,7 @@ from generator.spoil import (
     Page,
     break_a_third,
     correct_some,
+    identify,
 )
 
 _BOM = b"\xef\xbb\xbf"
@@ -86,6 +87,8 @@ class Edition:
         )
         if self.state == "broken_export":
             break_a_third(page)
+        if self.state == "identifier":
+            identify(page)
         if self.corrected:
             correct_some(page)
         for kind in self.row_kinds:

@@ -36,12 +36,13 @@ class Event(NamedTuple):
     | category | where | what |
     | --- | --- | --- |
     | file | file | loaded, quarantined, resend, copy, waits |
+    | refused | file | which pattern was found in it, and how often |
     | late | file | by how many days its first arrival was late |
     | account | file | rows read, accepted, filtered, rejected, stripped |
     | column | file | a column that is new or missing |
     | reject | file, row | rule, column, measurement |
-    | open, corrected | file, row | what became of that reject |
     | flag | file, row | rule, column, measurement |
+    | open, corrected | file, row | what became of that reject or flag |
     | row | file, row | a row of a table: its key and its other values |
     | run | run | how it ended, and its target account |
     | duplicate | run | one row that said what another had said |

@@ -37,6 +37,8 @@ KINDS: Mapping[str, str] = {**FILE_KINDS, **ROW_KINDS}
 
 # What a large trial has beside them: `Mess.everything()`.
 MORE_FILE_KINDS: Mapping[str, str] = {
+    "identifier": "an e-mail address in a comment; the next day a file without it takes its place",
+    "cleared": "the file without it",
     "renamed_column": "a column under a name that the contract approves",
     "missing_column": "a column that the contract can do without is gone",
     "deleted_row": "a cumulative file without a row it had the day before, which stays away",
@@ -91,7 +93,7 @@ MORE_ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
 # A vitals file of 12-15 rows carries one bad row and stays below the 10 % at which the example quarantines.
 ROWS_SPOILED_AT_MOST: Mapping[str, int] = {"vitals": 1, "labs": 3}
 
-_STATES = ("missing", "late", "empty", "half_written", "broken_export")  # of one file, at most one
+_STATES = ("missing", "late", "empty", "half_written", "broken_export", "identifier")  # of one, at most one
 _AGAIN = ("correction", "resend", "copy")  # sent once more, at most one
 _STATES_OF_CUMULATIVE = ("missing", "half_written", "cut_export")
 _FROM_SOME_DAY = ("new_column", "renamed_column", "missing_column")
@@ -128,6 +130,7 @@ class Mess:
     missing_field: float = 0.02
     nul_byte: float = 0.01
     undecodable_byte: float = 0.005
+    identifier: float = 0.0
     renamed_column: float = 0.0
     missing_column: float = 0.0
     deleted_row: float = 0.0
@@ -167,6 +170,7 @@ class Mess:
         return cls(
             **from_some_day,
             **dict.fromkeys(MORE_ROW_KINDS, 0.04),
+            identifier=0.01,
             deleted_row=0.05,
             cut_export=0.03,
             arranged=False,
@@ -229,6 +233,8 @@ def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, da
     state = _one_of(mess, _STATES, dice)
     if state == "broken_export":
         return FilePlan(state=state, again={"correction": 1}) if pipeline == "labs" else CLEAN
+    if state == "identifier":
+        return FilePlan(state=state) if pipeline == "labs" else CLEAN  # vitals have no room for words
     if state not in ("", "late"):
         return FilePlan(state=state)
     drawn = [kind for kind in ROW_KINDS_OF[pipeline] if dice.chance(mess.rate(kind))]
@@ -279,6 +285,8 @@ def _one_of(mess: Mess, kinds: tuple[str, ...], dice: Dice) -> str:
     for number, kind in enumerate(kinds):
         # Given that none of the earlier ones fell, so that each keeps the chance it was declared with.
         left = 1 - sum(map(mess.rate, kinds[:number]))
+        if kind in MORE_KINDS and not mess.rate(kind):
+            continue  # without a throw: what follows falls as it did before there was such a kind
         if left > 0 and dice.chance(mess.rate(kind) / left):
             return kind
     return ""

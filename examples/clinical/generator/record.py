@@ -58,7 +58,7 @@ class Delivered:
     sha256: str
     kinds: tuple[str, ...]  # none: a clean file
     # load; known: the digest of the last delivery of this name; copy: a known digest under another name;
-    # incomplete: wait; quarantine: not a row of it may enter
+    # incomplete: wait; refused: nothing of it may be kept; quarantine: not a row of it may enter
     fate: str
     stripped: int  # lines before the header and after the last row
     rows: RowCounts

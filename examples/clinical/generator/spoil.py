@@ -53,6 +53,7 @@ UNIT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "mmol/L": ("mmol/l", "MMOL/L"),
     "g/L": ("g/l", " g/L"),
 }
+ADDRESSES = ("jane.roe@example.org", "r.doe@mail.example.com")
 UNKNOWN_UNITS = ("Other", "units", "%%", "see lab")
 MICRO, GREEK_MU = "\u00b5", "\u03bc"
 POUNDS_PER_KG = Decimal("2.20462")
@@ -265,6 +266,11 @@ SPOILERS: Mapping[str, Callable[[Page], None]] = {
     "pounds": _other_unit("pounds", "WEIGHT_KG", lambda kilograms: kilograms * POUNDS_PER_KG),
     "unusual": _unusual,
 }
+
+
+def identify(page: Page) -> None:
+    """Somebody to write to, in a comment."""
+    page.draw().settle("identifier", "COMMENT", f"result to {page.dice.pick(ADDRESSES)}")
 
 
 def break_a_third(page: Page) -> None:

@@ -30,7 +30,16 @@ from generator.spoil import ENTERING_RULES, ROW_RULES, Line
 from generator.trial import Shipment, Trial, modified_at
 
 #: Kinds by which a file is counted that was hauled; of several, the first.
-_OF_FILES = ("correction", "completion", "late", "empty", "broken_export", "cut_export", "deleted_row")
+_OF_FILES = (
+    "correction",
+    "completion",
+    "cleared",
+    "late",
+    "empty",
+    "broken_export",
+    "cut_export",
+    "deleted_row",
+)
 GOOD, HELD, NO_NEWS = "nothing odd", "beside a bad file", "no news"
 
 
@@ -88,7 +97,9 @@ class _Table:
     rows: dict[Values, tuple[Values, Place, str]] = field(default_factory=dict)  # with the kind of the row
     digest_of: dict[str, str] = field(default_factory=dict)  # name -> of what was hauled last
     first_name_of: dict[str, str] = field(default_factory=dict)  # digest -> name
-    open_rejects: dict[str, list[tuple[str, Event]]] = field(default_factory=dict)  # name -> kind, reject
+    queries: dict[str, list[tuple[str, Event]]] = field(
+        default_factory=dict
+    )  # name -> kind, open reject or flag
     arrived: set[date] = field(default_factory=set)
 
 
@@ -102,7 +113,7 @@ class _Run:
     produced: int = 0
     duplicates: int = 0
     rejects: list[tuple[_File, str, Event]] = field(default_factory=list)
-    flags: list[tuple[str, Event]] = field(default_factory=list)
+    flags: list[tuple[_File, str, Event]] = field(default_factory=list)
     staged: dict[Values, tuple[Values, Place, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -135,20 +146,20 @@ class _Run:
             self._reject(file, place, line, spoiled if edition.pipeline == "vitals" else None)
         for output in outputs(edition.pipeline, line.values, edition.columns, edition.convention):
             if output.column != spoiled:
-                self._enter(place, line, output)
+                self._enter(file, place, line, output)
 
-    def _enter(self, place: Place, line: Line, output: Output) -> None:
+    def _enter(self, file: _File, place: Place, line: Line, output: Output) -> None:
         self.produced += 1
         if output.key in self.staged:
             self.duplicates += 1
         odd = line.rule in ENTERING_RULES and output.column in (line.column, "RESULT")
         self.staged[output.key] = (output.values, place, line.rule if odd else "")
         if line.rule in FLAGS:
-            self.flags.append((line.rule, Event("flag", *place, (FLAGS[line.rule], "result", None))))
+            flag = Event("flag", *place, (FLAGS[line.rule], "result", None))
+            self.flags.append((file, line.rule, flag))
         if output.is_unusual:
-            self.flags.append(
-                (line.rule or UNUSUAL, Event("flag", *place, (UNUSUAL, "result", output.column)))
-            )
+            flag = Event("flag", *place, (UNUSUAL, "result", output.column))
+            self.flags.append((file, line.rule or UNUSUAL, flag))
 
     def _reject(self, file: _File, place: Place, line: Line, output: str | None) -> None:
         rule, column = REJECTS[line.rule]
@@ -170,15 +181,23 @@ class _Telling:
     def lane(self, pipeline: str, site: str, days: list[date], shipments: list[Shipment]) -> None:
         """One site's files of one pipeline, day by day."""
         table = _Table()
+        waiting: list[Shipment] = []
         for day in days:
+            # What waited is taken by the next run, unless another file is in its place by then.
             arriving = [shipment for shipment in shipments if shipment.arrival == day]
-            self._run(f"{pipeline}/{site}/{day}", table, arriving)
+            at_hand = list({(one.folder, one.name): one for one in (*waiting, *arriving)}.values())
+            refused = [shipment for shipment in at_hand if shipment.fate == "refused"]
+            for shipment in refused:
+                self.say("identifier", Event("refused", _File.of(shipment).path, 0, (("email", 1),)))
+            waiting = at_hand if refused else []
+            if not refused:
+                self._run(f"{pipeline}/{site}/{day}", table, at_hand)
         for day in days:
             if day not in table.arrived:
                 self.say("missing", Event("missing", f"{pipeline}/{site}/{day}", 0, "no file"))
-        for rejects in table.open_rejects.values():
-            for kind, reject in rejects:
-                self.say(kind, reject._replace(category="open"))
+        for queries in table.queries.values():
+            for kind, query in queries:
+                self.say(kind, query._replace(category="open"))
         for key, (values, place, kind) in table.rows.items():
             self.say(kind or GOOD, Event("row", *place, (key, values)))
 
@@ -205,8 +224,8 @@ class _Telling:
                 produced=run.produced, rejected=run.rejected_outputs, held=held, vanished=len(gone)
             )
             self.say("broken_export" if run.is_bad else "cut_export", Event("run", name, 0, (fate, counts)))
-        for file, kind, reject in run.rejects:
-            table.open_rejects.setdefault(file.name, []).append((kind, reject))
+        for file, kind, query in (*run.rejects, *(run.flags if fate == "loaded" else ())):
+            table.queries.setdefault(file.name, []).append((kind, query))
 
     def _new(self, table: _Table, arriving: list[Shipment]) -> list[_File]:
         """The files that a run hauls; and what there is to say of the others."""
@@ -227,9 +246,9 @@ class _Telling:
                 self.say(kind, Event("file", file.path, 0, "copy"))
                 continue
             late = (shipment.arrival - edition.day.business).days
-            if name not in table.digest_of and not edition.convention.cumulative:
-                kind = "late" if "late" in shipment.kinds else "completion"
-                self.say(kind, Event("late", file.path, 0, late), count=late > 0)
+            if late and name not in table.digest_of and not edition.convention.cumulative:
+                kind = next(kind for kind in ("late", "completion", "cleared") if kind in shipment.kinds)
+                self.say(kind, Event("late", file.path, 0, late))
             table.digest_of[name] = file.sha256
             if name in hauled:
                 self.say("completion", Event("file", hauled[name].path, 0, "not hauled"))
@@ -257,7 +276,7 @@ class _Telling:
             self.say("missing_column", Event("column", file.path, 0, "missing test"))
 
     def _load(self, name: str, table: _Table, run: _Run, gone: list[Values], vanished: int) -> None:
-        for kind, flag in run.flags:
+        for _, kind, flag in run.flags:
             self.say(kind, flag)
         causes = {file.path: _cause_of_change(file) for file in run.files}
         inserted = updated = unchanged = 0
@@ -287,8 +306,8 @@ class _Telling:
         )
         self.say(GOOD, Event("run", name, 0, ("loaded", counts)))
         for file in run.files:
-            for kind, reject in table.open_rejects.pop(file.name, []):
-                self.say(kind, reject._replace(category="corrected"))
+            for kind, query in table.queries.pop(file.name, []):
+                self.say(kind, query._replace(category="corrected"))
 
 
 def _cause_of_change(file: _File) -> str:

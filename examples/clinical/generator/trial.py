@@ -166,6 +166,12 @@ class Trial:
         if plan.state == "half_written":
             yield replace(first, edition=replace(edition, cut=True), fate="incomplete")
             yield replace(first, arrival=arrival + timedelta(days=1), kinds=("completion", *version))
+        elif plan.state == "identifier":
+            yield replace(first, fate="refused")
+            clear = replace(edition, state="")
+            yield replace(
+                first, edition=clear, arrival=arrival + timedelta(days=1), kinds=("cleared", *version)
+            )
         else:
             yield first
         for kind, later in plan.again.items():
