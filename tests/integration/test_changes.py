@@ -160,6 +160,34 @@ class TestAsItGoes:
         assert here.hauled() == here.there()
         assert [thing for thing, *_ in here.hauled()] == ["b"]
 
+    def test_an_identity_wider_than_the_key_makes_no_deletion_of_what_stays(self, here):
+        here.do(
+            "CREATE UNIQUE INDEX things_wide ON things (thing, colour)",
+            "ALTER TABLE things REPLICA IDENTITY USING INDEX things_wide",
+            "INSERT INTO things VALUES ('a', 'red', 'x', 1), ('b', 'red', 'x', 1)",
+        )
+        here.run(0)
+        here.do("UPDATE things SET colour = 'blue'", "UPDATE things SET thing = 'c' WHERE thing = 'b'")
+        counts = here.run(1)["load"].counts
+
+        assert here.hauled() == here.there()
+        assert (counts["produced"], counts["deleted"]) == (4, 1)
+
+    def test_what_was_changed_while_the_log_did_not_say_the_key_stops_the_run(self, here):
+        here.do(
+            "CREATE UNIQUE INDEX things_other ON things (colour)",
+            "INSERT INTO things VALUES ('a', 'red', NULL, 1), ('b', 'blue', NULL, 1)",
+        )
+        here.run(0)
+        here.do("ALTER TABLE things REPLICA IDENTITY USING INDEX things_other")
+        here.do("UPDATE things SET thing = 'c', price = 2 WHERE thing = 'a'")
+        here.do("ALTER TABLE things REPLICA IDENTITY DEFAULT")
+        with pytest.raises(DataError, match="the log did not say thing of rows that are gone"):
+            here.run(1)
+        reset(here)
+        here.run(1)
+        assert here.hauled() == here.there()
+
     def test_changes_beside_the_first_snapshot_end_as_the_source_has_them(self, here):
         """A transaction that is open while the slot is made, one that commits before the rows are read, one after."""
         here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1), ('b', 'red', NULL, 1)")

@@ -8,6 +8,7 @@ import struct
 import pytest
 
 from haulier.rows import UNAVAILABLE
+from haulier.errors import DataError
 from haulier_extract.sources.sql.changes.events import Events, Shape, Stamp, Type
 from haulier_extract.sources.sql.changes.pgoutput import (
     UNCHANGED,
@@ -99,6 +100,25 @@ def test_a_key_that_changes_is_a_deletion_and_a_row():
 def test_a_whole_old_row_fills_what_did_not_change_and_only_its_key_makes_it_another():
     update = Change("update", 7, old=(b"1", b"long"), is_whole=True, new=(b"1", UNCHANGED))
     assert lines(update, shape(23, 25, identity=(True, True))) == [{"__op": "u", "id": "1", "name": "long"}]
+
+
+def test_what_identifies_a_row_beside_its_key_may_change_and_it_stays_that_row():
+    update = Change("update", 7, old=(b"1", b"a"), new=(b"1", b"b"))
+    assert lines(update, shape(23, 25, identity=(True, True))) == [{"__op": "u", "id": "1", "name": "b"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change("update", 7, new=(b"1", b"b")),
+        Change("update", 7, old=(None, b"a"), new=(b"1", b"b")),
+        Change("delete", 7, old=(None, b"a")),
+    ],
+)
+def test_a_change_that_does_not_say_which_row_it_was_is_an_error(change):
+    """Else the row would stay under its old key, and nobody know."""
+    with pytest.raises(DataError, match="the log did not say id of rows that are gone"):
+        lines(change, shape(23, 25, identity=(False, True)))
 
 
 def test_a_row_without_a_key_is_only_ever_another_row():

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from haulier.errors import DataError
 from haulier.rows import UNAVAILABLE
 from haulier_extract.sources.sql.changes.arrays import elements_of
 from haulier_extract.sources.sql.changes.pgoutput import UNCHANGED, Cell, Change
@@ -111,8 +112,19 @@ class Events:
         return _encoded(line)
 
     def change(self, change: Change, stamp: Stamp, shape: Shape) -> Iterator[bytes]:
-        """Its lines: a row whose key is another is gone under the old one, and there under the new one."""
+        """Its lines: a row whose key is another is gone under the old one, and there under the new one.
+
+        Raises `DataError` where the log does not say the key of a row as it was.
+        """
         known = None if change.is_whole else shape.identity
+        if known is not None and change.what != "insert":
+            for name, counts, told in zip(shape.names, shape.key, known, strict=True):
+                if counts and not told:
+                    raise DataError(
+                        f"a row was changed while the log did not say {name} of rows that are gone (REPLICA IDENTITY was another "
+                        "then), and nothing says which row it was; haulier state reset --reason WHY has the next run take all "
+                        "rows anew"
+                    )
         if change.what == "delete":
             assert change.old is not None
             yield self.row("d", stamp, shape, change.old, known)
@@ -123,8 +135,8 @@ class Events:
             old = change.old
             if change.is_whole:
                 new = tuple(was if cell is UNCHANGED else cell for was, cell in zip(old, new, strict=True))
-            compared = shape.key if change.is_whole else shape.identity
-            if any(old[at] != new[at] for at, counts in enumerate(compared) if counts):
+            # What else identifies a row may change as any value does.
+            if any(old[at] != new[at] for at, counts in enumerate(shape.key) if counts):
                 yield self.row("d", stamp, shape, old, known)
         yield self.row("c" if change.what == "insert" else "u", stamp, shape, new)
 
