@@ -7,7 +7,7 @@ import importlib
 import re
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class Loaded:
     """What was asked for, in that order."""
 
     functions: tuple[Callable[..., Any], ...]
-    #: SHA-256 over the source of the modules they are in, and those of the folder that these import.
+    #: SHA-256 over the source of the modules they are in, those of the folder that these import, and whole packages.
     digest: str
 
 
@@ -98,7 +98,19 @@ def _digest(names: Sequence[str], package: str) -> str:
     modules |= {key: sys.modules[key] for key in installed if f"{package}.{key}" not in modules}
     digest = hashlib.sha256()
     for key in sorted(modules):
-        path = getattr(modules[key], "__file__", None)
-        if path is not None:
-            digest.update(key.removeprefix(f"{package}.").encode() + b"\0" + Path(path).read_bytes() + b"\0")
+        for name, path in _sources(key.removeprefix(f"{package}."), modules[key]):
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _sources(name: str, module: Any) -> Iterator[tuple[str, Path]]:
+    """A module's own file; of a package, all its modules, since any of them may be what its function calls."""
+    path = getattr(module, "__file__", None)
+    if path is None:
+        return
+    if not hasattr(module, "__path__"):
+        yield name, Path(path)
+        return
+    folder = Path(path).parent
+    for file in sorted(folder.rglob("*.py")):
+        yield f"{name}/{file.relative_to(folder).as_posix()}", file

@@ -359,6 +359,20 @@ class TestFinding:
             != functions.digest
         )
 
+    def test_the_digest_covers_the_whole_package_that_a_function_is_named_by(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        package = tmp_path / "site" / "haulier_whole_package"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("def run(batch): return batch\n")
+        (package / "tables.py").write_text("UNIT = 'kg'\n")
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        first = Functions.load(["haulier_whole_package.run"], tmp_path / "functions").digest
+
+        (package / "tables.py").write_text("UNIT = 'lb'\n")
+
+        assert Functions.load(["haulier_whole_package.run"], tmp_path / "functions").digest != first
+
     @pytest.mark.parametrize(
         ("name", "says"),
         [
