@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from haulier.contracts import EXTRA, Contract
@@ -432,7 +432,7 @@ def _against_contract(transform: Transform, contract: Contract, shown: str) -> I
                 if reason := problem_for(text, columns[target].logical_type):
                     yield Problem((*trail, position), reason)
     if transform.unpivot is not None:
-        yield from _unpivot_against_contract(transform.unpivot, contract, shown)
+        yield from _unpivot_against_contract(transform.unpivot, transform.functions, contract, shown)
     derived = [column.name for column in contract.columns if column.derived]
     if derived and not transform.functions:
         yield Problem(
@@ -466,7 +466,9 @@ def _fed(target: str, contract: Contract, shown: str, trail: Trail) -> Iterator[
         )
 
 
-def _unpivot_against_contract(unpivot: Unpivot, contract: Contract, shown: str) -> Iterator[Problem]:
+def _unpivot_against_contract(
+    unpivot: Unpivot, functions: Sequence[str], contract: Contract, shown: str
+) -> Iterator[Problem]:
     trail: Trail = ("transform", "unpivot")
     columns = {column.name: column for column in contract.columns}
     yield from _fed(unpivot.names_to, contract, shown, (*trail, "names_to"))
@@ -480,7 +482,11 @@ def _unpivot_against_contract(unpivot: Unpivot, contract: Contract, shown: str) 
         yield Problem(
             (*trail, "names_to"), f"{quoted(labelled.name)} is {labelled.pg_type} in {shown}; labels are text"
         )
-    if contract.key and labelled.key_position is None:
+    # Functions may make the key of the label, as a code of the name that a column's label is.
+    of_functions = bool(functions) and any(
+        column.key_position and column.derived for column in contract.columns
+    )
+    if contract.key and labelled.key_position is None and not of_functions:
         yield Problem(
             (*trail, "names_to"),
             f"{quoted(labelled.name)} must be in the primary key of {shown}, "

@@ -59,6 +59,13 @@ def test_an_unpivot_whose_labels_are_not_in_the_key_is_refused(write):
     ) in refusal(folder)
 
 
+def test_labels_may_stay_out_of_a_key_that_functions_make(write):
+    made = {"schema.0.properties.2.primaryKey": False, "schema.0.properties.4.primaryKey": True}
+    folder = write({"transform.unpivot": UNPIVOT, "transform.functions": ["shop.total"]}, made)
+
+    assert resolve(folder)[1].key == ("number", "total")
+
+
 ALONG = [
     (
         {"beside": {"placd": {"NET": "d"}}},
