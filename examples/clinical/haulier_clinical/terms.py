@@ -1,0 +1,248 @@
+"""What sites call tests, specimens, visits and outcomes, and what CDISC does."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pandas as pd
+
+from haulier.errors import DefinitionError
+from haulier_clinical.folding import folded, plain
+from haulier_clinical.numerals import parse_number
+from haulier_clinical.records import Record, records, spellings
+
+_TOKEN = re.compile(r"[^\s,;:()/_-]+")
+_ASIDE = re.compile(r"\(([^()]*)\)")
+#: What stands beside a test's name and does not change what it is.
+_BESIDE_NAMES = frozenset({"count", "level", "levels", "measurement", "concentration", "test", "result"})
+#: What stands beside a word about a specimen.
+_BESIDE_WORDS = frozenset(
+    {
+        "sample",
+        "specimen",
+        "the",
+        "is",
+        "was",
+        "tube",
+        "result",
+        "due",
+        "to",
+        "grossly",
+        "slightly",
+        "moderately",
+    }
+)
+_CODE = re.compile(r"[A-Z_][A-Z0-9_]{0,7}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """One test on one kind of specimen, as ``references/tests.csv`` has it."""
+
+    testcd: str
+    test: str
+    category: str = ""
+    #: Specimen this row is about; the empty text: any that no other row is about.
+    specimen: str = ""
+    #: Its unit in each system; `haulier_clinical.units.ANY`: that of each result.
+    si_unit: str = ""
+    conventional_unit: str = ""
+    #: Decimals of a converted result; none: significant digits.
+    decimals: int | None = None
+    is_known: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A test, and the specimen that its name as sent says beside it."""
+
+    test: Topic
+    specimen: str = ""
+
+
+class Words:
+    """The table ``words``: kind -> folded spelling -> term."""
+
+    def __init__(self, references: Mapping[str, pd.DataFrame]) -> None:
+        self._terms: dict[str, dict[str, str]] = {}
+        for record in records(references, "words", ("kind", "term", "synonyms")):
+            known = self._terms.setdefault(record["kind"], {})
+            for text in spellings(record, "term"):
+                known.setdefault(folded(text), record["term"])
+
+    def find(self, kind: str, text: str) -> str | None:
+        """The term for a text, as it is or without the words that often stand beside one."""
+        known = self._terms.get(kind, {})
+        if (key := folded(text)) in known:
+            return known[key] if key else None
+        kept = [token for token in _TOKEN.findall(plain(text)) if token.casefold() not in _BESIDE_WORDS]
+        return known.get(folded(" ".join(kept))) if kept else None
+
+
+class Topics:
+    """The rows of the table ``tests`` for one domain."""
+
+    def __init__(self, references: Mapping[str, pd.DataFrame], domain: str, words: Words) -> None:
+        self._words = words
+        #: Folded name -> its rows.
+        self._named: dict[str, list[Topic]] = {}
+        self._rows: dict[str, list[Topic]] = {}
+        columns = ("domain", "testcd", "test", "specimen", "si_unit", "conventional_unit", "synonyms")
+        for record in records(references, "tests", columns):
+            if record["domain"] == domain:
+                self._add(record)
+
+    def _add(self, record: Record) -> None:
+        decimals = record.get("decimals", "")
+        if decimals and not decimals.isdecimal():
+            raise DefinitionError(
+                f"reference tests: {record['testcd']}: decimals {decimals!r} is no whole number"
+            )
+        test = Topic(
+            testcd=record["testcd"],
+            test=record["test"],
+            category=record.get("category", ""),
+            specimen=record["specimen"],
+            si_unit=record["si_unit"],
+            conventional_unit=record["conventional_unit"],
+            decimals=int(decimals) if decimals else None,
+        )
+        self._rows.setdefault(test.testcd, []).append(test)
+        for text in spellings(record, "testcd", "test"):
+            known = self._named.setdefault(folded(text), [])
+            if other := next((one for one in known if one.testcd != test.testcd), None):
+                raise DefinitionError(
+                    f"reference tests: {text!r} is a name of both {other.testcd} and {test.testcd}; keep one"
+                )
+            if test not in known:
+                known.append(test)
+
+    def find(self, code: str, name: str, specimen: str = "", category: str = "") -> Found:
+        """By code, else by name; on this specimen or in this category. One that is not known is made of the text."""
+        about = specimen or self._words.find("category", category) or ""
+        if about == "URINALYSIS":
+            about = "URINE"
+        for text in filter(None, (code, name)):
+            if found := self._found(text, about):
+                return found
+        return Found(test=_unknown(code, name, category))
+
+    def _found(self, text: str, about: str) -> Found | None:
+        for spelling, said in self._variants(text):
+            if rows := self._named.get(folded(spelling)):
+                wanted = said or about
+                return Found(test=self._row(rows, wanted), specimen=said or _only(rows))
+        return None
+
+    def _row(self, rows: list[Topic], specimen: str) -> Topic:
+        """Of the test's rows the one about the specimen; else the one that the name itself means."""
+        every = self._rows[rows[0].testcd]
+        by_specimen = {one.specimen: one for one in every}
+        return by_specimen.get(specimen or _only(rows)) or by_specimen.get("") or rows[0]
+
+    def _variants(self, text: str) -> list[tuple[str, str]]:
+        """The ways of reading a name, and the specimen each one sets aside."""
+        shown = plain(text)
+        ways = [shown]
+        if asides := _ASIDE.findall(shown):
+            without = _ASIDE.sub(" ", shown)
+            ways += [without, _turned(without), *asides]
+        ways.append(_turned(shown))
+        variants = [(way, "") for way in ways]
+        for way in (shown, _turned(shown)):
+            kept, said = [], ""
+            for token in _TOKEN.findall(way):
+                specimen = self._words.find("specimen", token) if len(token) > 2 else None
+                if specimen:
+                    said = specimen
+                elif token.casefold() not in _BESIDE_NAMES:
+                    kept.append(token)
+            variants.append((" ".join(kept), said))
+        return variants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One visit, as ``references/visits.csv`` has it."""
+
+    visit: str
+    visitnum: Decimal
+    visitdy: int | None = None
+
+
+class Visits:
+    """The table ``visits``, where the definition names one."""
+
+    def __init__(self, references: Mapping[str, pd.DataFrame]) -> None:
+        self._named: dict[str, Visit] = {}
+        self._numbered: dict[Decimal, Visit] = {}
+        #: What an unscheduled visit's name begins with; its number follows.
+        self._prefixes: list[str] = []
+        if "visits" not in references:
+            return
+        for record in records(references, "visits", ("visit", "visitnum", "visitdy")):
+            texts = spellings(record, "visit")
+            if not record["visitnum"]:
+                self._prefixes += [folded(text.removesuffix("*")) for text in texts if text.endswith("*")]
+                continue
+            number, day = _number(record["visitnum"]), _number(record["visitdy"] or "0")
+            if number is None or day is None:
+                raise DefinitionError(
+                    f"reference visits: {record['visit']!r} has a number or a day that is none"
+                )
+            visit = Visit(
+                visit=record["visit"], visitnum=number, visitdy=int(day) if record["visitdy"] else None
+            )
+            self._numbered.setdefault(number, visit)
+            for text in texts:
+                self._named.setdefault(folded(text), visit)
+
+    def find(self, name: str, number: str) -> Visit | None:
+        """By the number sent, else by name. Nothing for a visit that nobody knows."""
+        sent = _number(number) if number else None
+        named = self._named.get(folded(name)) if name else None
+        if sent is not None:
+            known = named if named and named.visitnum == sent else None if name else self._numbered.get(sent)
+            return known or Visit(visit=name, visitnum=sent)
+        if number or not name:
+            return None
+        if named:
+            return named
+        head, _, tail = plain(name).rpartition(" ")
+        if folded(head) in self._prefixes and (found := _number(tail)) is not None:
+            return Visit(visit=name, visitnum=found)
+        return None
+
+
+def _number(text: str) -> Decimal | None:
+    """As numeric(8,2) has it."""
+    number = parse_number(plain(text), ".")
+    if number is None or abs(number) >= 10**6 or number != round(number, 2):
+        return None
+    return number
+
+
+def _only(rows: list[Topic]) -> str:
+    """The specimen that all the rows of a name are about."""
+    specimens = {row.specimen for row in rows}
+    return specimens.pop() if len(specimens) == 1 else ""
+
+
+def _turned(name: str) -> str:
+    """``Aminotransferase, alanine`` as it is spoken."""
+    head, comma, tail = name.partition(",")
+    return f"{tail.strip()} {head.strip()}" if comma else name
+
+
+def _unknown(code: str, name: str, category: str) -> Topic:
+    """A code of its own for a test that is in no table: the one sent where it may be one, else one of its name."""
+    text = plain(code or name)
+    testcd = re.sub(r"[^A-Z0-9_]", "", folded(text).upper())
+    if not _CODE.fullmatch(testcd):
+        digest = hashlib.sha256(folded(text).encode()).hexdigest()[:4].upper()
+        testcd = f"X{testcd[:3]}{digest}"
+    return Topic(testcd=testcd, test=plain(name or code), category=category, is_known=False)

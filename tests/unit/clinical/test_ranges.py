@@ -1,0 +1,124 @@
+"""Reference ranges as laboratories write them, and what they say of a result."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.measuring import measured
+
+from haulier_clinical.ranges import read_range
+
+
+@pytest.mark.parametrize(
+    ("cells", "low", "high"),
+    [
+        (("3.3", "4.9", ""), "3.3", "4.9"),
+        (("3.3", "", ""), "3.3", None),
+        (("", "4.9", ""), None, "4.9"),
+        (("", "<5", ""), None, "5"),
+        ((">60", "", ""), "60", None),
+        (("", "", "3.3 - 4.9"), "3.3", "4.9"),
+        (("", "", "3.3-4.9"), "3.3", "4.9"),
+        (("", "", "3.3 to 4.9"), "3.3", "4.9"),
+        (("", "", "-2 - 2"), "-2", "2"),
+        (("", "", "<5"), None, "5"),
+        (("", "", "≤ 5.0"), None, "5.0"),
+        (("", "", "up to 5"), None, "5"),
+        (("", "", ">60"), "60", None),
+        (("", "", "60-"), "60", None),
+        (("3.3 - 4.9", "", ""), "3.3", "4.9"),
+        (("", "", ""), None, None),
+    ],
+)
+def test_ranges_are_read_from_two_columns_or_from_one(cells, low, high):
+    found = read_range(*cells)
+
+    assert not found.problem
+    assert (found.low and found.low.text, found.high and found.high.text) == (low, high)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("a1", "2", ""),
+        ("5", "3", ""),
+        ("", "", "5 - 3"),
+        ("", "", "3,3 - 4,9"),
+        (">5", "<3", ""),
+        ("<5", "9", ""),
+    ],
+)
+def test_a_range_that_cannot_be_read_is_a_problem(cells):
+    assert read_range(*cells).problem
+
+
+def test_a_decimal_comma_in_a_range_is_the_sites():
+    found = read_range("", "", "3,3 - 4,9", mark=",")
+
+    assert (found.low.number, found.high.number) == (Decimal("3.3"), Decimal("4.9"))
+
+
+@pytest.mark.parametrize(
+    ("result", "low", "high", "expected"),
+    [
+        ("3.8", "3.3", "4.9", "NORMAL"),
+        ("3.3", "3.3", "4.9", "NORMAL"),
+        ("3.2", "3.3", "4.9", "LOW"),
+        ("5", "3.3", "4.9", "HIGH"),
+        ("5", "", "<5", "HIGH"),
+        ("5", "", "5", "NORMAL"),
+        ("<40", "50", "250", "LOW"),
+        ("<0.2", "0.2", "1.2", None),
+        ("<3", "", "5", "NORMAL"),
+        ("<9", "", "5", None),
+        (">60", "60", "", "NORMAL"),
+        (">250", "50", "200", "HIGH"),
+        (">100", "50", "200", None),
+        ("neg", "50", "200", None),
+        ("3.8", "", "", None),
+    ],
+)
+def test_a_result_stands_to_its_range_where_that_can_be_told(result, low, high, expected):
+    assert measured(code="GLUC", result=result, unit="mg/dL", low=low, high=high).nrind == expected
+
+
+def test_a_range_is_converted_with_its_result():
+    made = measured(code="ALB", result="3.8", unit="g/dL", both="3.3 - 4.9")
+
+    assert (made.ornrlo, made.ornrhi, made.stnrlo, made.stnrhi) == ("3.3", "4.9", Decimal(33), Decimal(49))
+
+
+@pytest.mark.parametrize("text", ["3.3-4.9 g/dL", "(3.3 - 4.9)", "3.3 to 4.9 G/DL"])
+def test_the_results_unit_may_stand_behind_a_range(text):
+    made = measured(code="ALB", result="3.8", unit="g/dL", both=text)
+
+    assert (made.ornrlo, made.ornrhi, made.odd) == ("3.3", "4.9", [])
+
+
+def test_another_unit_behind_a_range_makes_it_unreadable():
+    made = measured(code="ALB", result="3.8", unit="g/dL", both="33-49 g/L")
+
+    assert ([odd.rule for odd in made.odd], made.nrind) == (["range-unreadable"], None)
+
+
+def test_a_range_in_words_is_met_by_the_result_that_it_names():
+    assert measured(code="KETONES", result="neg", both="NEGATIVE").nrind == "NORMAL"
+    assert measured(code="KETONES", result="2+", both="Negative").nrind == "ABNORMAL"
+    assert measured(code="KETONES", result="2+", both="Negative").stnrc == "NEGATIVE"
+
+
+def test_a_range_that_cannot_be_read_is_flagged_and_the_result_stays():
+    made = measured(code="ALB", result="3.8", unit="g/dL", low="x3", high="4.9")
+
+    assert (made.stresn, made.nrind) == (Decimal(38), None)
+    assert [(odd.rule, odd.about) for odd in made.odd] == [("range-unreadable", "low")]
+
+
+@given(*[st.decimals(min_value=-1000, max_value=1000, places=2)] * 2)
+def test_every_pair_of_limits_is_read_or_refused_by_their_order(one, other):
+    found = read_range("", "", f"{one:f} - {other:f}")
+
+    assert bool(found.problem) == (one > other)
+    if one <= other:
+        assert (found.low.number, found.high.number) == (one, other)
