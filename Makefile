@@ -84,6 +84,13 @@ test: $(AIRFLOW_STAMP) ## every test that can run here
 requirements: $(AIRFLOW_STAMP) ## the matrix of requirement, test and result, into .haulier/requirements.md
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m requirement --requirements .haulier/requirements.md
 
+# The pilot trial's files, fetched by whoever may use them.
+CLINICAL_DATA ?= ../shared/data/clinical
+
+.PHONY: pilot
+pilot: $(STAMP) ## the clinical pilot trial, raw, against its own finished SDTM: rows, matched, differing
+	@HAULIER_CLINICAL_DATA="$(CLINICAL_DATA)" HAULIER_TEST_SERVERS=embedded PYTHONPATH=tests $(BIN)/python -m support.pilot
+
 .PHONY: coverage
 coverage: $(AIRFLOW_STAMP) ## every test, and the lines none of them reached
 	@$(BIN)/python -m coverage erase

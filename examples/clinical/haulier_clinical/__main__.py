@@ -11,6 +11,7 @@ from importlib import import_module
 #: that is called is imported, because the judges run where the rest of Haulier is not installed.
 VERBS: Mapping[str, str] = {
     "export": "write the SDTM domains as Dataset-JSON, CSV and Parquet",
+    "score": "compare a table with an answer key",
     "judge": "let independent judges look at what was exported",
 }
 

@@ -1,0 +1,85 @@
+"""The real trial, raw: nine sites' labs without anything standard and half-wide vital signs without units become the
+finished SDTM that was made of them by hand."""
+
+from __future__ import annotations
+
+import pytest
+from support.clinical import DATA, haul_pilot, make_definitions, settings_of
+from support.databases import fresh_database
+from support.pilot import labs, metric, vitals
+
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
+)
+
+
+@pytest.fixture(scope="module")
+def trial(tier, tmp_path_factory):
+    """The whole trial hauled once, a file a site and domain: its settings and database."""
+    root = tmp_path_factory.mktemp("pilot")
+    make_definitions("pilot", root / "definitions")
+    with fresh_database(tier) as database:
+        settings = settings_of(database, tier, root)
+        haul_pilot(settings, root)
+        yield settings, database
+
+
+def counted(answers):
+    return [(one.question, one.rows, one.matched, one.differing) for one in answers]
+
+
+@pytest.mark.requirement("R-25", "R-29", "R-33")
+def test_raw_labs_become_the_finished_ones(trial):
+    settings, _ = trial
+
+    assert counted(labs(settings)) == [
+        ("rows of the key that the table has", 35335, 35335, 0),
+        ("rows of the table that the key has", 35335, 35335, 0),
+        ("LBSTRESN~0.001 where LBSTRESN!=", 34796, 34796, 0),
+        ("LBSTRESC where LBSTRESN=", 539, 539, 0),
+        ("LBNRIND where LBORNRLO!=", 33607, 33607, 0),
+        ("LBDY", 35335, 35335, 0),
+    ]
+
+
+@pytest.mark.requirement("R-29", "R-34")
+def test_raw_vital_signs_become_the_finished_ones(trial):
+    settings, _ = trial
+
+    assert counted(vitals(settings)) == [
+        ("rows of the key that the table has", 17721, 17721, 0),
+        ("rows of the table that the key has", 17721, 17721, 0),
+        ("VSORRES", 17721, 17721, 0),
+        ("VSSTRESN~0.001 where VSORRESU!=cm", 17715, 17715, 0),
+        ("VSDY", 17721, 17721, 0),
+    ]
+
+
+@pytest.mark.requirement("R-27", "R-34")
+def test_every_metric_cell_among_inches_is_flagged_and_none_is_converted(trial):
+    _, database = trial
+    answer = metric(database)
+
+    assert (answer.rows, answer.matched, answer.differing) == (6, 6, 0)
+
+
+def test_nothing_of_a_row_is_rejected_and_what_is_odd_is_said(trial):
+    settings, database = trial
+    account = database.rows(
+        "SELECT l.target, sum(a.read), sum(a.accepted), sum(a.filtered), sum(a.rejected) FROM haulier.source_account a"
+        " JOIN haulier.load l USING (load_id) GROUP BY 1 ORDER BY 1"
+    )
+    odd = database.rows("SELECT rule, count(*) FROM haulier.flag GROUP BY 1 ORDER BY 1")
+
+    # One row of vital signs carries no measurement; COLOR is N, which no table explains.
+    assert account == [
+        ("clinical.dm", 155, 155, 0, 0),
+        ("clinical.lb", 35335, 35335, 0, 0),
+        ("clinical.vs", 7757, 7756, 1, 0),
+    ]
+    assert odd == [("implausible", 6), ("result-in-words", 534), ("unusual", 3)]
+    with connect(settings, "test") as connection:
+        assert verify(connection, settings) == []
