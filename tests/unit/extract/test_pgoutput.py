@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from haulier.rows import UNAVAILABLE
 from haulier.errors import DataError
+from haulier.rows import UNAVAILABLE
 from haulier_extract.sources.sql.changes.events import Events, Shape, Stamp, Type
 from haulier_extract.sources.sql.changes.pgoutput import (
     UNCHANGED,
