@@ -28,6 +28,7 @@ _NOTE = "<!-- Written by docs/generate.py; change what it reads, not this page. 
 #: Sections of a definition file in the order one reads them: struct, what it is called, where it stands.
 _SECTIONS = (
     ("Pipeline", "The file", ""),
+    ("Approval", "approval", "approval"),
     ("Source", "source", "source"),
     ("Files", "source.files", "source.files"),
     ("Ready", "source.files.ready", "source.files.ready"),

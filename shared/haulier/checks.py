@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from haulier.contracts import EXTRA, Contract
-from haulier.definitions import Instance, Pipeline, Pivot, Transform, Unpivot
+from haulier.definitions import Approval, Instance, Pipeline, Pivot, Transform, Unpivot
 from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines
 from haulier.definitions.sources import KINDS, Custom, Files, Identifiers, Source
 from haulier.errors import DefinitionError
@@ -32,6 +32,7 @@ _NOT_FOR_FILES = frozenset(
 )
 #: Mode -> why rows that delete have no place in it.
 _WITHOUT_DELETIONS = {"append": "never deletes", "replace": "removes what is not sent"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATED = ("date", "timestamp", "time")
 #: Formats whose columns have no types of their own.
 _UNTYPED = (Csv, JsonLines, FixedWidth, Excel)
@@ -43,6 +44,7 @@ def of_pipeline(pipeline: Pipeline, file_stem: str) -> list[Problem]:
         *_name(pipeline.pipeline, ("pipeline",)),
         *_file_name(pipeline.pipeline, file_stem),
         *problems_of_schedule(pipeline.schedule),
+        *_approval(pipeline.approval),
         *(problem for name in pipeline.instances for problem in _name(name, ("instances", name))),
         *(
             problem
@@ -84,6 +86,18 @@ def _name(value: str, trail: Trail) -> Iterator[Problem]:
         check_name(value, "")
     except DefinitionError as exc:
         yield Problem(trail, str(exc).removeprefix(": "))
+
+
+def _approval(approval: Approval | None) -> Iterator[Problem]:
+    if approval and approval.author.casefold().split() == approval.approver.casefold().split():
+        yield Problem(
+            ("approval", "approver"), f"{quoted(approval.approver)} is the author; somebody else approves"
+        )
+    if approval and not _SHA256.fullmatch(approval.digest):
+        yield Problem(
+            ("approval", "digest"),
+            f"{quoted(approval.digest)} is no digest; haulier check --digests says the right one",
+        )
 
 
 def _file_name(pipeline: str, file_stem: str) -> Iterator[Problem]:

@@ -24,11 +24,11 @@ def definition_digest(instance: Instance, contract: Contract) -> str:
     """SHA-256 over what an instance and its contract mean.
 
     The same for a setting left out and one written out with its default, so a release that adds a
-    setting changes no digest. When a run is due or late, who may start it, and how much of it is done at
-    once, is no part of that.
+    setting changes no digest. When a run is due or late, who may start it, who approved it, and how much of it
+    is done at once, is no part of that.
     """
     meant = msgspec.structs.replace(contract, latency_seconds=None)
-    hauled = msgspec.structs.replace(instance, operators=(), split=None)
+    hauled = msgspec.structs.replace(instance, operators=(), split=None, approval=None)
     canonical = {"definition": _without_defaults(hauled), "contract": _without_defaults(meant)}
     return hashlib.sha256(msgspec.json.encode(canonical, order="sorted")).hexdigest()
 

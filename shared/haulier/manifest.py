@@ -148,3 +148,10 @@ def facts(manifest: Manifest) -> dict[str, Any]:
         "produced": manifest.produced,
         "rules": manifest.rules,
     }
+
+
+def recorded_versions(manifest: Manifest, versions: dict[str, str] | None = None) -> dict[str, str]:
+    """What hauled it, and who approved the definition: as a load's ledger row says it."""
+    approval = manifest.definition.approval
+    found = manifest.versions if versions is None else versions
+    return {**found, "approval": approval.words} if approval else found

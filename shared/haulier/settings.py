@@ -51,6 +51,11 @@ VARIABLES: tuple[Variable, ...] = (
         meaning="Who asked for this run; recorded in the ledger. Default: the user name.",
     ),
     Variable(
+        name="HAULIER_REQUIRE_APPROVAL",
+        default="false",
+        meaning="`true`: extract and its check refuse (2) a pipeline whose `approval` is missing or of another state of it.",
+    ),
+    Variable(
         name="HAULIER_IDLE_TIMEOUT_SECONDS",
         default="20",
         meaning="`idle_in_transaction_session_timeout` of a load: how long a frozen attempt may hold a lock.",
@@ -187,6 +192,7 @@ class Settings:
     result_file: Path | None = None
     log_level: str = "info"
     actor: str = "unknown"
+    require_approval: bool = False
     idle_timeout_seconds: float = 20
     lock_timeout_seconds: float = 120
     transaction_timeout_seconds: float = 7200
@@ -233,6 +239,7 @@ class Settings:
             result_file=Path(get.text("HAULIER_RESULT_FILE")) if get.text("HAULIER_RESULT_FILE") else None,
             log_level=get.one_of("HAULIER_LOG_LEVEL", ("debug", "info", "warning", "error")),
             actor=get.text("HAULIER_ACTOR") or _user(environ),
+            require_approval=get.one_of("HAULIER_REQUIRE_APPROVAL", ("true", "false")) == "true",
             idle_timeout_seconds=get.seconds("HAULIER_IDLE_TIMEOUT_SECONDS"),
             lock_timeout_seconds=get.seconds("HAULIER_LOCK_TIMEOUT_SECONDS"),
             transaction_timeout_seconds=get.seconds("HAULIER_TRANSACTION_TIMEOUT_SECONDS"),

@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from haulier.errors import DefinitionError, HaulierError, worst
 from haulier_command.choice import add_instance_options
@@ -16,6 +17,9 @@ from haulier_command.output import Screen, Table, columns
 from haulier_command.steps import STEPS, StepName, error_of
 from haulier_command.surroundings import Surroundings
 from haulier_command.words import counted
+
+if TYPE_CHECKING:
+    from haulier.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,9 @@ class Found:
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_instance_options(parser)
+    parser.add_argument(
+        "--digests", action="store_true", help="also say of each pipeline who approved it, or what to approve"
+    )
 
 
 def check(asked: Namespace, around: Surroundings, screen: Screen) -> int:
@@ -89,6 +96,8 @@ def _own(asked: Namespace, around: Surroundings) -> Iterator[Found]:
         count = f"{counted(pipelines, 'pipeline')}, {counted(len(instances), 'instance')}"
         text = f"{count} in {settings.definitions}"
         yield Found(by="haulier", subject="definitions", text=text)
+        if getattr(asked, "digests", False):
+            yield from _approvals(settings, sorted({one.pipeline for one in instances}))
     except HaulierError as exc:
         yield Found(by="haulier", subject="definitions", code=exc.exit_code, text=str(exc))
     try:
@@ -99,6 +108,17 @@ def _own(asked: Namespace, around: Surroundings) -> Iterator[Found]:
             yield Found(by="haulier", subject="ledger", text=f"version {SCHEMA_VERSION}")
     except HaulierError as exc:
         yield Found(by="haulier", subject="ledger", code=exc.exit_code, text=str(exc))
+
+
+def _approvals(settings: Settings, pipelines: Sequence[str]) -> Iterator[Found]:
+    from haulier.approvals import problem_of
+    from haulier.loading import load_pipeline
+
+    for name in pipelines:
+        file = load_pipeline(settings.definitions, name)
+        approval = file.pipeline.approval
+        text = problem_of(file) or (f"{approval.words}, digest: {approval.digest}" if approval else "")
+        yield Found(by="haulier", subject=f"approval of {name}", text=text)
 
 
 def _step(step: StepName, asked: Namespace, around: Surroundings) -> list[Found]:

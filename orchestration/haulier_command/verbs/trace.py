@@ -148,6 +148,7 @@ def _origin_facts(version: Version) -> list[tuple[str, object]]:
         ("sha-256", origin["sha256"]),
         ("delivery", origin["delivery_id"]),
         ("run", f"{run_name(origin)} (run {origin['run_id']})"),
+        ("definition", origin["approval"]),
         ("generation", f"{origin['generation']}: {origin['generation_reason']}"),
         (
             "load",

@@ -45,6 +45,7 @@ ORDER BY h.history_id DESC
 -- name: origins
 -- Where versions of rows came from: the load with its run, the delivery with its file.
 SELECT asked.load_id, asked.delivery_id, l.kind, l.replay_id, l.target, l.loaded_at, l.actor, l.generation,
+       l.versions ->> 'approval' AS approval,
        g.reason AS generation_reason, u.run_id, u.interval_start, u.interval_end, d.pipeline, d.instance,
        d.logical_name AS file, d.sequence, d.sha256, d.bytes, d.uri, d.modified_at, d.original
 FROM unnest(%(loads)s::bigint[], %(deliveries)s::bigint[]) AS asked (load_id, delivery_id)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from haulier.approvals import problem_of
 from haulier.definitions import Instance
 from haulier.definitions.sources import Files
 from haulier.errors import HaulierError, Told
@@ -30,6 +31,8 @@ _PROBE = b"haulier"
 def check(pipeline: str | None, instance: str | None, settings: Settings) -> list[tuple[str, str]]:
     """(what was checked, what is wrong): definitions, source folder, exchange and ledger."""
     found = list(findings(settings.definitions, pipeline, instance))
+    if settings.require_approval and not found:
+        found += _approvals(pipeline, settings)
     root = settings.source_root
     if not root.is_dir():
         found.append(("HAULIER_SOURCE_ROOT", f"{root} is not a folder; is it mounted?"))
@@ -47,6 +50,13 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
     except HaulierError as exc:
         found.append(("ledger", Told.of(exc)))
     return found
+
+
+def _approvals(pipeline: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
+    """What nobody has approved as it is."""
+    for name in [pipeline] if pipeline else pipeline_names(settings.definitions):
+        if problem := problem_of(load_pipeline(settings.definitions, name)):
+            yield name, f"approval: {problem}"
 
 
 def _sources(pipeline: str | None, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:

@@ -6,9 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pyarrow as pa
 
 import haulier
+from haulier.approvals import approved
 from haulier.contracts import Contract
 from haulier.definitions import Instance
 from haulier.digests import definition_digest, digest_of
@@ -47,11 +49,17 @@ def plan(task: Task) -> Outcome:
 
 
 def _hauled(task: Task, outcome: str) -> Outcome:
-    instance, contract = resolve(load_pipeline(task.settings.definitions, task.pipeline), task.instance)
+    file = load_pipeline(task.settings.definitions, task.pipeline)
+    instance, contract = resolve(file, task.instance)
     digest = definition_digest(instance, contract)
+    # A plan is for whoever has yet to approve.
+    approval, doubt = approved(file, task.settings) if task.verb == "run" else (None, None)
+    instance = msgspec.structs.replace(instance, approval=approval)
     exchange = open_exchange(task.settings)
     reservation, waiting = reserved(task, exchange, instance, digest)
-    for note in waiting:
+    if doubt:
+        reservation = replace(reservation, notes=(*reservation.notes, doubt))
+    for note in (*waiting, *([doubt] if doubt else [])):
         log.warning(note)
     if reservation.status == "empty":
         return _outcome("empty", reservation, waiting, exit_code=NothingNew.exit_code)

@@ -27,7 +27,7 @@ from haulier.landing.writing import checked_table, would_make, write
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
 from haulier.ledger.reservations import current_generation
-from haulier.manifest import Manifest
+from haulier.manifest import Manifest, recorded_versions
 from haulier.parts import row_groups
 from haulier.run import on_cancel
 from haulier.sealing import read_manifest
@@ -248,7 +248,7 @@ class _Load:
             "fence": attempt.fence,
             "attempt": task.attempt,
             "actor": task.settings.actor,
-            "versions": json.dumps(manifest.versions),
+            "versions": json.dumps(recorded_versions(manifest)),
             "started_at": self._started_at,
             "owner": manifest.definition.owner,
             "deliveries": [d.delivery_id for d in manifest.deliveries],

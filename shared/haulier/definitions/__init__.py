@@ -122,6 +122,26 @@ class Split(Section, frozen=True, kw_only=True):
     rows: Annotated[int, Meta(ge=1)]
 
 
+class Approval(Section, frozen=True, kw_only=True):
+    """Who answers for what the pipeline does. It holds as long as nothing of that changes."""
+
+    #: What people call this state of the pipeline: `1.3`.
+    version: Name
+    #: Who wrote it.
+    author: Name
+    #: Who approved it: somebody else.
+    approver: Name
+    #: The day on which that was.
+    on: date
+    #: What was approved, as `haulier check --digests` says it.
+    digest: Name
+
+    @property
+    def words(self) -> str:
+        """As a run's record says it."""
+        return f"version {self.version} by {self.author}, approved by {self.approver} on {self.on}"
+
+
 class InstanceOverride(Section, frozen=True, kw_only=True):
     """What one instance says differently from its pipeline."""
 
@@ -147,6 +167,8 @@ class Pipeline(Section, frozen=True, kw_only=True):
     description: str = ""
     #: Who answers for it, for people.
     owner: str = ""
+    #: Who approved what it does, if somebody did.
+    approval: Approval | None = None
     #: Words to find it by; Airflow shows them.
     tags: tuple[str, ...] = ()
     #: Airflow roles that see its DAGs and start them, beside administrators.
@@ -185,6 +207,8 @@ class Instance(Section, frozen=True, kw_only=True):
     description: str = ""
     #: Who answers for it, for people.
     owner: str = ""
+    #: Who approved what it does; none where what was approved is something else.
+    approval: Approval | None = None
     #: Words to find it by; Airflow shows them.
     tags: tuple[str, ...] = ()
     #: Airflow roles that see its DAG and start it.

@@ -134,7 +134,7 @@ def test_every_setting_comes_from_a_documented_variable():
 def _changed(variable):
     """The settings that another value of the variable changes."""
     before = Settings.from_env({})
-    for value in ("debug", "33", "file://elsewhere"):
+    for value in ("debug", "33", "file://elsewhere", "true"):
         try:
             after = Settings.from_env({variable: value})
         except errors.DefinitionError:

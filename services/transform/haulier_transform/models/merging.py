@@ -27,7 +27,7 @@ from haulier.landing.upsert import Upsert
 from haulier.landing.writing import write
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
-from haulier.manifest import Manifest, SourceAccount
+from haulier.manifest import Manifest, SourceAccount, recorded_versions
 from haulier.problems import suggestion
 from haulier.rows import DELIVERY, OUTPUT, ROW
 from haulier_transform.models.parsing import ReadModel
@@ -122,7 +122,9 @@ class Merging:
             "definition_digest": definition_digest(manifest.definition, manifest.contract),
             "exit_code": DataError.exit_code if is_quarantined else 0,
             "mode": "upsert",
-            "versions": json.dumps({"haulier": haulier.__version__, "sqlglot": version("sqlglot")}),
+            "versions": json.dumps(
+                recorded_versions(manifest, {"haulier": haulier.__version__, "sqlglot": version("sqlglot")})
+            ),
             "started_at": self.started_at,
             "owner": manifest.definition.owner,
             "deliveries": [d.delivery_id for d in manifest.deliveries],
