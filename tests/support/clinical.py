@@ -57,16 +57,18 @@ def make_definitions(trial: str, folder: Path) -> Path:
     return folder
 
 
+def environment_of(database: Database, tier: Tier, root: Path) -> dict[str, str]:
+    return {
+        **database.environment,
+        **{name: value for name, value in tier.environment.items() if name.startswith("AWS_")},
+        "HAULIER_EXCHANGE": f"s3://haulier/{root.name}-{os.getpid()}",
+        "HAULIER_DEFINITIONS": str(root / "definitions"),
+        "HAULIER_SOURCE_ROOT": str(root / "landing"),
+    }
+
+
 def settings_of(database: Database, tier: Tier, root: Path) -> Settings:
-    return Settings.from_env(
-        {
-            **database.environment,
-            **{name: value for name, value in tier.environment.items() if name.startswith("AWS_")},
-            "HAULIER_EXCHANGE": f"s3://haulier/{root.name}-{os.getpid()}",
-            "HAULIER_DEFINITIONS": str(root / "definitions"),
-            "HAULIER_SOURCE_ROOT": str(root / "landing"),
-        }
-    )
+    return Settings.from_env(environment_of(database, tier, root))
 
 
 def by_site(rows: Iterable[Row], site: str, start: int = 0, length: int = 3) -> dict[str, list[Row]]:
