@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.processes import at_once, in_process
-from support.replicated import followed, logical_server, peak_of_a_look
+from support.replicated import followed, logical_server, peak_of_a_look, restorable_server
 from support.things import day
 
 import haulier_load.step as load_step
@@ -437,6 +437,60 @@ class TestLost:
             assert moved.hauled() == here.there()
             assert clean(moved)
 
+    def test_a_restored_server_that_has_written_past_what_was_read_stops_the_run(
+        self, tier, tmp_path_factory
+    ):
+        """Its places in the log are as great as those that were read, and stand for something else."""
+        with (
+            restorable_server() as server,
+            followed(server.tier, tier, tmp_path_factory.mktemp("restored")) as made,
+        ):
+            made.do("INSERT INTO things VALUES ('a', 'red', NULL, 1), ('b', 'red', NULL, 1)")
+            made.run(0)
+            server.keep()
+            made.do("DELETE FROM things WHERE thing = 'b'", "UPDATE things SET price = 9 WHERE thing = 'a'")
+            made.run(1)
+            read = number_of(made.position())
+            server.restore(kept=True)
+            made.do("UPDATE things SET price = 2")
+            while log_end(made) <= read:
+                made.do("SELECT pg_logical_emit_message(false, 'lab', 'on'), pg_switch_wal()")
+            with pytest.raises(DataError, match=r"has another one since .* \(timeline 2\): it was restored"):
+                made.run(2)
+            reset(made)
+            made.run(2)
+            assert made.hauled() == made.there()
+            made.do("UPDATE things SET price = 3", "DELETE FROM things WHERE thing = 'a'")
+            made.run(3)
+            assert made.hauled() == made.there() == [("b", "red", None, 3)]
+            assert clean(made)
+
+    def test_a_server_that_took_over_with_all_that_was_read_goes_on(self, tier, tmp_path_factory):
+        with (
+            restorable_server() as server,
+            followed(server.tier, tier, tmp_path_factory.mktemp("took_over")) as made,
+        ):
+            made.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+            made.run(0)
+            made.do("UPDATE things SET price = 2")
+            server.restore(kept=False)
+            made.do("INSERT INTO things VALUES ('b', 'red', NULL, 1)")
+            for number in (1, 2):
+                made.run(number)
+                assert made.hauled() == made.there()
+                made.do("UPDATE things SET price = price + 1")
+            timelines = made.place.database.rows("SELECT DISTINCT value ->> 'timeline' FROM haulier.state")
+            assert timelines == [("2",)]
+
+    def test_a_position_of_before_timelines_were_kept_goes_on(self, here):
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
+        here.run(0)
+        here.place.database.rows("UPDATE haulier.state SET value = value - 'timeline'")
+        here.do("UPDATE things SET price = 2")
+        here.run(1)
+
+        assert here.hauled() == here.there()
+
     def test_two_first_runs_at_once_make_one_slot(self, here):
         here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1)")
 
@@ -594,6 +648,29 @@ class TestAsked:
         here.do("ALTER PUBLICATION hauled SET (publish = 'insert, update')")
         notes = here.run(0)["extract"].notes
         assert "the publication hauled leaves out deletions and truncations" in notes
+
+    def test_rows_that_a_policy_would_hide_are_an_error_and_not_left_out(self, here):
+        """The log has them whatever the policy: a snapshot without them would not be its beginning."""
+        here.do("INSERT INTO things VALUES ('a', 'red', NULL, 1), ('b', 'blue', NULL, 1)")
+        secret = here.source.environment["PGPASSWORD"]
+        here.do(
+            f"CREATE ROLE reader_of_{here.slot} LOGIN REPLICATION PASSWORD '{secret}'",
+            f"GRANT SELECT ON things TO reader_of_{here.slot}",
+            "ALTER TABLE things ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY reds ON things FOR SELECT USING (colour = 'red')",
+        )
+        file = here.definitions / "pipelines" / "things.yaml"
+        user = here.source.environment["PGUSER"]
+        file.write_text(file.read_text().replace(f"//{user}@", f"//reader_of_{here.slot}@"))
+        try:
+            with pytest.raises(DefinitionError, match="would be affected by row-level security"):
+                here.run(0)
+            here.do(f"ALTER ROLE reader_of_{here.slot} BYPASSRLS")
+            here.run(0)
+        finally:
+            here.do(f"DROP OWNED BY reader_of_{here.slot}", f"DROP ROLE reader_of_{here.slot}")
+
+        assert here.hauled() == here.there()
 
     def test_no_password_and_no_user_shows(self, here):
         broken = here.settings.secrets | {"LAB": "very wrong"}

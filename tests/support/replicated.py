@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from support.things import Place, day, place
 from haulier.loading import load_pipeline, resolve_instance
 from haulier.rows import UNAVAILABLE
 from haulier.settings import Settings
+from haulier_command import embedded
 from haulier_command.embedded import Tier
 from haulier_extract.sources import find
 
@@ -29,14 +32,51 @@ TABLE = """
 """
 
 
+_LOGICAL = {"fsync": "off", "wal_level": "logical", "wal_sender_timeout": "10s"}
+
+
 @contextmanager
 def logical_server() -> Iterator[Tier]:
     """A server of its own: its log is read, and nothing else writes there."""
     home = servers.make_home()
     try:
-        yield servers.up(home, {"fsync": "off", "wal_level": "logical", "wal_sender_timeout": "10s"})
+        yield servers.up(home, _LOGICAL)
     finally:
         servers.remove_home(home)
+
+
+@contextmanager
+def restorable_server() -> Iterator[Restorable]:
+    """One whose files are at hand."""
+    home = servers.make_home()
+    try:
+        yield Restorable(tier=embedded.up(home, settings=_LOGICAL))
+    finally:
+        servers.remove_home(home)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restorable:
+    tier: Tier
+
+    def keep(self) -> None:
+        """A copy of its files as they are now."""
+        with self._stopped() as data:
+            subprocess.run(["cp", "-a", data, data.with_name("kept")], check=True)
+
+    def restore(self, *, kept: bool) -> None:
+        """Recover, from what was ``kept`` or from what is there, and go on: as after a backup, or as a standby that takes over."""
+        with self._stopped() as data:
+            if kept:
+                shutil.rmtree(data)
+                data.with_name("kept").rename(data)
+            (data / "recovery.signal").touch()
+
+    @contextmanager
+    def _stopped(self) -> Iterator[Path]:
+        embedded.down(self.tier.home, remove=False)
+        yield (self.tier.home / "postgres" / "data").resolve()
+        embedded.up(self.tier.home, settings={**_LOGICAL, "restore_command": "/bin/false"})
 
 
 @dataclass(kw_only=True)
@@ -132,20 +172,26 @@ def followed(logical: Tier, tier: Tier, folder: Path, **more: str) -> Iterator[F
 
 @contextmanager
 def _database(logical: Tier, name: str) -> Iterator[Database]:
+    with _administering(logical) as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    try:
+        yield Database(environment={**logical.environment, "PGDATABASE": name})
+    finally:
+        with _administering(logical) as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            cursor.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", (name,))
+            for (slot,) in cursor.fetchall():
+                _drop(cursor, slot)
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def _administering(logical: Tier) -> Iterator[Any]:
+    """A cursor whose statements are committed at once; the server may have been started anew in between."""
     with closing(psycopg2.connect(**_parameters(logical.environment))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name}")
-            try:
-                yield Database(environment={**logical.environment, "PGDATABASE": name})
-            finally:
-                cursor.execute(
-                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-                )
-                cursor.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", (name,))
-                for (slot,) in cursor.fetchall():
-                    _drop(cursor, slot)
-                cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            yield cursor
 
 
 def _drop(cursor: Any, slot: str) -> None:

@@ -22,9 +22,9 @@ from haulier_extract.sources import Found, Newest, SourceFile
 from haulier_extract.sources.sql.changes.events import Events, Shape, Stamp
 from haulier_extract.sources.sql.changes.pgoutput import Begin, Change, Commit, Relation, Truncate
 from haulier_extract.sources.sql.changes.slot import (
+    Log,
     Slot,
     base_of,
-    identified,
     make,
     messages,
     shown,
@@ -57,31 +57,36 @@ def find(
     use, `DefinitionError` for what is not there or not allowed, and `DataError` where changes are lost.
     """
     sql, changes = _of(instance)
-    with replicating(sql, settings) as log:
-        system, readable, end = identified(log)
+    with replicating(sql, settings) as connection:
+        log = Log.of(connection)
         slot, table = _looked_up(sql, settings, changes)
         # After a reset, too: what the old one begins at lies before rows that are loaded.
         is_anew = slot is None or slot.is_lost or (last is not None and changes.snapshot)
         if standing is None and is_anew and not preview:
             patience = settings.lock_timeout_seconds
-            make(log, changes.slot, instead=slot is not None, patience_seconds=patience)
+            make(connection, changes.slot, instead=slot is not None, patience_seconds=patience)
             slot, table = _looked_up(sql, settings, changes)
-        here = {"system": system, "table": table.oid, "publication": table.publication}
-        start = slot.confirmed if slot else end
+        here = {
+            "system": log.system,
+            "timeline": log.timeline,
+            "table": table.oid,
+            "publication": table.publication,
+        }
+        start = slot.confirmed if slot else log.end
         if standing is not None:
-            start = start_of(slot, changes, standing, here, end)
-        base = base_of(standing, last, system, end)
+            start = start_of(slot, changes, standing, here, log)
+        base = base_of(standing, last, log)
         increment = _Increment(sql, settings, base)
         if standing is None and changes.snapshot:
             reached = start
-            increment.snapshot(slot.restart if slot else end, again=last is not None)
+            increment.snapshot(slot.restart if slot else log.end, again=last is not None)
         elif slot is None:
             return Found(files=(), notes=(f"there is no slot {changes.slot} yet; a run makes it",))
         else:
             reached = start
-            if readable > start:
+            if log.readable > start:
                 reached = increment.stream(
-                    log, table, start, readable, confirmed=standing is not None and not preview
+                    connection, table, start, log.readable, confirmed=standing is not None and not preview
                 )
             if standing is not None and not increment.file.size and reached - start < QUIET_BYTES:
                 return Found(files=(), notes=tuple(increment.notes))
@@ -127,7 +132,7 @@ def reach(instance: Instance, settings: Settings) -> None:
                 f"{place(sql)} has wal_level {level}; changes are read where it is logical, which takes a restart of the server"
             )
     with replicating(sql, settings) as log:
-        identified(log)
+        Log.of(log)
 
 
 def _of(instance: Instance) -> tuple[Sql, Changes]:

@@ -23,6 +23,8 @@ PLUGIN = "pgoutput"
 #: would confirm by itself what nobody has loaded.
 _ASKED_SECONDS, _HEARD_SECONDS = 0.5, 24 * 3600
 _SQL = queries("haulier_extract.sources.sql.changes", "changes.sql")
+#: A line of a timeline's history: which one was left, and where.
+_LEFT = re.compile(r"^(\d+)\t([0-9A-Fa-f]+/[0-9A-Fa-f]+)", re.MULTILINE)
 _PLACE = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 #: What a position is of, and what is said where it is not that any more.
 _SAME = {
@@ -67,14 +69,54 @@ class Slot:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """A server's log as it was when it was asked."""
+
+    #: The server's number.
+    system: str
+    #: Counts how often the log was gone on with elsewhere: after a restore, or by a standby that took over.
+    timeline: int
+    #: To where it can be read now.
+    readable: int
+    end: int
+    #: Where it left each timeline before its own.
+    left: Mapping[int, int]
+
+    @classmethod
+    def of(cls, connection: Any) -> Log:
+        """Asked over a connection for replication."""
+        with connection.cursor() as cursor:
+            cursor.execute("IDENTIFY_SYSTEM")
+            system, timeline, readable, _ = cursor.fetchone()
+            left = {}
+            if timeline > 1:
+                cursor.execute(f"TIMELINE_HISTORY {timeline:d}")
+                _, history = cursor.fetchone()
+                text = history if isinstance(history, str) else bytes(history).decode()
+                left = {int(number): number_of(place) for number, place in _LEFT.findall(text)}
+            cursor.execute(_SQL["end"])
+            (end,) = cursor.fetchone()
+        return cls(
+            system=str(system), timeline=timeline, readable=number_of(readable), end=int(end), left=left
+        )
+
+    def shared(self, read: Mapping[str, Any]) -> int:
+        """To where a log that was ``read`` is this one."""
+        if read.get("system", self.system) != self.system:
+            return 0
+        timeline = read.get("timeline", self.timeline)
+        return self.end if timeline == self.timeline else self.left.get(timeline, 0)
+
+
 def start_of(
     slot: Slot | None,
     changes: Changes,
     standing: Mapping[str, Any],
     here: Mapping[str, Any],
-    end: int,
+    log: Log,
 ) -> int:
-    """Where to go on; ``here``: what this server, table and publication are, ``end``: that of the server's log.
+    """Where to go on; ``here``: what this server, table and publication are.
 
     Raises `DataError` where something between there and here is lost, `DefinitionError` for a position of something else.
     """
@@ -93,6 +135,11 @@ def start_of(
     for what, said in _SAME.items():
         if standing.get(what, here[what]) != here[what]:
             raise DataError(f"the log was read to {told}, and {said}: {_LOST}")
+    if log.shared(standing) < start <= log.end:
+        raise DataError(
+            f"the log was read to {told}, and this server has another one since {shown(log.shared(standing))} (timeline "
+            f"{log.timeline}): it was restored, or is a standby that took over; {_LOST}"
+        )
     if slot is None:
         raise DataError(f"the log was read to {told}, and the slot {changes.slot} is gone: {_LOST}")
     if slot.is_lost:
@@ -104,12 +151,12 @@ def start_of(
             f"the log was read to {told}, and the slot {slot.name} goes on only at {shown(slot.confirmed)}: somebody else "
             f"read it, or made it anew; {_LOST}"
         )
-    if start > end:
-        raise DataError(f"the log was read to {told}, and this server's ends at {shown(end)}: {_LOST}")
+    if start > log.end:
+        raise DataError(f"the log was read to {told}, and this server's ends at {shown(log.end)}: {_LOST}")
     return start
 
 
-def base_of(standing: Mapping[str, Any] | None, last: Mapping[str, Any] | None, system: str, end: int) -> int:
+def base_of(standing: Mapping[str, Any] | None, last: Mapping[str, Any] | None, log: Log) -> int:
     """What is added to places in the log, so that what comes later is greater, whichever server it comes from.
 
     Nothing, until a log begins anew: another server's, or one that was restored to before what was read ``last``.
@@ -119,17 +166,7 @@ def base_of(standing: Mapping[str, Any] | None, last: Mapping[str, Any] | None, 
     if last is None:
         return 0
     base, read = int(last["base"]), number_of(last["value"])
-    return base if last["system"] == system and read <= end else base + read
-
-
-def identified(connection: Any) -> tuple[str, int, int]:
-    """(the server's number, to where its log can be read now, where it ends), asked over a connection for replication."""
-    with connection.cursor() as cursor:
-        cursor.execute("IDENTIFY_SYSTEM")
-        system, _, readable, _ = cursor.fetchone()
-        cursor.execute(_SQL["end"])
-        (end,) = cursor.fetchone()
-    return str(system), number_of(readable), int(end)
+    return base if read <= log.shared(last) else base + read
 
 
 def make(connection: Any, name: str, *, instead: bool, patience_seconds: float) -> None:
