@@ -172,8 +172,8 @@ def copy(database: Database, domain: str, rows: Rows) -> None:
 
 
 def make_views(database: Database) -> None:
-    database.rows("CREATE SCHEMA sdtm")
-    for model in load_models(DEFINITIONS, ["sdtm_dm", "sdtm_vs", "sdtm_lb"]):
+    """``sdtm.vs`` and ``sdtm.lb``; the pipeline of ``dm`` has made its own."""
+    for model in load_models(DEFINITIONS, ["sdtm_vs", "sdtm_lb"]):
         database.rows(f"CREATE VIEW {model.target} AS {model.sql}")
 
 

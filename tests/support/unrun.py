@@ -17,6 +17,7 @@ ALLOWED = (
     "systemd runs this Docker engine",
     "PgBouncer is not installed",
     "MariaDB is not installed",
+    "the judges are not installed",
 )
 
 
