@@ -67,6 +67,13 @@ $(JUDGES_STAMP): $(STAMP) requirements/judges.txt
 	$(call stage,the judges$(comma) by version and hash,$(BIN)/uv pip sync --python $(JUDGES)/bin/python --require-hashes requirements/judges.txt)
 	@touch $@
 
+.PHONY: judge-pilot
+judge-pilot: $(JUDGES_STAMP) ## the nine sites of the pilot trial as SDTM before the judges; takes minutes
+	@data="$${HAULIER_CLINICAL_DATA:-../shared/data/clinical}"; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	HAULIER_TEST_SERVERS=embedded PYTHONPATH=tests $(BIN)/python -m support.sdtm "$$folder/export"; \
+	$(BIN)/python -m haulier_clinical judge "$$folder/export" --core-rules "$$data/cdisc_core_rules_sdtmig_3_4.json.gz" \
+		--explanations tests/e2e/trials/pilot/explanations.csv
+
 .PHONY: demo
 demo: $(STAMP) ## see Haulier at work on this machine, without Docker
 	@$(BIN)/haulier demo

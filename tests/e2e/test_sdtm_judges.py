@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.databases import fresh_database
-from support.sdtm import DATA, definitions, environment, make_sdtm, read, tidied
+from support.sdtm import DATA, export, make_sdtm, read, tidied
 
 from haulier_clinical.references import table
 
@@ -32,13 +31,7 @@ def site(tier, tmp_path_factory):
     folder = tmp_path_factory.mktemp("judged")
     with fresh_database(tier) as database:
         make_sdtm(database, ["715"], tidied)
-        command = [sys.executable, "-m", "haulier_clinical", "export", "--to", str(folder / "export")]
-        subprocess.run(
-            [*command, "--format", "json", "--unblind", "judging", "--leave-out", "VSBLFL", "LBBLFL"],
-            env={**os.environ, **environment(database, definitions(folder / "definitions"))},
-            check=True,
-            capture_output=True,
-        )
+        export(database, folder / "export", "--format", "json", "--leave-out", "VSBLFL", "LBBLFL")
     return folder / "export"
 
 

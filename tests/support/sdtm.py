@@ -1,4 +1,7 @@
-"""The pilot trial's finished SDTM as canonical rows in PostgreSQL, with the views of the clinical example over them."""
+"""The pilot trial's finished SDTM as canonical rows in PostgreSQL, with the views of the clinical example over them.
+
+``PYTHONPATH=tests python -m support.sdtm FOLDER`` exports all nine sites; with ``--tidied`` in the terms of today.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import csv
 import gzip
 import io
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -13,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from psycopg2 import sql
-from support.databases import Database
+from support import servers
+from support.databases import Database, fresh_database
 from support.steps import haul
 
 from haulier.interval import Interval
@@ -200,3 +206,37 @@ def definitions(folder: Path) -> Path:
 
 def environment(database: Database, definitions: Path, **more: str) -> Mapping[str, str]:
     return {**database.environment, "HAULIER_DEFINITIONS": str(definitions.absolute()), **more}
+
+
+def export(database: Database, folder: Path, *arguments: str) -> None:
+    """What a person would do, everything shown. Raises `CalledProcessError` when it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "haulier_clinical",
+        "export",
+        "--to",
+        str(folder),
+        "--unblind",
+        "judging",
+    ]
+    with tempfile.TemporaryDirectory() as home:
+        more = environment(database, definitions(Path(home, "definitions")))
+        subprocess.run([*command, *arguments], env={**os.environ, **more}, check=True, stdout=sys.stderr)
+
+
+def main(arguments: list[str]) -> None:
+    tidy = tidied if "--tidied" in arguments else untouched
+    folder, *sites = [argument for argument in arguments if argument != "--tidied"]
+    home = servers.make_home()
+    try:
+        tier = servers.up(home, {"fsync": "off", "full_page_writes": "off"})
+        with fresh_database(tier) as database:
+            make_sdtm(database, sites, tidy)
+            export(database, Path(folder))
+    finally:
+        servers.remove_home(home)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
