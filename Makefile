@@ -70,7 +70,7 @@ $(JUDGES_STAMP): $(STAMP) requirements/judges.txt
 .PHONY: judge-pilot
 judge-pilot: $(JUDGES_STAMP) ## the nine sites of the pilot trial as SDTM before the judges; takes minutes
 	@data="$${HAULIER_CLINICAL_DATA:-../shared/data/clinical}"; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
-	HAULIER_TEST_SERVERS=embedded PYTHONPATH=tests $(BIN)/python -m support.sdtm "$$folder/export"; \
+	HAULIER_TEST_SERVERS=embedded PYTHONPATH=tests $(BIN)/python -m support.sdtm "$$folder"; \
 	$(BIN)/python -m haulier_clinical judge "$$folder/export" --core-rules "$$data/cdisc_core_rules_sdtmig_3_4.json.gz" \
 		--explanations tests/e2e/trials/pilot/explanations.csv
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 from support.databases import fresh_database
-from support.sdtm import DATA, definitions, environment, make_sdtm
+from support.sdtm import DATA, DEFINITIONS, environment, make_sdtm
 
 from haulier_clinical.references import table
 
@@ -34,16 +34,14 @@ def trial(tier):
 
 
 @pytest.fixture
-def export(trial, tmp_path, tmp_path_factory):
+def export(trial, tmp_path):
     """A function: some arguments give the finished process and the folder."""
-
-    folder = definitions(tmp_path_factory.mktemp("definitions"))
 
     def run(*arguments, to="export", **more):
         command = [sys.executable, "-m", "haulier_clinical", "export", "--to", str(tmp_path / to), *arguments]
         done = subprocess.run(
             command,
-            env={**os.environ, **environment(trial, folder, HAULIER_ACTOR="ada", **more)},
+            env={**os.environ, **environment(trial, DEFINITIONS, HAULIER_ACTOR="ada", **more)},
             capture_output=True,
             text=True,
             check=False,

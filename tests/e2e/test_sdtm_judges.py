@@ -9,8 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.databases import fresh_database
-from support.sdtm import DATA, export, make_sdtm, read, tidied
+from support.sdtm import DATA, export_pilot, read
 
 from haulier_clinical.references import table
 
@@ -27,12 +26,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def site(tier, tmp_path_factory):
-    """The export of one site of the trial, in the terms of today."""
-    folder = tmp_path_factory.mktemp("judged")
-    with fresh_database(tier) as database:
-        make_sdtm(database, ["715"], tidied)
-        export(database, folder / "export", "--format", "json", "--leave-out", "VSBLFL", "LBBLFL")
-    return folder / "export"
+    """The export of one site of the trial: its raw files, in the terms of today by the definitions alone."""
+    leave = ("--format", "json", "--leave-out", "VSBLFL", "LBBLFL")
+    return export_pilot(tier, tmp_path_factory.mktemp("judged"), ["715"], *leave)
 
 
 def judge(folder, *arguments):

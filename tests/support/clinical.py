@@ -93,9 +93,9 @@ def haul_day(settings: Settings, pipeline: str, instances: Iterable[str]) -> Non
         haul(settings, pipeline, instance, Interval(start=DAY, end=DAY + timedelta(days=1)))
 
 
-def haul_pilot(settings: Settings, root: Path) -> None:
-    """The pilot trial's nine sites: a raw file of labs and one of vital signs each, and the finished DM that days count
-    from."""
+def haul_pilot(settings: Settings, root: Path, only: Sequence[str] = ()) -> None:
+    """The pilot trial's nine sites, or some: a raw file of labs and one of vital signs each, and the finished DM that days
+    count from."""
     raw = [
         {name: cell for name, cell in row.items() if name not in STANDARD_LB} for row in read("pilot_sdtm_lb")
     ]
@@ -104,7 +104,7 @@ def haul_pilot(settings: Settings, root: Path) -> None:
         "lb": by_site(raw, "USUBJID", 3),
         "vs": by_site(read("pilot_raw_vs"), "PATNUM"),
     }
-    sites = sorted(files["lb"])
+    sites = [site for site in sorted(files["lb"]) if site in only or not only]
     files["dm"] = {site: subjects[site] for site in sites}
     for pipeline in ("dm", "lb", "vs"):
         for site in sites:

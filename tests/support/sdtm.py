@@ -1,6 +1,6 @@
 """The pilot trial's finished SDTM as canonical rows in PostgreSQL, with the views of the clinical example over them.
 
-``PYTHONPATH=tests python -m support.sdtm FOLDER`` exports all nine sites; with ``--tidied`` in the terms of today.
+``PYTHONPATH=tests python -m support.sdtm FOLDER`` hauls the raw files of all nine sites and exports what became of them.
 """
 
 from __future__ import annotations
@@ -12,27 +12,26 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from psycopg2 import sql
 from support import servers
+from support.clinical import haul_pilot, make_definitions, settings_of
 from support.databases import Database, fresh_database
 from support.steps import haul
 
 from haulier.interval import Interval
 from haulier.models import load_models
 from haulier.settings import Settings
+from haulier_command.embedded import Tier
 
 DATA = Path(os.environ.get("HAULIER_CLINICAL_DATA", "../shared/data/clinical"))
 DEFINITIONS = Path("examples/clinical/sdtm")
 
 Rows = list[dict[str, str]]
-#: What becomes of the rows of a domain before they are canonical.
-Tidy = Callable[[str, Rows], Rows]
-
 #: Columns of vs and lb beside what `_NOT_TEXT` names are texts; those of the key hold no nulls.
 _FINDINGS = {
     "vs": (
@@ -64,44 +63,7 @@ def read(name: str) -> Rows:
         return list(csv.DictReader(file))
 
 
-def untouched(domain: str, rows: Rows) -> Rows:
-    return rows
-
-
-_TEST_CODES = {"BUN": "UREAN"}
-_TEST_NAMES = {"Blood Urea Nitrogen": "Urea Nitrogen", "Platelet": "Platelets"}
-_UNITS = {
-    "1": "fraction of 1",
-    "BEATS/MIN": "beats/min",
-    "FRACTION": "fraction of 1",
-    "GI/L": "10^9/L",
-    "IN": "in",
-    "MILL/uL": "10^12/L",
-    "NO UNITS": "",
-    "THOU/uL": "10^9/L",
-    "TI/L": "10^12/L",
-    "fmol(Fe)": "fmol",
-    "pg/mL": "ng/L",
-    "uIU/mL": "mIU/L",
-}
-
-
-def tidied(domain: str, rows: Rows) -> Rows:
-    """In the terms of today, where the trial's are of its time."""
-    upper = domain.upper()
-    for row in rows:
-        for names, column in (
-            (_TEST_CODES, "TESTCD"),
-            (_TEST_NAMES, "TEST"),
-            (_UNITS, "ORRESU"),
-            (_UNITS, "STRESU"),
-        ):
-            if f"{upper}{column}" in row:
-                row[f"{upper}{column}"] = names.get(row[f"{upper}{column}"], row[f"{upper}{column}"])
-    return rows
-
-
-def make_sdtm(database: Database, sites: Iterable[str] = (), tidy: Tidy = untouched) -> None:
+def make_sdtm(database: Database, sites: Iterable[str] = ()) -> None:
     """Tables ``clinical.dm``, ``vs``, ``lb`` with the pilot's rows, of these sites or of all, and the views."""
     wanted = set(sites)
     subjects = {row["USUBJID"]: row for row in read("pilot_sdtm_dm") if not wanted or row["SITEID"] in wanted}
@@ -111,7 +73,7 @@ def make_sdtm(database: Database, sites: Iterable[str] = (), tidy: Tidy = untouc
         rows = [row for row in read(f"pilot_sdtm_{domain}") if row["USUBJID"] in subjects]
         for row in rows:
             row |= {name: subjects[row["USUBJID"]][name] for name in ("SITEID", "SUBJID")}
-        copy(database, domain, tidy(domain, rows))
+        copy(database, domain, rows)
     make_views(database)
 
 
@@ -183,60 +145,33 @@ def make_views(database: Database) -> None:
         database.rows(f"CREATE VIEW {model.target} AS {model.sql}")
 
 
-def definitions(folder: Path) -> Path:
-    """The example's definitions, with a contract in short for each domain that has none of its own there."""
-    contracts = folder / "contracts"
-    contracts.mkdir(parents=True)
-    for path in (DEFINITIONS / "contracts").glob("*.odcs.yaml"):
-        (contracts / path.name).write_bytes(path.read_bytes())
-    for domain, columns in _FINDINGS.items():
-        path = contracts / f"{domain}.odcs.yaml"
-        if not path.exists():
-            properties = "".join(
-                f"\n      - {{name: {name}, logicalType: {'number' if name in _NOT_TEXT else 'string'}}}"
-                for name in columns.split()
-            )
-            path.write_text(
-                f"apiVersion: v3.2.0\nkind: DataContract\nid: clinical-{domain}\nversion: 1.0.0\nstatus: active\n"
-                f"schema:\n  - name: {domain}\n    physicalName: clinical.{domain}\n    properties:{properties}\n",
-                encoding="utf-8",
-            )
-    return folder
-
-
 def environment(database: Database, definitions: Path, **more: str) -> Mapping[str, str]:
     return {**database.environment, "HAULIER_DEFINITIONS": str(definitions.absolute()), **more}
 
 
-def export(database: Database, folder: Path, *arguments: str) -> None:
-    """What a person would do, everything shown. Raises `CalledProcessError` when it fails."""
-    command = [
-        sys.executable,
-        "-m",
-        "haulier_clinical",
-        "export",
-        "--to",
-        str(folder),
-        "--unblind",
-        "judging",
-    ]
-    with tempfile.TemporaryDirectory() as home:
-        more = environment(database, definitions(Path(home, "definitions")))
-        subprocess.run([*command, *arguments], env={**os.environ, **more}, check=True, stdout=sys.stderr)
+def export_pilot(tier: Tier, root: Path, sites: Sequence[str], *arguments: str) -> Path:
+    """The trial's raw files of these sites (none: all nine) hauled and exported as a person would, the arms shown."""
+    make_definitions("pilot", root / "definitions")
+    with fresh_database(tier) as database:
+        haul_pilot(settings_of(database, tier, root), root, sites)
+        command = [sys.executable, "-m", "haulier_clinical", "export", "--to", str(root / "export")]
+        subprocess.run(
+            [*command, "--unblind", "judging", *arguments],
+            env={**os.environ, **environment(database, root / "definitions")},
+            check=True,
+            stdout=sys.stderr,
+        )
+    return root / "export"
 
 
-def main(arguments: list[str]) -> None:
-    tidy = tidied if "--tidied" in arguments else untouched
-    folder, *sites = [argument for argument in arguments if argument != "--tidied"]
+def main(folder: str, *sites: str) -> None:
     home = servers.make_home()
     try:
         tier = servers.up(home, {"fsync": "off", "full_page_writes": "off"})
-        with fresh_database(tier) as database:
-            make_sdtm(database, sites, tidy)
-            export(database, Path(folder))
+        export_pilot(tier, Path(folder), sites)
     finally:
         servers.remove_home(home)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])
