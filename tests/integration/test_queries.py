@@ -163,6 +163,44 @@ class TestLoads:
             ("F1", "corrected", "corrected: delivery 2"),
         ]
 
+    def test_a_later_cumulative_file_says_again_what_was_said_whatever_its_name(self, sender, database):
+        """They are named by their day. A reject that is not said again may still be replayed, so it stays."""
+        sender.content = "cumulative"
+        said = [("rejects", 8, "type"), ("flags", 3, "odd")]
+
+        def day(number, colour, *more):
+            name = f"{number}.csv"
+            given = {
+                kind: [(name, row, rule) for k, row, rule in (*said, *more) if k == kind]
+                for kind in ("rejects", "flags")
+            }
+            return sender.send(number, {name: [thing("x", colour), thing("y")]}, **given)
+
+        day(0, "red", ("rejects", 9, "type"))
+        told(sender.settings, "released", "F1", reason="it is so")
+        day(2, "blue")
+
+        assert queries(database, "query, status, file") == [
+            ("R1", "open", "2.csv"),
+            ("R2", "open", "0.csv"),
+            ("F1", "released", "2.csv"),
+        ]
+        day(1, "green", ("flags", 2, "odd"))
+        assert queries(database, "query, status, file") == [
+            ("R1", "open", "2.csv"),
+            ("R2", "open", "0.csv"),
+            ("R4", "open", "1.csv"),
+            ("F1", "released", "2.csv"),
+            ("F3", "corrected", "1.csv"),
+            ("F4", "corrected", "1.csv"),
+        ]
+
+    def test_a_later_file_of_its_own_says_nothing_of_others(self, sender, database):
+        sender.send(0, ROWS, rejects=[("a.csv", 9, "type")], flags=[("a.csv", 3, "odd")])
+        sender.send(1, {"b.csv": [thing("z")]})
+
+        assert queries(database) == [("R1", "open"), ("F1", "open")]
+
     def test_a_replay_that_brings_the_row_in_closes_its_query_and_keeps_its_flag(self, sender, database):
         sender.send(0, ROWS, rejects=[("a.csv", 8, "type"), ("a.csv", 9, "type")])
         sender.replay({"a.csv": [thing("z", _row=9)]}, flags=[("a.csv", 9, "odd")])

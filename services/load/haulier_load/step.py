@@ -130,6 +130,8 @@ class _Load:
         #: What was written to the target; None: nothing.
         self.written: Account | None = None
         self._notes: list[str] = []
+        #: Whether its files hold all that there was before them.
+        self._is_everything = False
 
     def commit(self, connection: Connection) -> Outcome:
         with transaction(connection, self._task.settings, may_idle=True) as cursor:
@@ -220,7 +222,8 @@ class _Load:
         merge.judge(leave_out)
         files = manifest.definition.source.files
         is_whole = manifest.replay_id is None and bool(deliveries) and not leave_out
-        if files and files.content == "cumulative" and is_whole:
+        self._is_everything = bool(files and files.content == "cumulative" and is_whole)
+        if self._is_everything:
             merge.count_vanished()
         if manifest.replay_id is not None and merge.takes_too_much:
             raise DataError(self._too_much(merge))
@@ -298,7 +301,7 @@ class _Load:
         load_id = values["load_id"]
         assert isinstance(load_id, int)
         if self._manifest.replay_id is None:
-            close_superseded(cursor, values)
+            close_superseded(cursor, values, is_everything=self._is_everything)
             if values["outcome"] == "loaded":
                 # Here and not with the models, since there may be none left whose link would seal it.
                 close_unmade(cursor, values)
@@ -306,7 +309,7 @@ class _Load:
             insert_rejects(
                 cursor, load_id, own_rejects(cursor, self._exchange, self._manifest, merge.rejected)
             )
-            settle_queries(cursor, values)
+            settle_queries(cursor, values, is_everything=self._is_everything)
         else:
             own = [
                 self._replayed.failing(table)

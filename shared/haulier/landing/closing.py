@@ -11,8 +11,10 @@ from haulier.ledger.queries import queries
 _SQL = queries("haulier.landing", "load.sql")
 
 
-def close_superseded(cursor: Cursor, values: Mapping[str, Any]) -> None:
+def close_superseded(cursor: Cursor, values: Mapping[str, Any], *, is_everything: bool = False) -> None:
     """Settle what this run's content takes the place of, before its own rejects and flags are kept.
+
+    ``is_everything``: its files hold all that there was before them, as cumulative ones do.
 
     A quarantined one says what it rejects, so it settles the run's older rejects; the rows of files before it, and what is
     odd in rows that entered, stand until it is loaded.
@@ -21,6 +23,8 @@ def close_superseded(cursor: Cursor, values: Mapping[str, Any]) -> None:
     if values["outcome"] == "loaded":
         for name in ("close_corrected", "close_corrected_flags", "close_older_flags"):
             cursor.execute(_SQL[name], values)
+        if is_everything:
+            cursor.execute(_SQL["close_former_flags"], values)
 
 
 def close_unmade(cursor: Cursor, values: Mapping[str, Any]) -> None:
@@ -28,8 +32,11 @@ def close_unmade(cursor: Cursor, values: Mapping[str, Any]) -> None:
     cursor.execute(_SQL["close_unmade"], values)
 
 
-def settle(cursor: Cursor, values: Mapping[str, Any]) -> None:
+def settle(cursor: Cursor, values: Mapping[str, Any], *, is_everything: bool = False) -> None:
     """Once all rejects and flags of this content are kept: which of them are queries that were there before, and which
     came after what corrects them."""
-    for name in ("repeat_rejects", "repeat_flags", "close_late"):
+    former, late = (["close_former_rejects"], ["close_late_flags"]) if is_everything else ([], [])
+    if values["outcome"] != "loaded":
+        former = []
+    for name in (*former, "repeat_rejects", "repeat_flags", "close_late", *late):
         cursor.execute(_SQL[name], values)

@@ -173,6 +173,45 @@ SELECT o.flag_id, 'regenerated', %(load_id)s, 'generation ' || %(generation)s::t
 FROM haulier.open_flag o
 WHERE o.run_id = %(run_id)s AND o.generation < %(generation)s AND o.target = %(target)s
 
+-- name: close_former_flags
+-- A run whose files hold everything so far says again what is odd in all before it, whatever their files were called.
+INSERT INTO haulier.flag_event (flag_id, status, load_id, message)
+SELECT o.flag_id, 'corrected', %(load_id)s, 'delivery ' || (SELECT max(n) FROM unnest(%(deliveries)s::bigint[]) AS n)
+FROM haulier.run mine
+JOIN haulier.run r USING (pipeline, instance)
+JOIN haulier.open_flag o ON o.run_id = r.run_id AND o.target = %(target)s
+WHERE mine.run_id = %(run_id)s AND r.interval_end < mine.interval_end
+ORDER BY o.flag_id
+
+-- name: close_former_rejects
+-- Rejects of the runs before it that it says again. Others stay: their rows may be replayed, also where it has left them out.
+INSERT INTO haulier.reject_event (reject_id, status, load_id, message)
+SELECT o.reject_id, 'corrected', %(load_id)s, 'delivery ' || (SELECT max(n) FROM unnest(%(deliveries)s::bigint[]) AS n)
+FROM haulier.run mine
+JOIN haulier.run r USING (pipeline, instance)
+JOIN haulier.open_reject o ON o.run_id = r.run_id AND o.target = %(target)s
+WHERE mine.run_id = %(run_id)s AND r.interval_end < mine.interval_end
+  AND EXISTS (SELECT FROM haulier.reject said
+              WHERE said.load_id = %(load_id)s AND said.rule = o.rule AND said.message = o.message
+                AND said.column_name IS NOT DISTINCT FROM o.column_name AND said.output IS NOT DISTINCT FROM o.output
+                AND said.verbatim_bytes = o.verbatim_bytes AND sha256(said.verbatim) = sha256(o.verbatim))
+ORDER BY o.reject_id
+
+-- name: close_late_flags
+-- The same of flags where the later run was loaded first.
+INSERT INTO haulier.flag_event (flag_id, status, load_id, message)
+SELECT f.flag_id, 'corrected', %(load_id)s, 'delivery ' || later.by_delivery
+FROM (SELECT max(a.delivery_id) AS by_delivery
+      FROM haulier.run mine
+      JOIN haulier.run r USING (pipeline, instance)
+      JOIN haulier.load l ON l.run_id = r.run_id AND l.kind = 'run' AND l.outcome = 'loaded' AND l.target = %(target)s
+      JOIN haulier.source_account a ON a.load_id = l.load_id
+      WHERE mine.run_id = %(run_id)s AND r.interval_end > mine.interval_end) AS later
+JOIN haulier.flag f ON later.by_delivery IS NOT NULL
+WHERE f.load_id = %(load_id)s
+ORDER BY f.flag_id
+ON CONFLICT DO NOTHING
+
 -- name: repeat_rejects
 -- A line that is wrong again just as it was in what this load took the place of: the same query. Of lines that are alike, the
 -- first is the first.
