@@ -6,17 +6,20 @@ import itertools
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from support.databases import Database, administer, environment_of
 from support.hauling import Sender, csv_of, settings_of, thing
 from support.ledger import findings, findings_by_run
 
 from haulier.errors import DefinitionError
 from haulier.ledger.connection import connect
 from haulier.ledger.decisions import FROM, STATUSES, say
+from haulier.ledger.migrate import upgrade
 from haulier.ledger.verify import verify
 from haulier_load.step import load
 
@@ -537,3 +540,57 @@ def test_every_query_has_one_status_whatever_is_sent_and_said(sender, settings, 
         == []
     )
     assert wrong(settings) == set()
+
+
+def test_flags_from_before_are_settled_by_the_migration_as_loads_would_have_settled_them(tier):
+    """A file sent twice, in two runs; a run made twice; a run whose second generation was quarantined."""
+    run = "INSERT INTO haulier.run (pipeline, instance, interval_start, interval_end, status) SELECT 'p', 'i', '2026-01-01'::timestamptz"
+    load_row = (
+        "INSERT INTO haulier.load (kind, target, run_id, generation, input_digest, manifest, definition_digest, outcome, exit_code,"
+        " mode, fence, attempt_id, actor, versions, produced, inserted, updated, unchanged, superseded, duplicate, deleted, rejected,"
+        " held, removed, started_at) SELECT 'run', 's.t', {run}, {generation}, 'd', 'm', 'd', '{outcome}',"
+        " CASE '{outcome}' WHEN 'loaded' THEN 0 ELSE 65 END, 'upsert', 1, gen_random_uuid(), 'me', '{{}}', 0,0,0,0,0,0,0,0,0,0, now()"
+    )
+    statements = [
+        f"{run} + n * interval '1 day', '2026-01-02'::timestamptz + n * interval '1 day', 'loaded' FROM generate_series(0, 3) n",
+        "INSERT INTO haulier.generation (run_id, generation, definition_digest, reason, actor) VALUES"
+        " (1, 1, 'd', 'r', 'a'), (2, 1, 'd', 'r', 'a'), (3, 1, 'd', 'r', 'a'), (3, 2, 'd', 'r', 'a'), (4, 1, 'd', 'r', 'a'), (4, 2, 'd', 'r', 'a')",
+        "INSERT INTO haulier.delivery (pipeline, instance, logical_name, sequence, sha256, bytes, uri, modified_at, original,"
+        " disposition, run_id) SELECT 'p', 'i', name, sequence, repeat('0', 64), 1, 'u', now(), 'o', 'reserved', run"
+        " FROM (VALUES ('a', 1, 1), ('a', 2, 2), ('b', 1, 3), ('c', 1, 4)) v (name, sequence, run)",
+        "INSERT INTO haulier.generation_delivery VALUES (1, 1, 1), (2, 1, 2), (3, 1, 3), (3, 2, 3), (4, 1, 4), (4, 2, 4)",
+        *(
+            load_row.format(run=run_id, generation=generation, outcome=outcome)
+            for run_id, generation, outcome in (
+                *((1, 1, "loaded"), (2, 1, "loaded"), (3, 1, "loaded"), (3, 2, "loaded")),
+                *((4, 1, "loaded"), (4, 2, "quarantined")),
+            )
+        ),
+        "INSERT INTO haulier.flag (load_id, delivery_id, row_number, rule, message)"
+        " SELECT load, delivery, 2, 'odd', 'm' FROM (VALUES (1, 1), (2, 2), (3, 3), (4, 3), (5, 4)) v (load, delivery)",
+    ]
+    name = f"test_{uuid4().hex}"
+    administer(tier, "CREATE DATABASE {}", name)
+    try:
+        environment = environment_of(tier, name)
+        upgrade(environment, "0010")
+        with (
+            closing(Database(environment=environment).connect()) as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
+            for statement in statements:
+                cursor.execute(statement)
+        upgrade(environment)
+
+        assert Database(environment=environment).rows(
+            "SELECT query, status, reason FROM haulier.query ORDER BY first_id"
+        ) == [
+            ("F1", "corrected", "corrected: delivery 2"),
+            ("F2", "open", None),
+            ("F3", "closed", "regenerated: generation 2"),
+            ("F4", "open", None),
+            ("F5", "open", None),
+        ]
+    finally:
+        administer(tier, "DROP DATABASE {} WITH (FORCE)", name)
