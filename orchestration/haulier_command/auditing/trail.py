@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from haulier_command.auditing.reading import Past
@@ -67,7 +67,7 @@ def entries(past: Past, first: int, last: int) -> Iterator[Entry]:
             number=number,
             action=ACTIONS[event["action"]],
             key={name: row.get(name) for name in names},
-            values=dict(_differing(event["old"] or {}, event["new"] or {})),
+            values=dict(_differing(past.target.columns, event["old"] or {}, event["new"] or {})),
             load=load,
             file=event["file"],
             sequence=event["sequence"],
@@ -78,9 +78,10 @@ def entries(past: Past, first: int, last: int) -> Iterator[Entry]:
 
 
 def _differing(
-    old: Mapping[str, object], new: Mapping[str, object]
+    columns: Sequence[str], old: Mapping[str, object], new: Mapping[str, object]
 ) -> Iterator[tuple[str, tuple[object, object]]]:
-    for name in dict.fromkeys((*new, *old)):
+    """In the table's order; a column that it had once comes last."""
+    for name in dict.fromkeys((*columns, *old)):
         if not name.startswith(SYSTEM) and old.get(name) != new.get(name):
             yield name, (old.get(name), new.get(name))
 
