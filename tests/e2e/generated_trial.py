@@ -1,6 +1,6 @@
 """A generated trial of 50 sites and 30 days, hauled here, and its ledger compared with what the generator says it did.
 
-    make trial             the seed that CI takes
+    make trial             the seed that the tests take
     make trial SEED=7      another one
 
 Prints kind by kind how often each side has it. Ends with 1, and with the first file and row that differ, where they do

@@ -253,6 +253,7 @@ def test_a_column_that_is_blinded_later_is_blinded_in_what_came_before(
         assert not re.search(f"{SECRETS}|a lot", all_of(path), re.IGNORECASE)
 
 
+@pytest.mark.requirement("R-23")
 def test_a_workbook_holds_text_that_no_spreadsheet_computes(hauled: Hauled, tmp_path: Path) -> None:
     target = tmp_path / "list.xlsx"
     now = ("--now", "2026-12-01T00:00:00Z")
@@ -277,6 +278,7 @@ def test_a_workbook_holds_text_that_no_spreadsheet_computes(hauled: Hauled, tmp_
     assert sheet.column_dimensions["G"].width > 40
 
 
+@pytest.mark.requirement("R-23")
 def test_a_csv_holds_no_formula(hauled: Hauled, tmp_path: Path) -> None:
     target = tmp_path / "list.csv"
     listed(hauled, target)
@@ -305,6 +307,7 @@ def test_a_cell_longer_than_excel_keeps_is_cut_with_a_mark(tmp_path: Path) -> No
     assert sheet["A3"].value.startswith("\\ud800 and ")
 
 
+@pytest.mark.requirement("R-21", "R-24")
 def test_the_list_counts_by_status_and_owner_and_says_what_is_overdue(hauled: Hauled) -> None:
     words = ("queries", "list", "--pipeline", "csv")
     fresh = hauled.json(*words)
@@ -370,6 +373,7 @@ def test_what_cannot_be_asked_is_told(hauled: Hauled) -> None:
         assert problem in err
 
 
+@pytest.mark.requirement("R-22")
 def test_a_corrected_file_settles_its_queries_and_the_ledger_holds(hauled: Hauled) -> None:
     landed = Path(hauled.environ["HAULIER_SOURCE_ROOT"]) / "north/fixed_2026-01-05.fixed"
     kept = [line for line in landed.read_text().splitlines() if line[:2] in ("Th", "t2", "t5")]
