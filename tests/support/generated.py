@@ -98,7 +98,11 @@ def answered(trial: Trial, ground: Ground, database: Database, processes: int) -
     seconds = monotonic() - began
     with connect(ground.settings, "test") as connection:
         findings = verify(connection, ground.settings)
-    (runs,) = database.rows("SELECT count(*) FROM haulier.run")[0]
+    # One whose file was refused is known by the refusal alone.
+    (runs,) = database.rows(
+        "SELECT count(*) FROM (SELECT pipeline, instance, interval_start FROM haulier.run"
+        " UNION SELECT pipeline, instance, interval_start FROM haulier.refusal) AS hauled"
+    )[0]
     lines = compare(told_of(trial), found(trial, database, noted))
     return Answer(runs=runs, seconds=seconds, lines=lines, findings=findings)
 
@@ -114,8 +118,8 @@ def hauled(trial: Trial, ground: Ground, processes: int) -> list[Noted]:
 
 def haul_share(trial: Trial, ground: Ground) -> list[Noted]:
     """Each day the files of these sites arrive, then their runs are hauled."""
-    # A file that waits is an event, and logs it as well.
-    logging.getLogger("haulier").setLevel(logging.ERROR)
+    # Files that wait or are refused are events here, and would be told of twice.
+    logging.getLogger("haulier").setLevel(logging.CRITICAL)
     settings, noted = ground.settings, []
     for number in range(trial.days):
         trial.deliver(number, ground.folder / "landing")
