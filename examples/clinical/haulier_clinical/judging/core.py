@@ -30,14 +30,16 @@ def judge(paths: Sequence[Path], rules_file: Path) -> Verdict:
     with contextlib.chdir(_home()), contextlib.redirect_stdout(sys.stderr):
         for rule in rules:
             results = [one for many in engine.validate_single_rule(rule).values() for one in many]
-            found = _findings(rule, results)
+            found = findings_of(rule, results)
             findings += found
             if found:
                 continue
-            if status_of(results) == "success":
+            if status_of(results) == "success" and not any(
+                one["executionStatus"] == "issue reported" for one in results
+            ):
                 passed += 1
             else:
-                unrun.append(Unrun(rule=rule["core_id"], reason=_reason(results)))
+                unrun.append(Unrun(rule=rule["core_id"], reason=reason_of(results)))
     return Verdict(judge=NAME, passed=passed, findings=findings, unrun=unrun)
 
 
@@ -160,13 +162,13 @@ def _variables(domain: str) -> list[dict[str, str]]:
     ]
 
 
-def _findings(rule: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> list[Finding]:
+def findings_of(rule: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> list[Finding]:
     """One a domain; what is said of the whole study is said once."""
     severity: Severity = "warning" if "overreporting" in str(rule["executability"]) else "error"
     by_domain: dict[str, list[Mapping[str, Any]]] = {}
     says: dict[str, str] = {}
     for result in results:
-        if result["executionStatus"] != "issue reported":
+        if result["executionStatus"] != "issue reported" or _is_complaint(result):
             continue
         domain = str(result["dataset"])
         if domain == "STUDY" and domain in by_domain:
@@ -187,18 +189,27 @@ def _findings(rule: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> 
     ]
 
 
+def _is_complaint(result: Mapping[str, Any]) -> bool:
+    """Whether the engine reports, as if it were an issue, that a rule looks at variables which are not there."""
+    return not result.get("dataset") and all(
+        "ERROR" in (error.get("value") or {}) for error in result["errors"]
+    )
+
+
 def _example(error: Mapping[str, Any]) -> str:
     values = ", ".join(f"{name} {value!r}" for name, value in (error.get("value") or {}).items())
     return f"{error.get('USUBJID', '')} {error.get('SEQ', '')}: {values}".strip()
 
 
-def _reason(results: Sequence[Mapping[str, Any]]) -> str:
+def reason_of(results: Sequence[Mapping[str, Any]]) -> str:
     """Why a rule said nothing: the first reason that is about data, else that it is for other domains."""
     reasons = [
         (str(error.get("error", "")), str(error.get("message", "")))
         for one in results
         for error in one["errors"]
     ]
+    if any(one["executionStatus"] == "issue reported" and _is_complaint(one) for one in results):
+        return "needs a variable that is not exported"
     for kind, message in reasons:
         if kind == "Column not found in data":
             return "needs a variable that is not exported"
