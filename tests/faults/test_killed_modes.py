@@ -36,7 +36,7 @@ WAYS = {
     "marks": ("upsert", [MARKER], [{"property": "deletedAt", "value": "deleted_at"}]),
 }
 #: Beside `snapshot`: every column of the table, and what the ledger keeps of deletions.
-_TABLE = "SELECT (to_jsonb(t) - '_haulier_load')::text FROM shop.things t ORDER BY 1"
+_TABLE = "SELECT (to_jsonb(t) - '{_haulier_load,_haulier_since}'::text[])::text FROM shop.things t ORDER BY 1"
 _TOMBSTONES = (
     "SELECT key::text, delivery_id, row_number, sequence, generation, ordered, ordering"
     " FROM haulier.{} ORDER BY 1, 2, 3"

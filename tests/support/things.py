@@ -97,7 +97,7 @@ def place(tier: Tier, folder: Path, **more: str) -> Iterator[Place]:
 #: rolled-back attempts leave in numbering. Numbers are replaced by their rank.
 _LEDGER = {
     "table": "SELECT thing, colour, price, dense_rank() OVER (ORDER BY _haulier_load), dense_rank() OVER (ORDER BY"
-    " _haulier_delivery), _haulier_row, _haulier_sequence, _haulier_generation, _haulier_ordered FROM shop.things ORDER BY 1",
+    " _haulier_since), dense_rank() OVER (ORDER BY _haulier_delivery), _haulier_row, _haulier_sequence, _haulier_generation, _haulier_ordered FROM shop.things ORDER BY 1",
     "run": "SELECT pipeline, instance, interval_start, generation, status FROM haulier.run ORDER BY 1, 2, 3",
     "generation": "SELECT dense_rank() OVER (ORDER BY run_id), generation, definition_digest, reason, actor FROM"
     " haulier.generation ORDER BY 1, 2",
@@ -110,8 +110,8 @@ _LEDGER = {
     " verbatim FROM haulier.reject ORDER BY 1, 2, 3",
     "event": "SELECT status, message FROM haulier.reject_event ORDER BY event_id",
     "flag": "SELECT dense_rank() OVER (ORDER BY load_id), row_number, output, rule, column_name FROM haulier.flag ORDER BY 1, 2, 3",
-    "history": "SELECT dense_rank() OVER (ORDER BY load_id), operation, key, before - '_haulier_load' FROM haulier.history"
-    " ORDER BY 1, 3",
+    "history": "SELECT dense_rank() OVER (ORDER BY load_id), operation, key, before - '{_haulier_load,_haulier_since}'::text[] FROM"
+    " haulier.history ORDER BY 1, 3",
     "chain": "SELECT target, link FROM haulier.chain ORDER BY 1, 2",
 }
 
