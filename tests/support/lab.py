@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,28 @@ import pymysql
 import yaml
 from support import mariadb
 from support.databases import Database, fresh_database
-from support.things import Place, place
+from support.steps import haul
+from support.things import Place, day, place
 
+from haulier.exchange import open_exchange
+from haulier.ledger.connection import connect
+from haulier.ledger.verify import verify
+from haulier.task import Outcome
 from haulier_command.embedded import Tier
 
 CONTRACT = Path(__file__).parent.parent / "faults" / "definitions" / "contracts" / "things.odcs.yaml"
+KINDS = ("postgresql", "mariadb", "sqlite")
 #: How each database spells what the tests' table needs.
 TYPES = {
     "postgresql": {"text": "text", "instant": "timestamptz", "mark": "?"},
     "mariadb": {"text": "varchar(200)", "instant": "timestamp(6) NULL", "mark": "?"},
     "sqlite": {"text": "text", "instant": "text", "mark": "?"},
 }
+
+#: Rows of such a table, and what arrives of them.
+ROWS = [(f"t{n}", "red", Decimal(n) + Decimal("0.5"), f"2026-01-04 10:00:0{n}") for n in range(8)]
+EXPECTED = [(f"t{n}", "red", Decimal(f"{n}.5")) for n in range(8)]
+INSERT = "INSERT INTO things (thing, colour, price, changed) VALUES (?, ?, ?, ?)"
 
 
 @dataclass(kw_only=True)
@@ -145,6 +157,21 @@ def lab(kind: str, tier: Tier, folder: Path, maria: Path | None = None, **more: 
                 f"price numeric(12, 3), changed {types['instant']})"
             )
             yield made_lab
+
+
+def put(made: Lab, rows: Sequence[Sequence[Any]]) -> None:
+    plain = [[str(v) if made.kind == "sqlite" and isinstance(v, Decimal) else v for v in row] for row in rows]
+    made.do(INSERT, plain)
+
+
+def run(made: Lab, number: int = 0, **asked: Any) -> dict[str, Outcome]:
+    return haul(made.settings, "things", "main", day(number), **asked)
+
+
+def clean(made: Lab) -> bool:
+    """Whether the ledger's promises hold."""
+    with connect(made.settings, "test") as connection:
+        return verify(connection, made.settings, exchange=open_exchange(made.settings), deep=True) == []
 
 
 @contextmanager

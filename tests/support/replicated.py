@@ -19,12 +19,18 @@ from support.processes import peak_bytes
 from support.steps import haul
 from support.things import Place, day, place
 
+from haulier.definitions import Instance
+from haulier.exchange import open_exchange
+from haulier.ledger.connection import connect
+from haulier.ledger.states import move
+from haulier.ledger.verify import verify
 from haulier.loading import load_pipeline, resolve_instance
 from haulier.rows import UNAVAILABLE
 from haulier.settings import Settings
 from haulier_command import embedded
 from haulier_command.embedded import Tier
 from haulier_extract.sources import find
+from haulier_extract.sources.sql.changes.slot import number_of
 
 TABLE = """
     CREATE TABLE things (thing text PRIMARY KEY, colour text NOT NULL, body text, price numeric(12, 3));
@@ -192,6 +198,27 @@ def _administering(logical: Tier) -> Iterator[Any]:
         connection.autocommit = True
         with connection.cursor() as cursor:
             yield cursor
+
+
+def reset(made: Followed) -> None:
+    """What `haulier state reset` does."""
+    with connect(made.settings, "test") as connection:
+        move(connection, made.settings, "things", "main", "log", None, "test")
+
+
+def told(made: Followed) -> Instance:
+    """What its definition says."""
+    return resolve_instance(load_pipeline(made.definitions, "things"), "main")
+
+
+def log_end(made: Followed) -> int:
+    return number_of(made.rows("SELECT pg_current_wal_lsn()::text")[0][0])
+
+
+def clean(made: Followed) -> bool:
+    """Whether the ledger's promises hold."""
+    with connect(made.settings, "test") as connection:
+        return verify(connection, made.settings, exchange=open_exchange(made.settings), deep=True) == []
 
 
 def _drop(cursor: Any, slot: str) -> None:
