@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.airflow import DAY, lineage_to
+from support.airflow import DAY, lineage_in, lineage_to
 from support.elt import RAW, Site
 from support.steps import haul
 from support.things import day as interval
@@ -252,17 +252,18 @@ def test_verify_names_the_step_that_failed_and_not_the_models_that_waited_for_it
 def test_models_are_a_task_between_load_and_verify(airflow, database, tmp_path):
     site = Site.made(database, tmp_path, HAULIER_RUNNER="process")
     site.send(0, "lamp,red,4", "chair,mauve,1")
-    file = tmp_path / "events.jsonl"
-
-    ran, _ = airflow.test("things.a", {**site.environment, **lineage_to(file)}, conf=DAY)
+    ran, _ = airflow.test("things.a", {**site.environment, **lineage_to(tmp_path)}, conf=DAY)
 
     assert (ran["state"], ran["tasks"]) == (
         "success",
         dict.fromkeys(("extract", "transform", "load", "models", "verify"), "success"),
     )
     assert [name for name, *_ in site.things()] == ["lamp"]
-    events = [json.loads(line) for line in file.read_text().splitlines()]
-    (event,) = [e for e in events if e["job"]["name"] == "things.a.models" and e["eventType"] == "COMPLETE"]
+    (event,) = [
+        e
+        for e in lineage_in(tmp_path)
+        if e["job"]["name"] == "things.a.models" and e["eventType"] == "COMPLETE"
+    ]
     tables = [[one["name"].partition(".")[2] for one in event[side]] for side in ("inputs", "outputs")]
     assert tables == [
         ["shop.colours", "shop.things", "shop.things_raw"],

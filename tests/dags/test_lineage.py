@@ -1,10 +1,10 @@
-"""What a lineage backend is told of a run: every event of a real one, written to a file."""
+"""What a lineage backend is told of a run: every event of a real one."""
 
 from __future__ import annotations
 
 import json
 
-from support.airflow import DAY, lineage_to
+from support.airflow import DAY, lineage_in, lineage_to
 
 
 def of(events, task, state):
@@ -18,13 +18,11 @@ def of(events, task, state):
 
 def test_a_runs_events_name_what_it_read_and_wrote_and_count_it(airflow, here, tmp_path):
     here.write("one", 0, 500)
-    file = tmp_path / "events.jsonl"
-
-    ran, _ = airflow.test("things.one", {**here.environment, **lineage_to(file)}, conf=DAY)
+    ran, _ = airflow.test("things.one", {**here.environment, **lineage_to(tmp_path)}, conf=DAY)
 
     assert ran["state"] == "success"
-    text = file.read_text()
-    events = [json.loads(line) for line in text.splitlines()]
+    events = lineage_in(tmp_path)
+    text = json.dumps(events)
     extract, transform, load = (of(events, task, "COMPLETE") for task in ("extract", "transform", "load"))
     landing = here.environment["HAULIER_SOURCE_ROOT"]
     (source,) = extract["inputs"]

@@ -39,14 +39,23 @@ print("ANSWER" + json.dumps({"state": str(run.state), "tasks": tasks, "xcoms": x
 """
 
 
-def lineage_to(file: Path) -> dict[str, str]:
-    """Settings by which OpenLineage writes its events into a file."""
+def lineage_to(folder: Path) -> dict[str, str]:
+    """Settings by which OpenLineage writes its events into a folder, each into a file of its own.
+
+    Events are sent by processes of their own, so two of them may write at once; one file that all
+    append to has lines that run into each other.
+    """
     return {
         "OPENLINEAGE__TRANSPORT__TYPE": "file",
-        "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": str(file),
-        "OPENLINEAGE__TRANSPORT__APPEND": "true",
+        "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": f"{folder}/event",
+        "OPENLINEAGE__TRANSPORT__DEBUG_MODE": "true",
         "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
     }
+
+
+def lineage_in(folder: Path) -> list[Any]:
+    """The events that `lineage_to` had written, in the order of their time."""
+    return [json.loads(file.read_text()) for file in sorted(folder.glob("event-*.json"))]
 
 
 @dataclass(frozen=True, kw_only=True)
