@@ -60,7 +60,10 @@ _SECTIONS = (
     ("Drift", "load.drift", "load.drift"),
     ("Split", "split", "split"),
     ("InstanceOverride", "instances", "instances.NAME"),
+    ("Change", "instances.changes", "instances.NAME.changes[…]"),
 )
+#: Those whose template has more to say than their table does.
+_BESIDE_TEXT = ("InstanceOverride", "Change")
 #: The parts of a contract Haulier acts on.
 _CONTRACT_PARTS: tuple[tuple[type[msgspec.Struct], str], ...] = (
     (standard.Document, "The contract"),
@@ -101,6 +104,8 @@ def definitions() -> str:
         sections=_sections(schema),
         instances=[instances["description"]],
         table_of_instances=_table_of(instances),
+        changes=[schema["Change"]["description"]],
+        table_of_changes=_table_of(schema["Change"]),
         directives=_table(("directive", "reads"), ([f"`{name}`", text] for name, text in DIRECTIVES.items())),
         contract=_contract(),
         custom_properties=_table(("on a", "property", "meaning"), _custom_properties()),
@@ -114,7 +119,7 @@ def definitions() -> str:
 
 def _sections(schema: Mapping[str, Any]) -> Iterator[str]:
     for number, (struct, title, place) in enumerate(_SECTIONS):
-        if struct != "InstanceOverride":
+        if struct not in _BESIDE_TEXT:
             yield from [""] if number else []
             yield f"### `{title}`" if place else f"### {title}"
             yield from ["", schema[struct]["description"], "", *_table_of(schema[struct])]

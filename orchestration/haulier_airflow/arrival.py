@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +28,38 @@ def arrived(root: str, path: str, interval: Interval) -> bool:
 
 
 class Arrival(BaseOperator):
-    """Succeeds when a file is there, or when waiting is over: extract then records the empty run."""
+    """Succeeds when a file is there, or when waiting is over: extract then records the empty run.
+
+    ``paths``: from which beginning of an interval on a path holds, oldest first; ``None``: from the first.
+    """
 
     def __init__(
-        self, *, path: str, source_root: Path, wait_minutes: int, schedule: str | None, **options: Any
+        self,
+        *,
+        paths: Sequence[tuple[datetime | None, str]],
+        source_root: Path,
+        wait_minutes: int,
+        schedule: str | None,
+        **options: Any,
     ) -> None:
         # A deferred task can be lost between its trigger and its next start (apache/airflow#67287).
         super().__init__(**{"retries": 3, **options})
-        self.path = path
+        self.paths = paths
         self.source_root = str(source_root)
         self.wait_minutes = wait_minutes
         self.schedule = schedule
 
     def execute(self, context: Context) -> None:
         interval = interval_of(context, self.schedule)
+        *_, path = (path for since, path in self.paths if since is None or since <= interval.start)
         # Most files are there when their run begins, and a deferral takes seconds.
-        if arrived(self.source_root, self.path, interval):
+        if arrived(self.source_root, path, interval):
             self.log.info("a file of %s is there", interval)
             return
         self.defer(
             trigger=ArrivalTrigger(
                 root=self.source_root,
-                path=self.path,
+                path=path,
                 start=utc(interval.start),
                 end=utc(interval.end),
                 seconds=self.wait_minutes * 60,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal
 
@@ -55,13 +55,27 @@ def all_dags(settings: AirflowSettings) -> Iterator[DAG]:
             dag_id = f"{name}.{instance_name}"
             try:
                 instance, contract = loading.resolve(file, instance_name)
+                paths = list(_paths(file, instance_name))
             except DefinitionError as exc:
                 yield broken_dag(dag_id, str(exc))
             else:
-                yield instance_dag(dag_id, instance, contract, settings)
+                yield instance_dag(dag_id, instance, contract, paths, settings)
 
 
-def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: AirflowSettings) -> DAG:
+def _paths(file: loading.PipelineFile, instance: str) -> Iterator[tuple[datetime | None, str]]:
+    """From when on which path, oldest first."""
+    for at in loading.states(file, instance):
+        if files := loading.resolve_instance(file, instance, at).source.files:
+            yield at, files.path
+
+
+def instance_dag(
+    dag_id: str,
+    instance: Instance,
+    contract: Contract,
+    paths: Sequence[tuple[datetime | None, str]],
+    settings: AirflowSettings,
+) -> DAG:
     """arrival → extract → transform → load → models → verify, models where there are some.
 
     Where runs may be split, transform and stage come once per shard.
@@ -87,7 +101,7 @@ def instance_dag(dag_id: str, instance: Instance, contract: Contract, settings: 
             tasks.append(
                 Arrival(
                     task_id="arrival",
-                    path=files.path,
+                    paths=paths,
                     source_root=settings.source_root,
                     wait_minutes=files.ready.wait_minutes,
                     schedule=instance.schedule,

@@ -58,7 +58,7 @@ class Sealed:
         return self._manifests[keys]
 
     def format(self, load: Row) -> Format:
-        """How a load's deliveries were read; when its manifest is gone, how they would be read today."""
+        """How a load's deliveries were read; when its manifest is gone, how they would be read now."""
         from haulier import loading
         from haulier.definitions.formats import Csv
 
@@ -66,7 +66,7 @@ class Sealed:
             return manifest.definition.source.format
         try:
             file = loading.load_pipeline(self.settings.definitions, load["pipeline"])
-            return loading.resolve_instance(file, load["instance"]).source.format
+            return loading.resolve_instance(file, load["instance"], load["interval_start"]).source.format
         except HaulierError:
             return Csv()
 

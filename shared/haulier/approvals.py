@@ -13,7 +13,7 @@ from pathlib import Path
 from haulier.definitions import Approval, Instance
 from haulier.digests import definition_digest
 from haulier.errors import DefinitionError
-from haulier.loading import PipelineFile, instances, resolve
+from haulier.loading import PipelineFile, instances, resolve, states
 from haulier.problems import quoted
 from haulier.settings import Settings
 
@@ -23,9 +23,11 @@ def approval_digest(file: PipelineFile) -> str:
     digest = hashlib.sha256()
     code: set[Path] = set()
     for name in instances(file):
-        instance, contract = resolve(file, name)
-        digest.update(f"{name}\0{definition_digest(instance, contract)}\0".encode())
-        code |= set(_code(file.folder, instance))
+        for at in states(file, name):
+            instance, contract = resolve(file, name, at)
+            since = f" {at:%Y-%m-%d}" if at else ""
+            digest.update(f"{name}{since}\0{definition_digest(instance, contract)}\0".encode())
+            code |= set(_code(file.folder, instance))
     for path in sorted(code):
         digest.update(path.relative_to(file.folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from haulier.contracts import EXTRA, Contract
-from haulier.definitions import Approval, Instance, Pipeline, Pivot, Transform, Unpivot
+from haulier.definitions import Approval, Change, Instance, Pipeline, Pivot, Transform, Unpivot
 from haulier.definitions.formats import Csv, Excel, FixedWidth, Format, JsonLines
 from haulier.definitions.sources import KINDS, Custom, Files, Identifiers, Source
 from haulier.errors import DefinitionError
@@ -49,7 +49,10 @@ def of_pipeline(pipeline: Pipeline, file_stem: str) -> list[Problem]:
         *(
             problem
             for name, override in pipeline.instances.items()
-            for problem in _parameters(override.parameters, ("instances", name, "parameters"))
+            for problem in (
+                *_parameters(override.parameters, ("instances", name, "parameters")),
+                *_changes(override.changes, ("instances", name, "changes")),
+            )
         ),
     ]
 
@@ -108,7 +111,31 @@ def _file_name(pipeline: str, file_stem: str) -> Iterator[Problem]:
         )
 
 
-def _parameters(parameters: Mapping[str, str], trail: Trail) -> Iterator[Problem]:
+def _changes(changes: Sequence[Change], trail: Trail) -> Iterator[Problem]:
+    for number, change in enumerate(changes):
+        yield from _parameters(change.parameters, (*trail, number, "parameters"))
+        if number and change.since <= changes[number - 1].since:
+            yield Problem(
+                (*trail, number, "since"),
+                f"{change.since} is not after {changes[number - 1].since}, the change before it; write them in the order of days",
+            )
+
+
+def of_change(source: Source, before: Source) -> Iterator[Problem]:
+    """What a change may not alter: how far a source was read means nothing in another kind of source."""
+    if (source.kind, source.position, source.as_it_stands) != (
+        before.kind,
+        before.position,
+        before.as_it_stands,
+    ):
+        yield Problem(
+            ("source", source.kind),
+            "is another kind of source than before this change; give it an instance of its own",
+            " ",
+        )
+
+
+def _parameters(parameters: Mapping[str, str | None], trail: Trail) -> Iterator[Problem]:
     for name in parameters:
         if name in _RESERVED:
             yield Problem((*trail, name), "has a meaning already; choose another name", " ")

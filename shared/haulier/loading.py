@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,13 +25,15 @@ from haulier.keys import check_name
 from haulier.models import load_models, of_models
 from haulier.odcs.contract import load_contract
 from haulier.placeholders import fill
-from haulier.problems import Problem, quoted, reaches, suggestion
+from haulier.problems import Problem, Trail, quoted, reaches, suggestion
 from haulier.references import load_references
 
 T = TypeVar("T")
 
 #: The one instance of a pipeline that declares none.
 ONLY_INSTANCE = "main"
+#: After the last change of every instance.
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +117,21 @@ def instances(pipeline_file: PipelineFile) -> list[str]:
     return list(pipeline_file.pipeline.instances) or [ONLY_INSTANCE]
 
 
-def resolve(pipeline_file: PipelineFile, instance_name: str) -> tuple[Instance, Contract]:
-    """One instance, merged, filled in, and checked against its contract, which has a column more where the instance
-    keeps what its source has beside it. Raises `DefinitionError`."""
-    instance = resolve_instance(pipeline_file, instance_name)
+def states(pipeline_file: PipelineFile, instance_name: str) -> list[datetime | None]:
+    """From when on an instance is what, oldest first: from the beginning (``None``), and from each of its changes."""
+    override = pipeline_file.pipeline.instances.get(instance_name)
+    return [None, *(change.begins for change in (override.changes if override else ()))]
+
+
+def resolve(
+    pipeline_file: PipelineFile, instance_name: str, at: datetime | None = LATEST
+) -> tuple[Instance, Contract]:
+    """One instance as it is for a run whose interval begins then, merged, filled in, and checked against its contract,
+    which has a column more where the instance keeps what its source has beside it.
+
+    Without a time, as it is after its last change. Raises `DefinitionError`.
+    """
+    instance = resolve_instance(pipeline_file, instance_name, at)
     models = load_models(pipeline_file.folder, pipeline_file.pipeline.models)
     references, unread = load_references(
         pipeline_file.folder, pipeline_file.path.parent, instance.transform.references
@@ -130,12 +144,14 @@ def resolve(pipeline_file: PipelineFile, instance_name: str) -> tuple[Instance, 
         *checks.of_target(instance, contract, contract_shown),
         *of_models(models, contract, instance.load.mode),
     ]
-    _Origin(pipeline_file, instance_name).refuse(problems)
+    _Origin(pipeline_file, instance_name, at).refuse(problems)
     keeps = instance.transform.drift.new_column == "keep"
     return instance, with_extra(contract) if keeps else contract
 
 
-def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instance:
+def resolve_instance(
+    pipeline_file: PipelineFile, instance_name: str, at: datetime | None = LATEST
+) -> Instance:
     """As `resolve`, without opening the contract, a model or a reference: what a schedule needs to know."""
     known = instances(pipeline_file)
     if instance_name not in known:
@@ -143,8 +159,8 @@ def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instanc
         raise DefinitionError(f"{pipeline_file.shown}: there is no instance {quoted(instance_name)}{hint}")
     pipeline = pipeline_file.pipeline
     override = pipeline.instances.get(instance_name)
-    parameters = override.parameters if override else {}
-    origin = _Origin(pipeline_file, instance_name)
+    origin = _Origin(pipeline_file, instance_name, at)
+    parameters = origin.parameters()
     source, transform = origin.sections()
     if source.sql and source.sql.query and not source.sql.statement:
         source = msgspec.structs.replace(source, sql=origin.with_statement(source.sql))
@@ -153,6 +169,9 @@ def resolve_instance(pipeline_file: PipelineFile, instance_name: str) -> Instanc
             [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
         )
     origin.refuse(checks.of_instance(source, transform, parameters))
+    if origin.is_changed:
+        before, _ = _Origin(pipeline_file, instance_name, None).sections()
+        origin.refuse(list(checks.of_change(source, before)))
     values = {"instance": instance_name, "pipeline": pipeline.pipeline, **parameters}
     return Instance(
         pipeline=pipeline.pipeline,
@@ -192,7 +211,8 @@ def _findings(folder: Path, pipeline: str | None, instance: str | None) -> Itera
             continue
         for chosen in [instance] if instance else instances(pipeline_file):
             try:
-                resolve(pipeline_file, chosen)
+                for at in states(pipeline_file, chosen):
+                    resolve(pipeline_file, chosen, at)
             except DefinitionError as exc:
                 # What is wrong with the pipeline or its contract is wrong with every instance: said once.
                 if str(exc) not in seen:
@@ -206,19 +226,41 @@ class _Origin:
 
     file: PipelineFile
     instance: str
+    at: datetime | None
+
+    @cached_property
+    def _overrides(self) -> list[tuple[Trail, Mapping[str, Any]]]:
+        """Where each override that holds is written, and it: the instance's own, then its changes up to then."""
+        overrides: Mapping[str, Any] = self.file.document.get("instances") or {}
+        own: Mapping[str, Any] = overrides.get(self.instance) or {}
+        override = self.file.pipeline.instances.get(self.instance)
+        changes = override.changes if override and self.at else ()
+        trail: Trail = ("instances", self.instance)
+        return [
+            (trail, own),
+            *(
+                ((*trail, "changes", number), own["changes"][number])
+                for number, change in enumerate(changes)
+                if self.at and change.begins <= self.at
+            ),
+        ]
 
     @property
-    def _override(self) -> Mapping[str, Any]:
-        overrides: Mapping[str, Any] = self.file.document.get("instances") or {}
-        override: Mapping[str, Any] = overrides.get(self.instance) or {}
-        return override
+    def is_changed(self) -> bool:
+        return len(self._overrides) > 1
+
+    def parameters(self) -> dict[str, str]:
+        """The instance's, with those of its changes."""
+        merged: dict[str, str] = {}
+        for _, override in self._overrides:
+            merged = _merged(merged, override.get("parameters", {}))
+        return merged
 
     def sections(self) -> tuple[Source, Transform]:
         """The pipeline's source and transform with the instance's laid over them, validated as a whole."""
-        merged = {
-            name: _merged(self.file.document.get(name, {}), self._override.get(name, {}))
-            for name in ("source", "transform")
-        }
+        merged = {name: self.file.document.get(name, {}) for name in ("source", "transform")}
+        for _, override in self._overrides:
+            merged = {name: _merged(section, override.get(name, {})) for name, section in merged.items()}
         try:
             return msgspec.convert(merged["source"], Source), msgspec.convert(merged["transform"], Transform)
         except msgspec.ValidationError as exc:
@@ -251,18 +293,20 @@ class _Origin:
         from haulier.explaining import explain
 
         originals = documents.original_texts(self.file.path, self.file.shown)
-        mine = {
-            trail[2:]: text for trail, text in originals.items() if trail[:2] == ("instances", self.instance)
-        }
-        return explain(merged, _Sections, "a pipeline", {**originals, **mine})
+        laid = dict(originals)
+        for place, _ in self._overrides:
+            there = len(place)
+            laid |= {trail[there:]: text for trail, text in originals.items() if trail[:there] == place}
+        return explain(merged, _Sections, "a pipeline", laid)
 
     def _placed(self, problem: Problem) -> Problem:
-        """Under ``instances.…`` when that is where the setting was written."""
-        theirs = reaches(self._override, problem.trail)
-        if theirs > 1 and theirs >= reaches(self.file.document, problem.trail):
-            trail = ("instances", self.instance, *problem.trail)
-            return Problem(trail, problem.text, problem.joint)
-        return problem
+        """Under ``instances.…`` when that is where the setting was written last."""
+        deepest, written = reaches(self.file.document, problem.trail), problem.trail
+        for place, override in self._overrides:
+            theirs = reaches(override, problem.trail)
+            if theirs > 1 and theirs >= deepest:
+                deepest, written = theirs, (*place, *problem.trail)
+        return Problem(written, problem.text, problem.joint)
 
 
 class _Sections(msgspec.Struct, forbid_unknown_fields=True):

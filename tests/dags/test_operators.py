@@ -228,7 +228,7 @@ def test_arrival_defers_only_while_nothing_is_there(tmp_path):
 
     operator = Arrival(
         task_id="arrival",
-        path="x_{date:%Y-%m-%d}.csv",
+        paths=[(None, "x_{date:%Y-%m-%d}.csv"), (at(6), "y_{date:%Y-%m-%d}.csv")],
         source_root=tmp_path,
         wait_minutes=7,
         schedule="@daily",
@@ -247,6 +247,12 @@ def test_arrival_defers_only_while_nothing_is_there(tmp_path):
 
     (tmp_path / "x_2026-01-05.csv").write_text("a\n")
     operator.execute(a_run(at(5), at(6)))
+    # From the sixth on files go by another name.
+    (tmp_path / "x_2026-01-06.csv").write_text("a\n")
+    with pytest.raises(TaskDeferred):
+        operator.execute(a_run(at(6), at(7)))
+    (tmp_path / "y_2026-01-06.csv").write_text("a\n")
+    operator.execute(a_run(at(6), at(7)))
 
 
 @pytest.mark.parametrize("found", [True, False])

@@ -142,7 +142,12 @@ class Feed:
     def replay(self) -> None:
         with connect(self.settings, "test") as connection:
             replays = request_replays(
-                connection, self.settings, "things", "main", reason="later", definition_digest="d" * 64
+                connection,
+                self.settings,
+                "things",
+                "main",
+                reason="later",
+                definition_digest=lambda _: "d" * 64,
             )
         for one in replays:
             haul(self.settings, "things", "main", one.interval, replay=one.replay_id)

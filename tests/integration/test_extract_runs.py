@@ -78,7 +78,12 @@ def test_a_replay_reads_the_rejected_rows_alone_under_the_definition_of_today(si
     site.define(csv={"quote": ""}, load={"reject_threshold": 1})
     with connect(site.settings, "test") as connection:
         (asked,) = request_replays(
-            connection, site.settings, "things", "one", reason="no quotes there", definition_digest="d" * 64
+            connection,
+            site.settings,
+            "things",
+            "one",
+            reason="no quotes there",
+            definition_digest=lambda _: "d" * 64,
         )
 
     outcome = site.extract(replay=asked.replay_id)

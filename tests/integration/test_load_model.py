@@ -196,7 +196,12 @@ def replay(sender, sent, crash):
     for instance in ("one", "two"):
         with connect(sender.settings, "test") as connection:
             asked = request_replays(
-                connection, sender.settings, "things", instance, reason="fixed", definition_digest="d" * 64
+                connection,
+                sender.settings,
+                "things",
+                instance,
+                reason="fixed",
+                definition_digest=lambda _: "d" * 64,
             )
         for one in asked:
             day = (one.interval.start - START) // DAY

@@ -102,7 +102,12 @@ class TestDeadLetter:
         with connect(settings, "test") as connection:
             asked = [
                 request_replays(
-                    connection, settings, "things", "main", reason="fixed", definition_digest="d" * 64
+                    connection,
+                    settings,
+                    "things",
+                    "main",
+                    reason="fixed",
+                    definition_digest=lambda _: "d" * 64,
                 )[0]
                 for _ in range(2)
             ]
@@ -121,7 +126,7 @@ class TestDeadLetter:
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
         with connect(settings, "test") as connection:
             (replay,) = request_replays(
-                connection, settings, "things", "main", reason="fixed", definition_digest="d" * 64
+                connection, settings, "things", "main", reason="fixed", definition_digest=lambda _: "d" * 64
             )
             task = sender.task(0, replay=replay.replay_id)
             reservation = reserved_for_replay(connection, task)

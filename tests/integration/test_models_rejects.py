@@ -95,7 +95,7 @@ class TestRejects:
 
         with connect(site.settings, "test") as connection:
             asked = request_replays(
-                connection, site.settings, "things", "a", reason="again", definition_digest="d"
+                connection, site.settings, "things", "a", reason="again", definition_digest=lambda _: "d"
             )
         assert asked == []
         code, said = commanded(site, "replay", *RUN, "--reason", "again")

@@ -227,7 +227,13 @@ def test_rejected_rows_are_replayed_through_a_mended_definition(
     )
     with connect(settings, "test") as connection:
         (replay,) = request_replays(
-            connection, settings, "labs", "main", rule="void", reason="void is fine", definition_digest="d"
+            connection,
+            settings,
+            "labs",
+            "main",
+            rule="void",
+            reason="void is fine",
+            definition_digest=lambda _: "d",
         )
 
     for step in ("extract", "transform"):

@@ -87,7 +87,7 @@ class Site:
         with connect(self.settings, "test") as connection:
             replays = request_replays(
                 connection, self.settings, "things", "main", reason="seen",
-                definition_digest=definition_digest(definition, contract),
+                definition_digest=lambda _: definition_digest(definition, contract),
             )  # fmt: skip
         for one in replays:
             haul(self.settings, "things", "main", one.interval, replay=one.replay_id)

@@ -311,7 +311,7 @@ class Sender:
                 "things",
                 instance,
                 reason="fixed",
-                definition_digest=self.definition_digest,
+                definition_digest=lambda _: self.definition_digest,
                 **asked,
             )
         outcomes = []

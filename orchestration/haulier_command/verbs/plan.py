@@ -40,7 +40,7 @@ def plan(asked: Namespace, around: Surroundings, screen: Screen) -> int:
 
     interval = one_interval(asked)
     file = loading.load_pipeline(around.settings.definitions, asked.pipeline)
-    instance, _ = loading.resolve(file, asked.instance or loading.ONLY_INSTANCE)
+    instance, _ = loading.resolve(file, asked.instance or loading.ONLY_INSTANCE, interval.start)
     with (
         nullcontext(asked.into)
         if asked.into

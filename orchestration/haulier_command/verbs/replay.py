@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from functools import partial
 
 from haulier.definitions import Instance
 from haulier.errors import DefinitionError, worst
+from haulier.interval import Interval
 from haulier.ledger.queries import queries
+from haulier.loading import PipelineFile
 from haulier_command.choice import add_instance_options, positive
 from haulier_command.hauling import Hauled, Run
 from haulier_command.ledger import Row, reading, rows
@@ -59,7 +62,6 @@ def replay(asked: Namespace, around: Surroundings, screen: Screen) -> int:
 def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[int, int]]:
     """The replays, written down; and how many rejects each is for. Raises `DefinitionError`."""
     from haulier import loading
-    from haulier.digests import definition_digest
     from haulier.ledger.connection import connect, driver_errors
     from haulier.ledger.reservations import request_replays
 
@@ -70,13 +72,12 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     runs, asked_for = [], {}
     with driver_errors(), connect(settings, "haulier replay") as connection:
         for name in [asked.instance] if asked.instance else loading.instances(file):
-            definition, contract = loading.resolve(file, name)
-            if needs := _needs_all(definition):
-                raise DefinitionError(
-                    f"{asked.pipeline}/{name} {needs}, and a replay brings single ones; haul the run again: "
-                    f"{me()} run --pipeline {asked.pipeline} --instance {name} … --reprocess REASON"
-                )
-            digest = definition_digest(definition, contract)
+            for at in loading.states(file, name):
+                if needs := _needs_all(loading.resolve(file, name, at)[0]):
+                    raise DefinitionError(
+                        f"{asked.pipeline}/{name} {needs}, and a replay brings single ones; haul the run again: "
+                        f"{me()} run --pipeline {asked.pipeline} --instance {name} … --reprocess REASON"
+                    )
             for found in request_replays(
                 connection,
                 settings,
@@ -85,7 +86,7 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
                 rule=asked.rule,
                 reject_ids=asked.reject,
                 reason=asked.reason,
-                definition_digest=digest,
+                definition_digest=partial(_digest, file, name),
             ):
                 runs.append(
                     Run(
@@ -97,6 +98,14 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
                 )
                 asked_for[found.replay_id] = found.rejects
     return runs, asked_for
+
+
+def _digest(file: PipelineFile, instance: str, interval: Interval) -> str:
+    """Of what a run of the interval obeys now."""
+    from haulier import loading
+    from haulier.digests import definition_digest
+
+    return definition_digest(*loading.resolve(file, instance, interval.start))
 
 
 def _needs_all(definition: Instance) -> str | None:

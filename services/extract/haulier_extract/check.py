@@ -19,7 +19,7 @@ from haulier.errors import HaulierError, Told
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
-from haulier.loading import findings, instances, load_pipeline, pipeline_names, resolve_instance
+from haulier.loading import findings, instances, load_pipeline, pipeline_names, resolve_instance, states
 from haulier.placeholders import is_remote
 from haulier.settings import Settings
 from haulier_extract.sources import Vanished
@@ -122,14 +122,15 @@ def _read_one(files: Files, settings: Settings, today: Interval) -> None:
 def _of_instances(
     pipeline: str | None, instance: str | None, settings: Settings
 ) -> Iterator[tuple[str, Instance]]:
-    """Each instance; what is wrong with a definition is said elsewhere."""
+    """Each instance, before and after each of its changes; what is wrong with a definition is said elsewhere."""
     with suppress(HaulierError):
         for name in [pipeline] if pipeline else pipeline_names(settings.definitions):
             with suppress(HaulierError):
                 file = load_pipeline(settings.definitions, name)
                 for chosen in [instance] if instance else instances(file):
                     with suppress(HaulierError):
-                        yield f"{name}/{chosen}", resolve_instance(file, chosen)
+                        for at in states(file, chosen):
+                            yield f"{name}/{chosen}", resolve_instance(file, chosen, at)
 
 
 def _exchange(exchange: Exchange) -> list[tuple[str, str]]:

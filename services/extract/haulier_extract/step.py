@@ -50,7 +50,7 @@ def plan(task: Task) -> Outcome:
 
 def _hauled(task: Task, outcome: str) -> Outcome:
     file = load_pipeline(task.settings.definitions, task.pipeline)
-    instance, contract = resolve(file, task.instance)
+    instance, contract = resolve(file, task.instance, task.interval.start)
     digest = definition_digest(instance, contract)
     # A plan is for whoever has yet to approve.
     approval, doubt = approved(file, task.settings) if task.verb == "run" else (None, None)

@@ -4,9 +4,10 @@ imported, models that only select and go round in no circle."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from haulier.errors import HaulierError, Told
-from haulier.loading import PipelineFile, instances, load_pipeline, load_pipelines, resolve
+from haulier.loading import PipelineFile, instances, load_pipeline, load_pipelines, resolve, states
 from haulier.settings import Settings
 
 
@@ -26,15 +27,16 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
 def _of_pipeline(file: PipelineFile, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
     for name in [instance] if instance else instances(file):
         try:
-            _prepare(file, name, settings)
+            for at in states(file, name):
+                _prepare(file, name, at, settings)
         except HaulierError as exc:
             yield f"{file.name}/{name}", Told.of(exc)
 
 
-def _prepare(file: PipelineFile, name: str, settings: Settings) -> None:
+def _prepare(file: PipelineFile, name: str, at: datetime | None, settings: Settings) -> None:
     from haulier_transform.canonical import Canonical
 
-    definition, contract = resolve(file, name)
+    definition, contract = resolve(file, name, at)
     functions = None
     if definition.transform.functions:
         from haulier_transform.functions import Functions

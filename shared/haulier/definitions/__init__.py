@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -142,6 +142,23 @@ class Approval(Section, frozen=True, kw_only=True):
         return f"version {self.version} by {self.author}, approved by {self.approver} on {self.on}"
 
 
+class Change(Section, frozen=True, kw_only=True):
+    """What is different about an instance from some day on: a new version of its export."""
+
+    #: The first day (UTC): runs whose interval begins on it or later obey; earlier ones never do, whenever they run.
+    since: date
+    #: Laid over the instance's `parameters`.
+    parameters: dict[str, str | None] = {}
+    #: Laid over the instance's `source`, as that is over the pipeline's. It stays of the same kind.
+    source: dict[str, Any] = {}
+    #: Laid over the instance's `transform` in the same way.
+    transform: dict[str, Any] = {}
+
+    @property
+    def begins(self) -> datetime:
+        return datetime.combine(self.since, time(), UTC)
+
+
 class InstanceOverride(Section, frozen=True, kw_only=True):
     """What one instance says differently from its pipeline."""
 
@@ -156,6 +173,8 @@ class InstanceOverride(Section, frozen=True, kw_only=True):
     source: dict[str, Any] = {}
     #: Laid over the pipeline's `transform` in the same way.
     transform: dict[str, Any] = {}
+    #: What its sender changes later, by the day; each is laid over all before it.
+    changes: tuple[Change, ...] = ()
 
 
 class Pipeline(Section, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -378,9 +378,12 @@ def request_replays(
     rule: str | None = None,
     reject_ids: Iterable[int] | None = None,
     reason: str,
-    definition_digest: str,
+    definition_digest: Callable[[Interval], str],
 ) -> list[Replay]:
     """Ask for open rejects to be hauled again, one replay per generation; empty when none is open.
+
+    ``definition_digest``: of what a run of an interval would obey now.
+
 
     Rejects of runs whose models were built are left out, too: those read all rows of a run together.
 
@@ -395,12 +398,13 @@ def request_replays(
         )
         replays = []
         for run_id, generation, start, end, rejects in cursor.fetchall():
+            interval = Interval(start=start, end=end)
             cursor.execute(
                 _SQL["insert_replay"],
                 {
                     "run_id": run_id,
                     "generation": generation,
-                    "definition_digest": definition_digest,
+                    "definition_digest": definition_digest(interval),
                     "reason": reason,
                     "actor": settings.actor,
                 },
@@ -412,7 +416,7 @@ def request_replays(
                     replay_id=replay_id,
                     run_id=run_id,
                     generation=generation,
-                    interval=Interval(start=start, end=end),
+                    interval=interval,
                     rejects=len(rejects),
                 )
             )

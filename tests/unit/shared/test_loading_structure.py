@@ -53,7 +53,7 @@ STRUCTURE = [
     (
         {"instances.north.load": {}},
         'instances.north.load is not a setting of instances.north; its settings are "description", "operators", '
-        '"parameters", "source" and "transform"',
+        '"parameters", "source", "transform" and "changes"',
     ),
     ({"instances.north.sourc": {}}, 'sourc is not a setting of instances.north; did you mean "source"?'),
     (

@@ -1,0 +1,155 @@
+"""A sender whose export changes on a day: read as it was and as it is, in any order, and its rejects replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.ledger import findings
+from support.steps import haul
+from support.things import Place, day, place
+
+from haulier_command.embedded import Tier
+
+CONTRACT = """
+apiVersion: v3.1.0
+kind: DataContract
+id: prices
+version: 1.0.0
+status: active
+schema:
+  - name: prices
+    physicalName: shop.prices
+    properties:
+      - {name: part, logicalType: string, primaryKey: true}
+      - {name: price, logicalType: number, physicalType: "numeric(9,2)"}
+      - {name: sold, logicalType: date, required: true}
+"""
+PIPELINE: dict[str, Any] = {
+    "pipeline": "prices",
+    "contract": "../contracts/prices.odcs.yaml",
+    "schedule": "@daily",
+    "start": "2026-01-05",
+    "source": {"files": {"path": "{instance}_{date:%Y-%m-%d}.csv", "select": "name"}},
+    "load": {"reject_threshold": 1},
+}
+COLOGNE: dict[str, Any] = {
+    "source": {"csv": {"encoding": "cp1252", "delimiter": ";"}},
+    "transform": {
+        "columns": {"Stück": "part", "Preis": "price", "Datum": "sold"},
+        "decimal_mark": ",",
+        "date_formats": {"sold": ["%d.%m.%Y"]},
+    },
+}
+CHANGES = [
+    {
+        "since": "2026-01-07",
+        "source": {"csv": {"encoding": "utf-16", "delimiter": "\t", "preamble_rows": 1}},
+        "transform": {
+            "columns": {"Stück": None, "Teil": "part"},
+            "decimal_mark": ".",
+            "date_formats": {"sold": ["%d-%b-%Y"]},
+        },
+    }
+]
+
+
+@pytest.fixture
+def here(tier: Tier, tmp_path: Path) -> Iterator[Place]:
+    for folder in ("pipelines", "contracts"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "contracts" / "prices.odcs.yaml").write_text(CONTRACT)
+    with place(tier, tmp_path, HAULIER_DEFINITIONS=str(tmp_path)) as made:
+        define(made, CHANGES)
+        yield made
+        assert findings(made.settings) == []
+
+
+def define(here: Place, changes: list[dict[str, Any]], **more: Any) -> None:
+    instance = {**COLOGNE, "transform": {**COLOGNE["transform"], **more}, "changes": changes}
+    document = {**PIPELINE, "instances": {"cologne": instance}}
+    path = here.settings.definitions / "pipelines" / "prices.yaml"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+
+
+def send(here: Place) -> None:
+    for number, encoding, text in (
+        (0, "cp1252", "Stück;Preis;Datum\nBüroklammer;1,50;05.01.2026\nÖse;teuer;05.01.2026\n"),
+        (1, "cp1252", "Stück;Preis;Datum\nÜbergang;2,50;06.01.2026\n"),
+        (2, "utf-16", "Export 2\nTeil\tPreis\tDatum\nÄrmel\t3.50\t07-Jan-2026\nŁuk\t-\t07-Jan-2026\n"),
+        (3, "utf-16", "Export 2\nTeil\tPreis\tDatum\nBüroklammer\t4.50\t08-Jan-2026\n"),
+    ):
+        (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv").write_bytes(text.encode(encoding))
+
+
+def prices(here: Place) -> list[tuple[str, str, str]]:
+    return [
+        tuple(map(str, row))
+        for row in here.database.rows('SELECT part, price, sold FROM shop.prices ORDER BY part COLLATE "C"')
+    ]
+
+
+ALL = [
+    ("Büroklammer", "4.50", "2026-01-08"),
+    ("Ärmel", "3.50", "2026-01-07"),
+    ("Übergang", "2.50", "2026-01-06"),
+]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 0, 2, 1)], ids=["in order", "backfilled"])
+def test_each_day_is_read_as_its_export_was(here: Place, order: tuple[int, ...]) -> None:
+    send(here)
+
+    for number in order:
+        haul(here.settings, "prices", "cologne", day(number))
+
+    assert prices(here) == ALL
+    rejects = here.database.rows("SELECT rule, column_name, verbatim FROM haulier.reject ORDER BY 3 DESC")
+    assert [(rule, column, bytes(verbatim)) for rule, column, verbatim in rejects] == [
+        ("type", "price", "Öse;teuer;05.01.2026".encode("cp1252")),
+        ("type", "price", "Łuk\t-\t07-Jan-2026".encode()),
+    ]
+
+
+def test_rejects_of_both_are_replayed_each_in_its_way(here: Place) -> None:
+    send(here)
+    for number in range(4):
+        haul(here.settings, "prices", "cologne", day(number))
+    (change,) = CHANGES
+    define(
+        here, [{**change, "transform": {**change["transform"], "null_values": ["-"]}}], null_values=["teuer"]
+    )
+
+    code, _, said = here.say("replay", "--pipeline", "prices", "--reason", "no price is no price")
+
+    assert code == 0, said
+    assert sorted(prices(here)) == sorted(
+        [*ALL, ("Öse", "None", "2026-01-05"), ("Łuk", "None", "2026-01-07")]
+    )
+    assert here.database.rows("SELECT count(DISTINCT definition_digest) FROM haulier.replay") == [(2,)]
+
+
+def test_a_file_in_the_other_way_is_not_guessed_at(here: Place) -> None:
+    send(here)
+    early, late = (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv" for number in (1, 2))
+    early.write_bytes(late.read_bytes())
+
+    code, _, said = here.say("run", "--pipeline", "prices", "--from", "2026-01-06", "--to", "2026-01-07")
+
+    assert code == 65
+    assert "begins with the byte order mark of utf-16, but the definition says encoding 'cp1252'" in said
+    assert here.database.rows("SELECT to_regclass('shop.prices')") == [(None,)]
+
+
+def test_check_looks_at_the_days_after_a_change(here: Place) -> None:
+    send(here)
+    wrong = {**CHANGES[0], "transform": {"columns": {"Teil": "prt"}}}
+    define(here, [wrong])
+
+    code, document, _ = here.say("check", "--pipeline", "prices")
+
+    assert code == 2
+    assert "instances.cologne.changes[0].transform.columns.Teil" in str(document)

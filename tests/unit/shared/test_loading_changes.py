@@ -1,0 +1,145 @@
+"""An instance whose sender changes its export: what holds for which run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.definitions import CONTRACT, refusal, writer
+
+from haulier import loading
+from haulier.approvals import approval_digest
+from haulier.definitions import Instance
+from haulier.definitions.formats import Csv
+from haulier.digests import definition_digest
+from haulier.errors import DefinitionError
+
+Write = Callable[..., Path]
+CHANGES = "instances.south.changes"
+TWICE: list[dict[str, Any]] = [
+    {
+        "since": date(2026, 1, 20),
+        "parameters": {"folder": "t"},
+        "source": {"csv": {"encoding": "utf-8", "delimiter": "|"}},
+        "transform": {"columns": {"Nr": None, "Number": "number"}},
+    },
+    {"since": date(2026, 2, 1), "source": {"csv": {"delimiter": None}}},
+]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    return writer(tmp_path)
+
+
+def on(folder: Path, *day: int) -> Instance:
+    file = loading.load_pipeline(folder, "orders")
+    return loading.resolve(file, "south", datetime(*day, tzinfo=UTC))[0]
+
+
+def test_a_run_obeys_what_held_when_its_interval_began(write: Write) -> None:
+    folder = write({CHANGES: TWICE})
+
+    before, first, second = on(folder, 2026, 1, 19, 23), on(folder, 2026, 1, 20), on(folder, 2026, 2, 1)
+
+    assert (before.source.csv, before.parameters) == (Csv(delimiter=";", encoding="cp1252"), {"folder": "s"})
+    assert (first.source.csv, first.parameters) == (Csv(delimiter="|", encoding="utf-8"), {"folder": "t"})
+    assert first.source.files is not None
+    assert first.source.files.path == "in/t/south-*.csv"
+    assert first.transform.columns == {"When": "placed", "Number": "number"}
+    assert second.source.csv is None  # all of it is as without a word
+    assert second.transform == first.transform
+
+
+def test_without_a_time_an_instance_is_as_after_its_last_change(write: Write) -> None:
+    file = loading.load_pipeline(write({CHANGES: TWICE}), "orders")
+
+    assert loading.resolve(file, "south")[0] == on(file.folder, 2030, 1, 1)
+    assert loading.resolve_instance(file, "south", None) == loading.resolve_instance(
+        file, "south", datetime(2026, 1, 5, tzinfo=UTC)
+    )
+    assert loading.states(file, "north") == [None]
+    assert loading.states(file, "south") == [
+        None,
+        datetime(2026, 1, 20, tzinfo=UTC),
+        datetime(2026, 2, 1, tzinfo=UTC),
+    ]
+
+
+def test_a_change_leaves_the_digest_of_the_days_before_it(write: Write) -> None:
+    def digest(folder: Path, *day: int) -> str:
+        file = loading.load_pipeline(folder, "orders")
+        return definition_digest(*loading.resolve(file, "south", datetime(*day, tzinfo=UTC)))
+
+    old = digest(write(), 2026, 1, 19)
+    folder = write({CHANGES: TWICE})
+
+    assert digest(folder, 2026, 1, 19) == old
+    assert digest(folder, 2026, 1, 20) != old
+
+
+def test_an_approval_is_of_the_changes_too(write: Write) -> None:
+    def digest(changes: dict[str, Any]) -> str:
+        folder = write({"transform.functions": [], **changes}, contract={"schema.0.properties": NO_TOTAL})
+        return approval_digest(loading.load_pipeline(folder, "orders"))
+
+    later = [{**TWICE[0], "since": date(2026, 1, 21)}, TWICE[1]]
+
+    assert len({digest({}), digest({CHANGES: TWICE}), digest({CHANGES: later})}) == 3
+
+
+NO_TOTAL = [one for one in CONTRACT["schema"][0]["properties"] if one["name"] != "total"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            [TWICE[1], TWICE[0]],
+            "instances.south.changes[1].since: 2026-01-20 is not after 2026-02-01, the change before it",
+        ),
+        ([TWICE[0], TWICE[0]], "instances.south.changes[1].since: 2026-01-20 is not after 2026-01-20"),
+        (
+            [{"since": date(2026, 1, 20), "parameters": {"instance": "x"}}],
+            "instances.south.changes[0].parameters.instance has a meaning already",
+        ),
+        (
+            [{"since": date(2026, 1, 20), "source": {"csv": {"encodin": "utf-8"}}}],
+            'instances.south.changes[0].source.csv.encodin is not a setting of source.csv; did you mean "encoding"?',
+        ),
+        (
+            [{"since": date(2026, 1, 20), "transform": {"time_zone": "Europe/Berln"}}],
+            "instances.south.changes[0].transform.time_zone: ",
+        ),
+        (
+            [TWICE[0], {"since": date(2026, 2, 1), "transform": {"columns": {"Nm": "numbr"}}}],
+            "instances.south.changes[1].transform.columns.Nm: ",
+        ),
+        (
+            [{"since": date(2026, 1, 20), "source": {"files": None, "custom": {"use": "shop.orders"}}}],
+            "instances.south.changes[0].source.custom is another kind of source than before this change",
+        ),
+        ([{"source": {}}], "instances.south.changes[0].since is missing"),
+        ([{"since": "soon"}], "instances.south.changes[0].since: "),
+    ],
+)
+def test_a_change_that_cannot_be_is_named_where_it_is_written(
+    write: Write, changes: list[dict[str, Any]], message: str
+) -> None:
+    assert f"pipelines/orders.yaml: {message}" in refusal(write({CHANGES: changes}), "south")
+
+
+def test_a_change_of_one_instance_is_nothing_to_another(write: Write) -> None:
+    folder = write({CHANGES: [{"since": date(2026, 1, 20), "transform": {"time_zone": "Europe/Berln"}}]})
+    file = loading.load_pipeline(folder, "orders")
+
+    assert loading.resolve(file, "north")
+    assert loading.resolve(file, "south", datetime(2026, 1, 19, tzinfo=UTC))
+    with pytest.raises(DefinitionError):
+        loading.resolve(file, "south")
+    ((where, said),) = loading.findings(folder)
+    assert where == "orders/south"
+    assert "instances.south.changes[0].transform.time_zone" in said
