@@ -18,7 +18,7 @@ from support.ledger import findings
 
 from haulier.contracts import Column, with_extra
 from haulier.definitions.drift import Drift
-from haulier.errors import DefinitionError, TransientError
+from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.landing.drift import fits
 from haulier.settings import Settings
 from haulier_load.step import plan
@@ -274,6 +274,23 @@ def test_a_plan_shows_the_column_for_what_the_contract_does_not_know(sender, dat
     assert planned.notes[0].startswith('ALTER TABLE "shop"."things" ADD COLUMN "_extra" jsonb;')
     assert (planned.counts["updated"], planned.counts["unchanged"]) == (1, 1)
     assert recorded(database) == []
+
+
+def test_a_column_that_may_be_empty_now_names_the_statement_that_lets_it(sender, database):
+    colour = {column.name: column for column in KEYED.columns}["colour"]
+    rest = tuple(column for column in KEYED.columns if column.name != "colour")
+    sender.contract = replace_struct(KEYED, columns=(*rest, replace_struct(colour, required=True)))
+    sender.send(0, {"a.csv": [thing("x")]})
+    sender.contract = replace_struct(KEYED, columns=(*rest, replace_struct(colour, required=False)))
+
+    with pytest.raises(DataError) as refused:
+        sender.send(1, {"b.csv": [thing("y", colour=None)]})
+
+    statement = str(refused.value).partition("be empty: ")[2].partition("; else")[0]
+    assert statement == 'ALTER TABLE "shop"."things" ALTER COLUMN "colour" DROP NOT NULL'
+    database.rows(statement)
+    sender.send(1, {"b.csv": [thing("y", colour=None)]})
+    assert database.rows("SELECT thing, colour FROM shop.things WHERE colour IS NULL") == [("y", None)]
 
 
 def test_a_plan_counts_the_rows_that_the_table_has_no_place_for(sender, database, monkeypatch):

@@ -140,6 +140,7 @@ _REFUSALS = (
 #: SQLSTATE classes and codes (PostgreSQL, appendix A) that a later attempt may not meet again.
 _TRANSIENT = ("08", "40", "53", "55P03", "57", "25P03", "25P04", "25006", "58030")
 _BAD_DATA = ("21", "22", "23")
+_NOT_NULL = "23502"
 
 
 def translate(exc: psycopg2.Error) -> Exception:
@@ -162,6 +163,13 @@ def translate(exc: psycopg2.Error) -> Exception:
     if state.startswith(_TRANSIENT):
         return TransientError(
             f"PostgreSQL ended the transaction ({named}: {diagnostics.message_primary})", **where
+        )
+    if state == _NOT_NULL:
+        table = f'"{diagnostics.schema_name}"."{diagnostics.table_name}"'
+        return DataError(
+            f"PostgreSQL refused the rows ({named}): the column takes no empty value. Where the contract lets it be empty: "
+            f'ALTER TABLE {table} ALTER COLUMN "{diagnostics.column_name}" DROP NOT NULL; else the contract says required',
+            **where,
         )
     if state.startswith(_BAD_DATA):
         return DataError(f"PostgreSQL refused the rows ({named})", **where)
