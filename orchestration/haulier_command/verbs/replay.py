@@ -61,7 +61,7 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     from haulier import loading
     from haulier.digests import definition_digest
     from haulier.ledger.connection import connect, driver_errors
-    from haulier.ledger.reservations import request_replays
+    from haulier.ledger.replays import request_replays
 
     settings = around.settings
     if not asked.reason.strip():
