@@ -27,7 +27,8 @@ from haulier.digests import digest_of
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import Candidate, Reservation, request_replays, reserve, reserved_for_replay
+from haulier.ledger.replays import request_replays, reserved_for_replay
+from haulier.ledger.reservations import Candidate, Reservation, reserve
 from haulier.manifest import Manifest, SourceAccount
 from haulier.parts import PartWriter
 from haulier.rows import DELIVERY, FLAG_SCHEMA, OUTPUT, REJECT_SCHEMA, ROW, canonical_schema
