@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from haulier.column_checks import columns_in, derived_in, extra_in
+from haulier.checks.columns import columns_in, derived_in, extra_in
+from haulier.checks.formats import of_formats
+from haulier.checks.http import of_http
+from haulier.checks.landing import load_in
+from haulier.checks.layouts import of_pivot, of_unpivot, unpivot_in
+from haulier.checks.sql import of_sql
 from haulier.contracts import Contract
 from haulier.definitions import Approval, Change, Instance, Pipeline, Transform
 from haulier.definitions.formats import Csv, Excel, FixedWidth, JsonLines
 from haulier.definitions.sources import KINDS, Custom, Files, Identifiers, Source
 from haulier.errors import DefinitionError
-from haulier.format_checks import of_formats
-from haulier.http_checks import of_http
 from haulier.identifiers import forbidden_name
 from haulier.keys import check_name
-from haulier.layout_checks import of_pivot, of_unpivot, unpivot_in
-from haulier.load_checks import load_in
 from haulier.modules import FUNCTION
 from haulier.patterns import problems_of_regex
 from haulier.placeholders import is_remote, problems_of_path, problems_of_template
 from haulier.problems import Problem, Trail, nearest, quoted
 from haulier.schedules import problems_of_schedule
-from haulier.sql_checks import of_sql
 
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Placeholders with a meaning of their own.

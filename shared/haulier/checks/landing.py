@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from haulier.checks.sql import increments_in
 from haulier.contracts import Contract
 from haulier.definitions import Instance
 from haulier.problems import Problem, quoted
-from haulier.sql_checks import increments_in
 
 #: Mode -> why rows that delete have no place in it.
 _WITHOUT_DELETIONS = {"append": "never deletes", "replace": "removes what is not sent"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from haulier.column_checks import fed
+from haulier.checks.columns import fed
 from haulier.contracts import Contract
 from haulier.definitions import Pivot, Transform, Unpivot
 from haulier.definitions.sources import Source
