@@ -57,6 +57,9 @@ MORE_ROW_KINDS: Mapping[str, str] = {
     "ambiguous_date": "03/04/2026, which is a day in March or in April",
     "fahrenheit": "a temperature in Fahrenheit among Celsius",
     "pounds": "a weight in pounds among kilograms",
+    "celsius": "a temperature in Celsius among Fahrenheit",
+    "kilograms": "a weight in kilograms among pounds",
+    "centimetres": "a height in centimetres among inches",
     "unusual": "a value that is possible and not usual",
 }
 MORE_KINDS: Mapping[str, str] = {**MORE_FILE_KINDS, **MORE_ROW_KINDS}
@@ -85,9 +88,12 @@ ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+# Cells that are not in their column's unit, at the sites that measure in metric units and at those that do not.
+_NOT_METRIC, _METRIC = ("fahrenheit", "pounds"), ("celsius", "kilograms", "centimetres")
+_MORE_OF_VITALS = (*_NOT_METRIC, *_METRIC, "unusual")
 MORE_ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
-    "vitals": ("fahrenheit", "pounds", "unusual"),
-    "labs": tuple(kind for kind in MORE_ROW_KINDS if kind not in ("fahrenheit", "pounds", "unusual")),
+    "vitals": _MORE_OF_VITALS,
+    "labs": tuple(kind for kind in MORE_ROW_KINDS if kind not in _MORE_OF_VITALS),
 }
 
 # A vitals file of 12-15 rows carries one bad row and stays below the 10 % at which the example quarantines.
@@ -147,6 +153,9 @@ class Mess:
     ambiguous_date: float = 0.0
     fahrenheit: float = 0.0
     pounds: float = 0.0
+    celsius: float = 0.0
+    kilograms: float = 0.0
+    centimetres: float = 0.0
     unusual: float = 0.0
     arranged: bool = True
 
@@ -169,7 +178,7 @@ class Mess:
         from_some_day = dict.fromkeys(_FROM_SOME_DAY, 0.2)
         return cls(
             **from_some_day,
-            **dict.fromkeys(MORE_ROW_KINDS, 0.04),
+            **{**dict.fromkeys(MORE_ROW_KINDS, 0.04), **dict.fromkeys(_METRIC, 0.10)},
             identifier=0.01,
             deleted_row=0.05,
             cut_export=0.03,
@@ -267,7 +276,9 @@ def _more_rows(mess: Mess, seed: int, site: str, pipeline: str, day: int) -> tup
 
 
 def _can_write(convention: Convention, kind: str) -> bool:
-    """Whether a site's encoding lets it make this mistake."""
+    """Whether a site's encoding, and what it measures in, let it make this mistake."""
+    if kind in _NOT_METRIC or kind in _METRIC:
+        return convention.imperial is (kind in _METRIC)
     if kind == "undecodable_byte":
         return convention.encoding != "utf-16"
     return kind != "unit_mu" or convention.encoding.startswith("utf")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from generator.conventions import COLUMNS, FIRST_LARGE_SITE, convention_of
 from generator.dice import Dice
-from generator.edition import Edition, digest, output_counts, row_counts
+from generator.edition import Edition, digest
 from generator.measurements import Day
 from generator.mess import FilePlan, Mess, file_plan, first_day_of
 from generator.record import Delivered, Missing
@@ -208,8 +208,8 @@ class Trial:
             kinds=shipment.kinds,
             fate=shipment.fate,
             stripped=edition.stripped,
-            rows=row_counts(page.lines),
-            outputs=output_counts(edition.pipeline, page.lines),
+            rows=edition.row_counts(page.lines),
+            outputs=edition.output_counts(page.lines),
             changed=(edition.row_texts() - corrects.row_texts()).total() if corrects else 0,
             extra_columns=edition.extra_columns,
             findings=edition.findings(page),
