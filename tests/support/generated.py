@@ -106,7 +106,7 @@ def answered(trial: Trial, ground: Ground, database: Database, processes: int) -
 
 def hauled(trial: Trial, ground: Ground, processes: int) -> list[Noted]:
     """Haul the whole trial, some sites a process; what its runs noted."""
-    write_definitions(trial.sites, ground.folder / "definitions")
+    write_definitions(trial, ground.folder / "definitions")
     shares = [replace(trial, sites=trial.sites[hand::processes]) for hand in range(processes)]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         parts = pool.map(haul_share, shares, [ground] * processes)

@@ -84,6 +84,8 @@ NEW_COLUMN, NEW_COLUMN_BEFORE = "DEVICE", "SYS_BP"
 # What a new version of a site's export calls a column, which the contract approves; and one that it drops.
 RENAMED: Mapping[str, str] = {"SUBJECT": "PATIENT"}
 MISSING_COLUMN = "TEST"
+# What an export that changed calls a column of labs and one of vitals, which only the definition's word for it says.
+CHANGED: Mapping[str, str] = {"RESULT": "FINDING", "VISIT_DATE": "VISITDT"}
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -133,6 +135,25 @@ class Convention:
     @property
     def lines_before_data(self) -> int:
         return len(self.preamble) + 1 + self.labels
+
+    @property
+    def later(self) -> "Convention":
+        """As the site writes once its export has changed: another encoding, delimiter, decimal mark and date format, and a
+        column under another name."""
+        is_utf8, is_comma, is_iso = (
+            self.encoding == "utf-8",
+            self.delimiter == ",",
+            self.vitals_date == "%Y-%m-%d",
+        )
+        return replace(
+            self,
+            encoding="cp1252" if is_utf8 else "utf-8",
+            bom=False,
+            delimiter=";" if is_comma else ",",
+            decimal="," if self.decimal == "." else ".",
+            vitals_date="%d.%m.%Y" if is_iso else "%Y-%m-%d",
+            aliases={**self.aliases, **CHANGED},
+        )
 
     def number(self, value: Decimal) -> str:
         return str(value).replace(".", self.decimal)

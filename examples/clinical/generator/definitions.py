@@ -3,11 +3,13 @@
 import json
 import re
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from generator.conventions import IMPERIAL, MEASURES, Convention, convention_of
 from generator.events import REJECT_THRESHOLD, REMOVAL_THRESHOLD
+from generator.trial import Trial
 
 # What no file may have in it. Columns of tests have names, too, and those are of no person.
 IDENTIFIERS = {
@@ -37,8 +39,8 @@ _COMMENT = """
 _VISITS = "visit,visitnum,visitdy,synonyms\nSCREENING,1,-1,\nBASELINE,2,1,\nDAY *,,,\n"
 
 
-def write_definitions(sites: tuple[str, ...], folder: Path) -> None:
-    """A definitions folder that hauls what these sites send."""
+def write_definitions(trial: Trial, folder: Path) -> None:
+    """A definitions folder that hauls what a trial's sites send."""
     shutil.copytree(SDTM / "references", folder / "references")
     (folder / "references" / "visits.csv").write_text(_VISITS, encoding="utf-8", newline="\n")
     (folder / "contracts").mkdir()
@@ -50,8 +52,8 @@ def write_definitions(sites: tuple[str, ...], folder: Path) -> None:
         )
         for name in (pipeline, pipeline + SO_FAR):
             instances = {
-                site: _instance(pipeline, convention_of(site))
-                for site in sites
+                site: _instance(pipeline, convention_of(site), trial.changed_on(site))
+                for site in trial.sites
                 if name == pipeline_of(pipeline, site)
             }
             if instances:
@@ -103,7 +105,7 @@ def _pipeline(pipeline: str, name: str) -> dict[str, Any]:
     }
 
 
-def _instance(pipeline: str, convention: Convention) -> dict[str, Any]:
+def _instance(pipeline: str, convention: Convention, changed_on: date | None) -> dict[str, Any]:
     csv: dict[str, Any] = {"encoding": convention.encoding, "delimiter": convention.delimiter}
     source: dict[str, Any] = {"csv": csv, "identifiers": IDENTIFIERS}
     if pipeline in convention.compressed:
@@ -115,19 +117,44 @@ def _instance(pipeline: str, convention: Convention) -> dict[str, Any]:
     if convention.footer is not None:
         before, _, after = convention.footer.partition("{rows}")
         csv["footer"] = {"pattern": f"{_literal(before)}([0-9]+){_literal(after)}"}
-    parameters = {"decimal_mark": convention.decimal}
+    instance = {
+        "source": source,
+        "transform": _transform(pipeline, convention),
+        "parameters": _parameters(pipeline, convention),
+    }
+    if changed_on is not None:
+        instance["changes"] = [_change(pipeline, convention, changed_on)]
+    return instance
+
+
+def _change(pipeline: str, convention: Convention, since: date) -> dict[str, Any]:
+    """What is different once the site's export has changed."""
+    later = convention.later
+    return {
+        "since": since.isoformat(),
+        "source": {"csv": {"encoding": later.encoding, "delimiter": later.delimiter}},
+        "transform": {
+            "columns": {**dict.fromkeys(_columns(pipeline, convention), None), **_columns(pipeline, later)}
+        },
+        "parameters": _parameters(pipeline, later),
+    }
+
+
+def _parameters(pipeline: str, convention: Convention) -> dict[str, str]:
+    dates = {"date_formats": convention.vitals_date} if pipeline == "vitals" else {}
+    return {"decimal_mark": convention.decimal, **dates}
+
+
+def _columns(pipeline: str, convention: Convention) -> dict[str, str]:
+    """Names that the contract does not approve itself."""
     if pipeline == "vitals":
-        parameters["date_formats"] = convention.vitals_date
-    return {"source": source, "transform": _transform(pipeline, convention), "parameters": parameters}
+        return {convention.aliases.get("VISIT_DATE", "VISIT_DATE"): "collected_date"}
+    return {alias: "collected_result" for name, alias in convention.aliases.items() if name == "RESULT"}
 
 
 def _transform(pipeline: str, convention: Convention) -> dict[str, Any]:
     if pipeline == "labs":
-        # Their other names the contract approves itself.
-        aliases = {
-            alias: "collected_result" for name, alias in convention.aliases.items() if name == "RESULT"
-        }
-        return {"columns": aliases}
+        return {"columns": _columns(pipeline, convention)}
     units = {
         measure.test: IMPERIAL[column].unit if convention.imperial and column in IMPERIAL else measure.unit
         for column, measure in MEASURES.items()
@@ -137,7 +164,7 @@ def _transform(pipeline: str, convention: Convention) -> dict[str, Any]:
         zip(convention.columns(pipeline), convention.header(convention.columns(pipeline)), strict=True)
     )
     return {
-        "columns": {"VISIT_DATE": "collected_date"},
+        "columns": _columns(pipeline, convention),
         "unpivot": {
             "columns": {columns[name]: measure.test for name, measure in MEASURES.items() if name in columns},
             "names_to": "collected_code",

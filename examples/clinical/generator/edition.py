@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from generator.canonical import measured
-from generator.conventions import NEW_COLUMN, Convention, convention_of
+from generator.conventions import NEW_COLUMN, Convention
 from generator.dice import Dice
 from generator.measurements import MEASURED, Day, Row
 from generator.record import Finding, OutputCounts, RowCounts
@@ -58,7 +58,7 @@ class Edition:
 
     @cached_property
     def convention(self) -> Convention:
-        return convention_of(self.day.site)
+        return self.day.convention
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from generator.conventions import HEIGHT, IMPERIAL, NEW_COLUMN, POSITIONS, STUDY, convention_of
+from generator.conventions import HEIGHT, IMPERIAL, NEW_COLUMN, POSITIONS, STUDY, Convention, convention_of
 from generator.dice import Dice
 
 Row = dict[str, str]
@@ -22,6 +22,12 @@ class Day:
     subjects: int
     start: date
     business: date
+    changed: bool = False  # what is written of it is a new version of the site's export
+
+    @property
+    def convention(self) -> Convention:
+        convention = convention_of(self.site)
+        return convention.later if self.changed else convention
 
 
 class Visit(NamedTuple):
@@ -102,7 +108,7 @@ def visits(day: Day) -> list[Visit]:
 
 def vitals(day: Day) -> list[Row]:
     """Three rows a visit, one a position; weight, temperature and height once, on the first."""
-    convention, rows = convention_of(day.site), []
+    convention, rows = day.convention, []
 
     def written(column: str, metric: Decimal) -> str:
         if convention.imperial:
@@ -138,7 +144,7 @@ def vitals(day: Day) -> list[Row]:
 
 def labs(day: Day) -> list[Row]:
     """Fifteen to twenty-five rows a visit, one a test, all from one drawing of blood."""
-    convention, rows = convention_of(day.site), []
+    convention, rows = day.convention, []
     for visit in visits(day):
         now = Dice(day.seed, visit.subject, "labs", day.business)
         collected = f"{day.business.isoformat()}T{now.between(7, 10):02d}:{now.between(0, 11) * 5:02d}"

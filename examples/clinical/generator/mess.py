@@ -41,6 +41,7 @@ MORE_FILE_KINDS: Mapping[str, str] = {
     "cleared": "the file without it",
     "renamed_column": "a column under a name that the contract approves",
     "missing_column": "a column that the contract can do without is gone",
+    "changed_export": "another encoding, delimiter, decimal mark, date format and name of a column",
     "deleted_row": "a cumulative file without a row it had the day before, which stays away",
     "cut_export": "a cumulative file of the last days alone",
 }
@@ -102,15 +103,18 @@ ROWS_SPOILED_AT_MOST: Mapping[str, int] = {"vitals": 1, "labs": 3}
 _STATES = ("missing", "late", "empty", "half_written", "broken_export", "identifier")  # of one, at most one
 _AGAIN = ("correction", "resend", "copy")  # sent once more, at most one
 _STATES_OF_CUMULATIVE = ("missing", "half_written", "cut_export")
-_FROM_SOME_DAY = ("new_column", "renamed_column", "missing_column")
+_FROM_SOME_DAY = ("new_column", "renamed_column", "missing_column", "changed_export")
+# What the day before an export changes has none of: its file of the next day is the same, or begins in the same way.
+_NOT_BEFORE_A_CHANGE = ("half_written", "identifier")
+DAYS_LATE = 2
 # Before, a single row of a cumulative file is too large a share of all.
 FIRST_DAY_OF_DELETIONS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mess:
-    """How often: the chance that one daily file has each kind (of new_column, renamed_column and missing_column:
-    that one site ever starts it; of deleted_row and cut_export: that one file of a cumulative site has it).
+    """How often: the chance that one daily file has each kind (of new_column, renamed_column, missing_column and
+    changed_export: that one site ever starts it; of deleted_row and cut_export: that one file of a cumulative site has it).
 
     With `arranged`, the first three sites and five days do not follow chance but the table `ARRANGED`, which
     has every kind at least once and leaves the first two days clean.
@@ -139,6 +143,7 @@ class Mess:
     identifier: float = 0.0
     renamed_column: float = 0.0
     missing_column: float = 0.0
+    changed_export: float = 0.0
     deleted_row: float = 0.0
     cut_export: float = 0.0
     operator: float = 0.0
@@ -231,8 +236,11 @@ ARRANGED_SITES, ARRANGED_DAYS = 3, 5
 ARRANGED_NEW_COLUMN = {0: 3}  # position of the site -> first day
 
 
-def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, day: int) -> FilePlan:
-    """The plan for one file: arranged in the first corner of the trial, drawn elsewhere."""
+def file_plan(
+    mess: Mess, seed: int, position: int, site: str, pipeline: str, day: int, changes: int | None = None
+) -> FilePlan:
+    """The plan for one file: arranged in the first corner of the trial, drawn elsewhere. ``changes``: from which day on the
+    site's export is another."""
     if mess.arranged and position < ARRANGED_SITES and day < ARRANGED_DAYS:
         return ARRANGED.get((position, pipeline, day), CLEAN)
     convention = convention_of(site)
@@ -240,6 +248,10 @@ def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, da
     if convention.cumulative:
         return _cumulative_plan(mess, seed, site, pipeline, day)
     state = _one_of(mess, _STATES, dice)
+    if state in _NOT_BEFORE_A_CHANGE and changes == day + 1:
+        return CLEAN
+    if changes is not None and day + (DAYS_LATE if state == "late" else 0) >= changes:
+        convention = convention.later
     if state == "broken_export":
         return FilePlan(state=state, again={"correction": 1}) if pipeline == "labs" else CLEAN
     if state == "identifier":
@@ -249,7 +261,7 @@ def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, da
     drawn = [kind for kind in ROW_KINDS_OF[pipeline] if dice.chance(mess.rate(kind))]
     drawn = [kind for kind in drawn if _can_write(convention, kind)]
     rows = tuple(dice.sample(drawn, min(len(drawn), ROWS_SPOILED_AT_MOST[pipeline])))
-    more = _more_rows(mess, seed, site, pipeline, day)
+    more = _more_rows(mess, seed, site, pipeline, day, convention)
     if "undecodable_byte" in rows:
         return FilePlan(state=state, rows=rows + more, again={"correction": 1})
     again = _one_of(mess, _AGAIN, dice)
@@ -265,13 +277,17 @@ def _cumulative_plan(mess: Mess, seed: int, site: str, pipeline: str, day: int) 
     deletes = dice.chance(mess.deleted_row) and day >= FIRST_DAY_OF_DELETIONS
     drawn = [kind for kind in ROW_KINDS_OF[pipeline] if dice.chance(mess.rate(kind))]
     rows = tuple(dice.sample(drawn, min(len(drawn), 1)))
-    return FilePlan(rows=rows + _more_rows(mess, seed, site, pipeline, day), deletes_row=deletes)
+    return FilePlan(
+        rows=rows + _more_rows(mess, seed, site, pipeline, day, convention_of(site)), deletes_row=deletes
+    )
 
 
-def _more_rows(mess: Mess, seed: int, site: str, pipeline: str, day: int) -> tuple[str, ...]:
+def _more_rows(
+    mess: Mess, seed: int, site: str, pipeline: str, day: int, convention: Convention
+) -> tuple[str, ...]:
     """Dice of their own: without these kinds, the others fall as they always did."""
     dice = Dice(seed, "more mess", site, pipeline, day)
-    kinds = [kind for kind in MORE_ROW_KINDS_OF[pipeline] if _can_write(convention_of(site), kind)]
+    kinds = [kind for kind in MORE_ROW_KINDS_OF[pipeline] if _can_write(convention, kind)]
     return tuple(kind for kind in kinds if dice.chance(mess.rate(kind)))
 
 

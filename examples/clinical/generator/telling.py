@@ -325,6 +325,8 @@ def _cause_of_change(file: _File) -> str:
 
 
 def _way_of_writing(edition: Edition) -> str:
+    if edition.day.changed:
+        return "changed_export"
     if edition.renamed:
         return "renamed_column"
     convention = edition.convention
