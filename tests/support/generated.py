@@ -14,12 +14,11 @@ from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from generator import Trial
-from generator.canonical import TABLES, TESTS
+from generator.canonical import TABLES
 from generator.comparison import Line, compare
-from generator.conventions import COLUMNS
+from generator.conventions import COLUMNS, MEASURES, convention_of
 from generator.definitions import SO_FAR, pipeline_of, write_definitions
 from generator.events import Event, Events
 from generator.telling import told_of
@@ -34,8 +33,6 @@ from haulier.settings import Settings
 
 #: Side by side; each site's own days are hauled in their order.
 PROCESSES = 2
-#: As the columns to unpivot are numbered: in the order of their names.
-MEASURED = sorted(TESTS)
 COUNTS = (
     *("produced", "inserted", "updated", "unchanged", "superseded", "duplicate", "deleted", "rejected"),
     *("held", "removed", "vanished"),
@@ -109,7 +106,7 @@ def answered(trial: Trial, ground: Ground, database: Database, processes: int) -
 
 def hauled(trial: Trial, ground: Ground, processes: int) -> list[Noted]:
     """Haul the whole trial, some sites a process; what its runs noted."""
-    write_definitions(trial.sites, ground.folder / "definitions")
+    write_definitions(trial, ground.folder / "definitions")
     shares = [replace(trial, sites=trial.sites[hand::processes]) for hand in range(processes)]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         parts = pool.map(haul_share, shares, [ground] * processes)
@@ -212,27 +209,32 @@ def _runs(database: Database) -> Iterator[Event]:
 
 
 def _rejects(database: Database) -> Iterator[Event]:
-    for uri, row, rule, column, pipeline, output, status in database.rows(
-        "SELECT d.uri, j.row_number, j.rule, j.column_name, d.pipeline, j.output, coalesce(e.status, 'open')"
+    for uri, row, rule, column, pipeline, site, output, status in database.rows(
+        "SELECT d.uri, j.row_number, j.rule, j.column_name, d.pipeline, d.instance, j.output, coalesce(e.status, 'open')"
         " FROM haulier.reject j JOIN haulier.delivery d USING (delivery_id) LEFT JOIN haulier.reject_event e USING (reject_id)"
     ):
-        what = (rule, column, _output(pipeline, output))
+        what = (rule, column, _output(pipeline, site, output))
         yield Event("reject", _path(uri), row, what)
         yield Event(status, _path(uri), row, what)
 
 
 def _flags(database: Database) -> Iterator[Event]:
-    for uri, row, rule, column, pipeline, output, status in database.rows(
-        "SELECT d.uri, f.row_number, f.rule, f.column_name, d.pipeline, f.output, coalesce(e.status, 'open')"
+    for uri, row, rule, column, pipeline, site, output, status in database.rows(
+        "SELECT d.uri, f.row_number, f.rule, f.column_name, d.pipeline, d.instance, f.output, coalesce(e.status, 'open')"
         " FROM haulier.flag f JOIN haulier.delivery d USING (delivery_id) LEFT JOIN haulier.flag_event e USING (flag_id)"
     ):
-        what = (rule, column, _output(pipeline, output))
+        what = (rule, column, _output(pipeline, site, output))
         yield Event("flag", _path(uri), row, what)
         yield Event(status, _path(uri), row, what)
 
 
-def _output(pipeline: str, output: int | None) -> str | None:
-    return MEASURED[output] if pipeline.startswith("vitals") and output is not None else None
+def _output(pipeline: str, site: str, output: int | None) -> str | None:
+    """The column that an output is of: the columns to unpivot are numbered in the order of their names."""
+    if not pipeline.startswith("vitals") or output is None:
+        return None
+    convention = convention_of(site)
+    columns = [column for column in convention.columns("vitals") if column in MEASURES]
+    return sorted(columns, key=lambda column: convention.header((column,)))[output]
 
 
 def _history(database: Database) -> Iterator[Event]:
@@ -241,16 +243,9 @@ def _history(database: Database) -> Iterator[Event]:
         " FROM haulier.history h JOIN haulier.load l USING (load_id) JOIN haulier.run r USING (run_id)"
     ):
         row = json.loads(before, parse_float=Decimal)
-        columns = TABLES[pipeline.removesuffix(SO_FAR)]
-        key, others = (tuple(_read(name, row[name]) for name in names) for names in columns)
+        table = TABLES[pipeline.removesuffix(SO_FAR)]
+        key, others = (tuple(row[name] for name in names) for names in (table.key, table.others))
         yield Event("history", _run(pipeline, site, day), 0, (operation, key, others))
-
-
-def _read(name: str, value: Any) -> Any:
-    """A value out of the JSON of a history line."""
-    if name == "collected":
-        return datetime.fromisoformat(value).astimezone(UTC)
-    return date.fromisoformat(value) if name == "visit_date" else value
 
 
 def _missing(trial: Trial, database: Database) -> Iterator[Event]:
@@ -289,10 +284,9 @@ def _columns(database: Database, noted: Iterable[Noted]) -> Iterator[Event]:
 
 
 def _rows(database: Database, pipeline: str) -> Iterator[Event]:
-    key, others = TABLES[pipeline]
+    table, key, others = TABLES[pipeline]
     for uri, row, *values in database.rows(
-        f"SELECT d.uri, t._haulier_row, {', '.join(f't.{name}' for name in key + others)} FROM clinical.{pipeline} t"
+        f"SELECT d.uri, t._haulier_row, {', '.join(f't.{name}' for name in key + others)} FROM {table} t"
         " JOIN haulier.delivery d ON d.delivery_id = t._haulier_delivery"
     ):
-        read = tuple(one.astimezone(UTC) if isinstance(one, datetime) else one for one in values)
-        yield Event("row", _path(uri), row, (read[: len(key)], read[len(key) :]))
+        yield Event("row", _path(uri), row, (tuple(values[: len(key)]), tuple(values[len(key) :])))

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines = [json.dumps(record.as_json(), ensure_ascii=False) + "\n" for record in records]
         arguments.record.write_text("".join(lines), encoding="utf-8", newline="\n")
     if arguments.definitions is not None:
-        write_definitions(trial.sites, arguments.definitions)
+        write_definitions(trial, arguments.definitions)
     files = [record for record in records if isinstance(record, Delivered)]
     rows = sum(file.rows.read for file in files)
     sys.stdout.write(

@@ -1,9 +1,10 @@
 """How each site writes its files: what the example's pipeline definitions have to say about them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 STUDY = "HAUL-301"
 FIRST_SITE, FIRST_LARGE_SITE = 701, 801
@@ -37,14 +38,45 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {"vitals": VITALS, "labs": LABS}
 
 POSITIONS = ("SUPINE", "SITTING", "STANDING")
 
-# The contract's hard limits; a value outside them is impossible, not merely unusual. Its keys are also the
-# columns of a vitals row that become one measurement each.
+
+class Measure(NamedTuple):
+    """A column of vital signs as a test of a large trial; in its standard unit what is possible and what is usual."""
+
+    test: str
+    unit: str
+    possible: tuple[int, int]
+    usual: tuple[int, int]
+
+
+class Imperial(NamedTuple):
+    """What a column of vital signs is in at a site that measures in inches, pounds and degrees Fahrenheit."""
+
+    unit: str
+    to_metric: Callable[[Decimal], Decimal]
+    from_metric: Callable[[Decimal], Decimal]
+
+
+HEIGHT = "HEIGHT"  # which only those sites measure
+MEASURES: Mapping[str, Measure] = {
+    "SYS_BP": Measure("SYSBP", "mmHg", (40, 300), (70, 220)),
+    "DIA_BP": Measure("DIABP", "mmHg", (20, 200), (40, 130)),
+    "PULSE": Measure("PULSE", "beats/min", (20, 300), (40, 160)),
+    "TEMP_C": Measure("TEMP", "C", (32, 44), (34, 41)),
+    "WEIGHT_KG": Measure("WEIGHT", "kg", (20, 400), (35, 200)),
+    HEIGHT: Measure("HEIGHT", "cm", (76, 255), (120, 215)),
+}
+# The demo's contract has the same hard limits; a value outside them is impossible, not merely unusual. Its keys are also
+# the columns of its vitals rows that become one measurement each.
 LIMITS: Mapping[str, tuple[Decimal, Decimal]] = {
-    "SYS_BP": (Decimal(40), Decimal(300)),
-    "DIA_BP": (Decimal(20), Decimal(200)),
-    "PULSE": (Decimal(20), Decimal(300)),
-    "TEMP_C": (Decimal(32), Decimal(44)),
-    "WEIGHT_KG": (Decimal(20), Decimal(400)),
+    column: (Decimal(measure.possible[0]), Decimal(measure.possible[1]))
+    for column, measure in MEASURES.items()
+    if column != HEIGHT
+}
+_KG, _CM = Decimal("0.45359237"), Decimal("2.54")
+IMPERIAL: Mapping[str, Imperial] = {
+    "TEMP_C": Imperial("F", lambda degrees: (degrees - 32) * 5 / 9, lambda celsius: celsius * 9 / 5 + 32),
+    "WEIGHT_KG": Imperial("LB", lambda pounds: pounds * _KG, lambda kilograms: kilograms / _KG),
+    HEIGHT: Imperial("in", lambda inches: inches * _CM, lambda centimetres: centimetres / _CM),
 }
 
 # The extra column one site starts to send one day, and the column it appears in front of.
@@ -52,6 +84,8 @@ NEW_COLUMN, NEW_COLUMN_BEFORE = "DEVICE", "SYS_BP"
 # What a new version of a site's export calls a column, which the contract approves; and one that it drops.
 RENAMED: Mapping[str, str] = {"SUBJECT": "PATIENT"}
 MISSING_COLUMN = "TEST"
+# What an export that changed calls a column of labs and one of vitals, which only the definition's word for it says.
+CHANGED: Mapping[str, str] = {"RESULT": "FINDING", "VISIT_DATE": "VISITDT"}
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -74,6 +108,8 @@ class Convention:
     compressed: frozenset[str] = frozenset()  # the pipelines whose files are .csv.gz
     aliases: Mapping[str, str] = field(default_factory=dict)  # canonical column -> this site's name for it
     cumulative: bool = False  # every file holds everything so far, under one name
+    imperial: bool = False  # inches, pounds and degrees Fahrenheit, in columns that do not say so
+    as_sdtm: bool = False  # hauled by the functions of a large trial, which take more than the demo's
 
     def columns(
         self, pipeline: str, *, new_column: bool = False, missing_column: bool = False
@@ -82,6 +118,8 @@ class Convention:
         columns = [
             column for column in COLUMNS[pipeline] if not (missing_column and column == MISSING_COLUMN)
         ]
+        if self.imperial and pipeline == "vitals":
+            columns.append(HEIGHT)
         if new_column:
             columns.insert(columns.index(NEW_COLUMN_BEFORE), NEW_COLUMN)
         return tuple(columns)
@@ -97,6 +135,25 @@ class Convention:
     @property
     def lines_before_data(self) -> int:
         return len(self.preamble) + 1 + self.labels
+
+    @property
+    def later(self) -> "Convention":
+        """As the site writes once its export has changed: another encoding, delimiter, decimal mark and date format, and a
+        column under another name."""
+        is_utf8, is_comma, is_iso = (
+            self.encoding == "utf-8",
+            self.delimiter == ",",
+            self.vitals_date == "%Y-%m-%d",
+        )
+        return replace(
+            self,
+            encoding="cp1252" if is_utf8 else "utf-8",
+            bom=False,
+            delimiter=";" if is_comma else ",",
+            decimal="," if self.decimal == "." else ".",
+            vitals_date="%d.%m.%Y" if is_iso else "%Y-%m-%d",
+            aliases={**self.aliases, **CHANGED},
+        )
 
     def number(self, value: Decimal) -> str:
         return str(value).replace(".", self.decimal)
@@ -138,7 +195,7 @@ SITES: dict[str, Convention] = {
 
 
 # Sites from 801 on are those of a large trial, which write in more ways than the example's three.
-MORE: tuple[Convention, ...] = (
+_MORE: tuple[Convention, ...] = (
     *SITES.values(),
     replace(  # a spreadsheet's "Unicode text"
         _PLAIN,
@@ -162,7 +219,17 @@ MORE: tuple[Convention, ...] = (
         footer="koniec ({rows})",
     ),
     replace(_PLAIN, timezone="Europe/London", vitals_date="%Y%m%d", cumulative=True),
+    replace(
+        _PLAIN,
+        timezone="America/Chicago",
+        sends_at_hour=17,
+        newline="\r\n",
+        vitals_date="%m/%d/%Y",
+        aliases={"TEMP_C": "TEMP", "WEIGHT_KG": "WEIGHT"},
+        imperial=True,
+    ),
 )
+MORE = tuple(replace(convention, as_sdtm=True) for convention in _MORE)
 
 
 def convention_of(site: str) -> Convention:

@@ -9,11 +9,13 @@ from datetime import date
 from functools import cached_property
 from typing import NamedTuple
 
-from generator.conventions import LIMITS, NEW_COLUMN, Convention, convention_of
+from generator.canonical import measured
+from generator.conventions import NEW_COLUMN, Convention
 from generator.dice import Dice
 from generator.measurements import MEASURED, Day, Row
 from generator.record import Finding, OutputCounts, RowCounts
 from generator.spoil import (
+    DEMO_ROW_RULES,
     ENTERING_RULES,
     ROW_RULES,
     SPOILERS,
@@ -56,7 +58,7 @@ class Edition:
 
     @cached_property
     def convention(self) -> Convention:
-        return convention_of(self.day.site)
+        return self.day.convention
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -152,12 +154,61 @@ class Edition:
                         line=page.text.count("\n", 0, begin) + 1,
                         rule=line.rule,
                         column=line.column,
-                        scope=scope_of(line),
+                        scope=self.scope_of(line),
                         value=_readable(line.values[line.column]) if line.column else None,
                         offset=self._offset(page.text) if line.rule == "undecodable_byte" else None,
                     )
                 )
         return tuple(found)
+
+    def scope_of(self, line: Line) -> str:
+        if line.rule in self._entering:
+            return "none"
+        return "row" if line.rule in self._row_rules or not line.column else "cell"
+
+    def row_counts(self, lines: list[Line]) -> RowCounts:
+        rules = Counter("" if line.rule in self._entering else line.rule for line in lines)
+        good, duplicate, conflict = rules.pop("", 0), rules.pop("duplicate", 0), rules.pop("conflict", 0)
+        return RowCounts(
+            read=len(lines),
+            good=good,
+            duplicate=duplicate,
+            conflict=conflict,
+            bad=dict(sorted(rules.items())),
+            rejected=sum(count for rule, count in rules.items() if rule in self._row_rules),
+        )
+
+    def output_counts(self, lines: list[Line]) -> OutputCounts:
+        good = duplicate = conflict = 0
+        bad: Counter[str] = Counter()
+        for line in lines:
+            if line.rule in self._row_rules:
+                continue
+            others = len(measured(self.pipeline, line.values, self.columns))
+            if line.rule == "conflict":
+                conflict, others = conflict + 1, others - 1
+            elif line.rule not in ("", "duplicate", *self._entering):
+                bad[line.rule], others = bad[line.rule] + 1, others - 1
+            # What a second row says about the other measurements, the first has said.
+            if line.repeats:
+                duplicate += others
+            else:
+                good += others
+        return OutputCounts(
+            produced=good + duplicate + conflict + bad.total(),
+            good=good,
+            duplicate=duplicate,
+            conflict=conflict,
+            bad=dict(sorted(bad.items())),
+        )
+
+    @property
+    def _entering(self) -> frozenset[str]:
+        return ENTERING_RULES if self.convention.as_sdtm else frozenset()
+
+    @property
+    def _row_rules(self) -> frozenset[str]:
+        return ROW_RULES if self.convention.as_sdtm else DEMO_ROW_RULES
 
     def _row(self, fields: list[str]) -> str:
         # Not csv.writer: which characters it quotes has changed between Python versions.
@@ -180,50 +231,6 @@ class Edition:
     def _offset(self, text: str) -> int:
         before = text[: text.index(UNDECODABLE[self.convention.encoding])]
         return len(before.encode(self.convention.encoding)) + (len(_BOM) if self.convention.bom else 0)
-
-
-def scope_of(line: Line) -> str:
-    if line.rule in ENTERING_RULES:
-        return "none"
-    return "row" if line.rule in ROW_RULES or not line.column else "cell"
-
-
-def row_counts(lines: list[Line]) -> RowCounts:
-    rules = Counter("" if line.rule in ENTERING_RULES else line.rule for line in lines)
-    good, duplicate, conflict = rules.pop("", 0), rules.pop("duplicate", 0), rules.pop("conflict", 0)
-    return RowCounts(
-        read=len(lines),
-        good=good,
-        duplicate=duplicate,
-        conflict=conflict,
-        bad=dict(sorted(rules.items())),
-        rejected=sum(count for rule, count in rules.items() if rule in ROW_RULES),
-    )
-
-
-def output_counts(pipeline: str, lines: list[Line]) -> OutputCounts:
-    good = duplicate = conflict = 0
-    bad: Counter[str] = Counter()
-    for line in lines:
-        if line.rule in ROW_RULES:
-            continue
-        measured = sum(line.values[column] != "" for column in LIMITS) if pipeline == "vitals" else 1
-        if line.rule == "conflict":
-            conflict, measured = conflict + 1, measured - 1
-        elif line.rule not in ("", "duplicate", *ENTERING_RULES):
-            bad[line.rule], measured = bad[line.rule] + 1, measured - 1
-        # What a second row says about the other measurements, the first has said.
-        if line.repeats:
-            duplicate += measured
-        else:
-            good += measured
-    return OutputCounts(
-        produced=good + duplicate + conflict + bad.total(),
-        good=good,
-        duplicate=duplicate,
-        conflict=conflict,
-        bad=dict(sorted(bad.items())),
-    )
 
 
 def digest(data: bytes) -> str:

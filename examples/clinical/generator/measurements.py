@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from generator.conventions import NEW_COLUMN, POSITIONS, STUDY, convention_of
+from generator.conventions import HEIGHT, IMPERIAL, NEW_COLUMN, POSITIONS, STUDY, Convention, convention_of
 from generator.dice import Dice
 
 Row = dict[str, str]
@@ -22,6 +22,12 @@ class Day:
     subjects: int
     start: date
     business: date
+    changed: bool = False  # what is written of it is a new version of the site's export
+
+    @property
+    def convention(self) -> Convention:
+        convention = convention_of(self.site)
+        return convention.later if self.changed else convention
 
 
 class Visit(NamedTuple):
@@ -71,6 +77,7 @@ PANEL = (
     LabTest("WBC", "Leukocytes", "10^9/L", "4.0", "10.5"),
 )
 _ALWAYS = ("K", "NA")
+_TENTH = Decimal("0.1")
 
 # Commas, semicolons, quotes, a line break, µ and é: what a naive reader breaks on. All of them are in cp1252.
 COMMENTS = (
@@ -100,13 +107,20 @@ def visits(day: Day) -> list[Visit]:
 
 
 def vitals(day: Day) -> list[Row]:
-    """Three rows a visit, one a position; weight and temperature once, on the first."""
-    convention, rows = convention_of(day.site), []
+    """Three rows a visit, one a position; weight, temperature and height once, on the first."""
+    convention, rows = day.convention, []
+
+    def written(column: str, metric: Decimal) -> str:
+        if convention.imperial:
+            metric = IMPERIAL[column].from_metric(metric).quantize(_TENTH)
+        return convention.number(metric)
+
     for visit in visits(day):
         usual, now = Dice(day.seed, visit.subject), Dice(day.seed, visit.subject, "vitals", day.business)
         systolic, diastolic, pulse = usual.between(108, 142), usual.between(64, 88), usual.between(56, 84)
         temperature, weight = usual.between(362, 369), usual.between(520, 960)
         device = now.pick(("CUFF-A", "CUFF-B"))
+        height = Decimal(Dice(day.seed, visit.subject, HEIGHT).between(150, 198))
         for number, position in enumerate(POSITIONS):
             first = number == 0
             rows.append(
@@ -120,8 +134,9 @@ def vitals(day: Day) -> list[Row]:
                     "SYS_BP": str(now.near(systolic, 9)),
                     "DIA_BP": str(now.near(diastolic, 6)),
                     "PULSE": str(now.near(pulse + 4 * number, 5)),
-                    "TEMP_C": convention.number(_decimal(now.near(temperature, 4), 1)) if first else "",
-                    "WEIGHT_KG": convention.number(_decimal(now.near(weight, 8), 1)) if first else "",
+                    "TEMP_C": written("TEMP_C", _decimal(now.near(temperature, 4), 1)) if first else "",
+                    "WEIGHT_KG": written("WEIGHT_KG", _decimal(now.near(weight, 8), 1)) if first else "",
+                    HEIGHT: written(HEIGHT, height) if first else "",
                 }
             )
     return rows
@@ -129,7 +144,7 @@ def vitals(day: Day) -> list[Row]:
 
 def labs(day: Day) -> list[Row]:
     """Fifteen to twenty-five rows a visit, one a test, all from one drawing of blood."""
-    convention, rows = convention_of(day.site), []
+    convention, rows = day.convention, []
     for visit in visits(day):
         now = Dice(day.seed, visit.subject, "labs", day.business)
         collected = f"{day.business.isoformat()}T{now.between(7, 10):02d}:{now.between(0, 11) * 5:02d}"

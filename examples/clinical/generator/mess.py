@@ -41,6 +41,7 @@ MORE_FILE_KINDS: Mapping[str, str] = {
     "cleared": "the file without it",
     "renamed_column": "a column under a name that the contract approves",
     "missing_column": "a column that the contract can do without is gone",
+    "changed_export": "another encoding, delimiter, decimal mark, date format and name of a column",
     "deleted_row": "a cumulative file without a row it had the day before, which stays away",
     "cut_export": "a cumulative file of the last days alone",
 }
@@ -57,6 +58,9 @@ MORE_ROW_KINDS: Mapping[str, str] = {
     "ambiguous_date": "03/04/2026, which is a day in March or in April",
     "fahrenheit": "a temperature in Fahrenheit among Celsius",
     "pounds": "a weight in pounds among kilograms",
+    "celsius": "a temperature in Celsius among Fahrenheit",
+    "kilograms": "a weight in kilograms among pounds",
+    "centimetres": "a height in centimetres among inches",
     "unusual": "a value that is possible and not usual",
 }
 MORE_KINDS: Mapping[str, str] = {**MORE_FILE_KINDS, **MORE_ROW_KINDS}
@@ -85,9 +89,12 @@ ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+# Cells that are not in their column's unit, at the sites that measure in metric units and at those that do not.
+_NOT_METRIC, _METRIC = ("fahrenheit", "pounds"), ("celsius", "kilograms", "centimetres")
+_MORE_OF_VITALS = (*_NOT_METRIC, *_METRIC, "unusual")
 MORE_ROW_KINDS_OF: Mapping[str, tuple[str, ...]] = {
-    "vitals": ("fahrenheit", "pounds", "unusual"),
-    "labs": tuple(kind for kind in MORE_ROW_KINDS if kind not in ("fahrenheit", "pounds", "unusual")),
+    "vitals": _MORE_OF_VITALS,
+    "labs": tuple(kind for kind in MORE_ROW_KINDS if kind not in _MORE_OF_VITALS),
 }
 
 # A vitals file of 12-15 rows carries one bad row and stays below the 10 % at which the example quarantines.
@@ -96,15 +103,18 @@ ROWS_SPOILED_AT_MOST: Mapping[str, int] = {"vitals": 1, "labs": 3}
 _STATES = ("missing", "late", "empty", "half_written", "broken_export", "identifier")  # of one, at most one
 _AGAIN = ("correction", "resend", "copy")  # sent once more, at most one
 _STATES_OF_CUMULATIVE = ("missing", "half_written", "cut_export")
-_FROM_SOME_DAY = ("new_column", "renamed_column", "missing_column")
+_FROM_SOME_DAY = ("new_column", "renamed_column", "missing_column", "changed_export")
+# What the day before an export changes has none of: its file of the next day is the same, or begins in the same way.
+_NOT_BEFORE_A_CHANGE = ("half_written", "identifier")
+DAYS_LATE = 2
 # Before, a single row of a cumulative file is too large a share of all.
 FIRST_DAY_OF_DELETIONS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mess:
-    """How often: the chance that one daily file has each kind (of new_column, renamed_column and missing_column:
-    that one site ever starts it; of deleted_row and cut_export: that one file of a cumulative site has it).
+    """How often: the chance that one daily file has each kind (of new_column, renamed_column, missing_column and
+    changed_export: that one site ever starts it; of deleted_row and cut_export: that one file of a cumulative site has it).
 
     With `arranged`, the first three sites and five days do not follow chance but the table `ARRANGED`, which
     has every kind at least once and leaves the first two days clean.
@@ -133,6 +143,7 @@ class Mess:
     identifier: float = 0.0
     renamed_column: float = 0.0
     missing_column: float = 0.0
+    changed_export: float = 0.0
     deleted_row: float = 0.0
     cut_export: float = 0.0
     operator: float = 0.0
@@ -147,6 +158,9 @@ class Mess:
     ambiguous_date: float = 0.0
     fahrenheit: float = 0.0
     pounds: float = 0.0
+    celsius: float = 0.0
+    kilograms: float = 0.0
+    centimetres: float = 0.0
     unusual: float = 0.0
     arranged: bool = True
 
@@ -169,7 +183,7 @@ class Mess:
         from_some_day = dict.fromkeys(_FROM_SOME_DAY, 0.2)
         return cls(
             **from_some_day,
-            **dict.fromkeys(MORE_ROW_KINDS, 0.04),
+            **{**dict.fromkeys(MORE_ROW_KINDS, 0.04), **dict.fromkeys(_METRIC, 0.10)},
             identifier=0.01,
             deleted_row=0.05,
             cut_export=0.03,
@@ -222,8 +236,11 @@ ARRANGED_SITES, ARRANGED_DAYS = 3, 5
 ARRANGED_NEW_COLUMN = {0: 3}  # position of the site -> first day
 
 
-def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, day: int) -> FilePlan:
-    """The plan for one file: arranged in the first corner of the trial, drawn elsewhere."""
+def file_plan(
+    mess: Mess, seed: int, position: int, site: str, pipeline: str, day: int, changes: int | None = None
+) -> FilePlan:
+    """The plan for one file: arranged in the first corner of the trial, drawn elsewhere. ``changes``: from which day on the
+    site's export is another."""
     if mess.arranged and position < ARRANGED_SITES and day < ARRANGED_DAYS:
         return ARRANGED.get((position, pipeline, day), CLEAN)
     convention = convention_of(site)
@@ -231,6 +248,10 @@ def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, da
     if convention.cumulative:
         return _cumulative_plan(mess, seed, site, pipeline, day)
     state = _one_of(mess, _STATES, dice)
+    if state in _NOT_BEFORE_A_CHANGE and changes == day + 1:
+        return CLEAN
+    if changes is not None and day + (DAYS_LATE if state == "late" else 0) >= changes:
+        convention = convention.later
     if state == "broken_export":
         return FilePlan(state=state, again={"correction": 1}) if pipeline == "labs" else CLEAN
     if state == "identifier":
@@ -240,7 +261,7 @@ def file_plan(mess: Mess, seed: int, position: int, site: str, pipeline: str, da
     drawn = [kind for kind in ROW_KINDS_OF[pipeline] if dice.chance(mess.rate(kind))]
     drawn = [kind for kind in drawn if _can_write(convention, kind)]
     rows = tuple(dice.sample(drawn, min(len(drawn), ROWS_SPOILED_AT_MOST[pipeline])))
-    more = _more_rows(mess, seed, site, pipeline, day)
+    more = _more_rows(mess, seed, site, pipeline, day, convention)
     if "undecodable_byte" in rows:
         return FilePlan(state=state, rows=rows + more, again={"correction": 1})
     again = _one_of(mess, _AGAIN, dice)
@@ -256,18 +277,24 @@ def _cumulative_plan(mess: Mess, seed: int, site: str, pipeline: str, day: int) 
     deletes = dice.chance(mess.deleted_row) and day >= FIRST_DAY_OF_DELETIONS
     drawn = [kind for kind in ROW_KINDS_OF[pipeline] if dice.chance(mess.rate(kind))]
     rows = tuple(dice.sample(drawn, min(len(drawn), 1)))
-    return FilePlan(rows=rows + _more_rows(mess, seed, site, pipeline, day), deletes_row=deletes)
+    return FilePlan(
+        rows=rows + _more_rows(mess, seed, site, pipeline, day, convention_of(site)), deletes_row=deletes
+    )
 
 
-def _more_rows(mess: Mess, seed: int, site: str, pipeline: str, day: int) -> tuple[str, ...]:
+def _more_rows(
+    mess: Mess, seed: int, site: str, pipeline: str, day: int, convention: Convention
+) -> tuple[str, ...]:
     """Dice of their own: without these kinds, the others fall as they always did."""
     dice = Dice(seed, "more mess", site, pipeline, day)
-    kinds = [kind for kind in MORE_ROW_KINDS_OF[pipeline] if _can_write(convention_of(site), kind)]
+    kinds = [kind for kind in MORE_ROW_KINDS_OF[pipeline] if _can_write(convention, kind)]
     return tuple(kind for kind in kinds if dice.chance(mess.rate(kind)))
 
 
 def _can_write(convention: Convention, kind: str) -> bool:
-    """Whether a site's encoding lets it make this mistake."""
+    """Whether a site's encoding, and what it measures in, let it make this mistake."""
+    if kind in _NOT_METRIC or kind in _METRIC:
+        return convention.imperial is (kind in _METRIC)
     if kind == "undecodable_byte":
         return convention.encoding != "utf-16"
     return kind != "unit_mu" or convention.encoding.startswith("utf")

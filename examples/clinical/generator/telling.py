@@ -11,22 +11,19 @@ from datetime import date, datetime
 from itertools import groupby
 from pathlib import PurePosixPath
 
-from generator.canonical import Output, Values, outputs
+from generator.canonical import Output, Values, measured, outputs
 from generator.conventions import NEW_COLUMN
 from generator.edition import Edition, digest
 from generator.events import (
-    DATE_COLUMN,
-    FLAGS,
     REJECT_THRESHOLD,
     REJECTS,
     REMOVAL_THRESHOLD,
-    UNUSUAL,
     Event,
     Events,
     Place,
     Told,
 )
-from generator.spoil import ENTERING_RULES, ROW_RULES, Line
+from generator.spoil import ENTERING_RULES, KEY_RULES, ROW_RULES, Line
 from generator.trial import Shipment, Trial, modified_at
 
 #: Kinds by which a file is counted that was hauled; of several, the first.
@@ -130,22 +127,28 @@ class _Run:
         return self.rejected > REJECT_THRESHOLD * (self.rejected_rows + self.produced)
 
     def rejected_of(self, file: _File) -> int:
-        """Rows of a file of which nothing is used."""
-        return sum(line.rule in ROW_RULES for line in file.lines)
+        """Rows of a file of which nothing is used, as a whole and not each measurement by itself."""
+        return sum(line.rule in ROW_RULES and not _is_split(file, line) for line in file.lines)
 
     def _take(self, file: _File, place: Place, line: Line) -> None:
         edition = file.edition
-        if line.rule in ROW_RULES:
+        spoiled: tuple[str, ...] = ()
+        if _is_split(file, line):
+            spoiled = measured(edition.pipeline, line.values, edition.columns)
+        elif line.rule in ROW_RULES:
             self.rejected_rows += 1
             self._reject(file, place, line, None)
             return
-        spoiled = line.column if line.rule in REJECTS else ""
-        if spoiled:
+        elif line.rule in REJECTS:
+            spoiled = (line.column,)
+        for column in spoiled:
             self.rejected_outputs += 1
             self.produced += 1
-            self._reject(file, place, line, spoiled if edition.pipeline == "vitals" else None)
-        for output in outputs(edition.pipeline, line.values, edition.columns, edition.convention):
-            if output.column != spoiled:
+            self._reject(file, place, line, column if edition.pipeline == "vitals" else None)
+        if _is_split(file, line):
+            return
+        for output in outputs(edition.pipeline, line, edition.columns, edition.convention):
+            if output.column not in spoiled:
                 self._enter(file, place, line, output)
 
     def _enter(self, file: _File, place: Place, line: Line, output: Output) -> None:
@@ -154,17 +157,12 @@ class _Run:
             self.duplicates += 1
         odd = line.rule in ENTERING_RULES and output.column in (line.column, "RESULT")
         self.staged[output.key] = (output.values, place, line.rule if odd else "")
-        if line.rule in FLAGS:
-            flag = Event("flag", *place, (FLAGS[line.rule], "result", None))
-            self.flags.append((file, line.rule, flag))
-        if output.is_unusual:
-            flag = Event("flag", *place, (UNUSUAL, "result", output.column))
-            self.flags.append((file, line.rule or UNUSUAL, flag))
+        of = output.column if file.edition.pipeline == "vitals" else None
+        for rule, column in output.flags:
+            self.flags.append((file, line.rule, Event("flag", *place, (rule, column, of))))
 
     def _reject(self, file: _File, place: Place, line: Line, output: str | None) -> None:
         rule, column = REJECTS[line.rule]
-        if line.rule == "bad_date":
-            column = DATE_COLUMN[file.edition.pipeline]
         self.rejects.append((file, line.rule, Event("reject", *place, (rule, column, output))))
 
 
@@ -273,7 +271,7 @@ class _Telling:
         if edition.new_column and file.lines:
             self.say("new_column", Event("column", file.path, 0, f"new {NEW_COLUMN}"))
         if edition.missing_column and file.lines:
-            self.say("missing_column", Event("column", file.path, 0, "missing test"))
+            self.say("missing_column", Event("column", file.path, 0, "missing collected_test"))
 
     def _load(self, name: str, table: _Table, run: _Run, gone: list[Values], vanished: int) -> None:
         for _, kind, flag in run.flags:
@@ -281,8 +279,12 @@ class _Telling:
         causes = {file.path: _cause_of_change(file) for file in run.files}
         inserted = updated = unchanged = 0
         for key in gone:
-            values, _, _ = table.rows.pop(key)
-            self.say("deleted_row", Event("history", name, 0, ("remove", key, values)))
+            values, _, kind = table.rows.pop(key)
+            # What the site put right has its own key again.
+            self.say(
+                kind if kind in KEY_RULES else "deleted_row",
+                Event("history", name, 0, ("remove", key, values)),
+            )
         for key, (values, place, kind) in run.staged.items():
             before = table.rows.get(key)
             if before is None:
@@ -310,6 +312,11 @@ class _Telling:
                 self.say(kind, query._replace(category="corrected"))
 
 
+def _is_split(file: _File, line: Line) -> bool:
+    """Whether each measurement of a row is rejected by itself: a date is read with each."""
+    return file.edition.pipeline == "vitals" and line.rule == "bad_date"
+
+
 def _cause_of_change(file: _File) -> str:
     """Why a row without anything odd has another value than the table."""
     if "correction" in file.shipment.kinds:
@@ -318,13 +325,16 @@ def _cause_of_change(file: _File) -> str:
 
 
 def _way_of_writing(edition: Edition) -> str:
+    if edition.day.changed:
+        return "changed_export"
     if edition.renamed:
         return "renamed_column"
     convention = edition.convention
     packed = ", packed" if edition.pipeline in convention.compressed else ""
     around = ", lines around" if convention.preamble or convention.labels else ""
     so_far = ", all so far" if convention.cumulative else ""
-    return f"{convention.encoding} {convention.delimiter!r} {convention.decimal!r}{packed}{around}{so_far}"
+    units = ", inches" if convention.imperial else ""
+    return f"{convention.encoding} {convention.delimiter!r} {convention.decimal!r}{packed}{around}{so_far}{units}"
 
 
 def _counts(**given: int) -> tuple[tuple[str, int], ...]:

@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 from generator.conventions import COLUMNS, FIRST_LARGE_SITE, convention_of
 from generator.dice import Dice
-from generator.edition import Edition, digest, output_counts, row_counts
+from generator.edition import Edition, digest
 from generator.measurements import Day
-from generator.mess import FilePlan, Mess, file_plan, first_day_of
+from generator.mess import DAYS_LATE, FilePlan, Mess, file_plan, first_day_of
 from generator.record import Delivered, Missing
 
-DAYS_LATE = 2
 # What a new version of an export changes.
 _VERSIONS_OF: Mapping[str, tuple[str, ...]] = {
     "vitals": ("new_column", "renamed_column"),
@@ -117,13 +116,35 @@ class Trial:
                     found += self._file(site, pipeline, day, plan, tuple(version), tuple(gone))
         return found
 
-    def _day(self, site: str, day: int) -> Day:
+    def changed_on(self, site: str) -> date | None:
+        """From which day on a site's export is another, if it ever is; one that sends everything so far keeps its own."""
+        day = self._changes.get(site)
+        return None if day is None else self.start + timedelta(days=day)
+
+    @cached_property
+    def _changes(self) -> Mapping[str, int]:
+        """Site -> the first day of its new export, never the trial's own."""
+        found = {}
+        for position, site in enumerate(self.sites):
+            first = first_day_of(self.mess, self.seed, position, site, self.days, "changed_export")
+            if first is not None and not convention_of(site).cumulative:
+                found[site] = max(first, 1)
+        return found
+
+    def _day(self, site: str, day: int, written: date | None = None) -> Day:
+        """One day of a site as an export of a later one, or of its own, writes it."""
+        business, since = self.date_of(day), self.changed_on(site)
         return Day(
-            seed=self.seed, site=site, subjects=self.subjects, start=self.start, business=self.date_of(day)
+            seed=self.seed,
+            site=site,
+            subjects=self.subjects,
+            start=self.start,
+            business=business,
+            changed=since is not None and (written or business) >= since,
         )
 
     def _plan(self, position: int, site: str, pipeline: str, day: int) -> FilePlan:
-        return file_plan(self.mess, self.seed, position, site, pipeline, day)
+        return file_plan(self.mess, self.seed, position, site, pipeline, day, self._changes.get(site))
 
     def _file(
         self,
@@ -140,7 +161,7 @@ class Trial:
         convention, business = convention_of(site), self.date_of(day)
         arrival = business + timedelta(days=DAYS_LATE if plan.state == "late" else 0)
         edition = Edition(
-            day=self._day(site, day),
+            day=self._day(site, day, arrival),
             pipeline=pipeline,
             earlier=tuple(self._day(site, before) for before in range(day)) if convention.cumulative else (),
             created=arrival,
@@ -153,7 +174,9 @@ class Trial:
         )
         name = convention.file_name(pipeline, business)
         deleted = ("deleted_row",) if plan.deletes_row else ()
-        own = tuple(dict.fromkeys(((plan.state,) if plan.state else ()) + plan.rows)) + deleted + version
+        states, before = (plan.state,) if plan.state else (), version
+        version += _change(edition)
+        own = tuple(dict.fromkeys(states + plan.rows)) + deleted + version
         is_broken = plan.state == "broken_export"
         first = Shipment(
             edition=edition,
@@ -180,9 +203,15 @@ class Trial:
             if kind == "correction":
                 # What was wrong is put right; where nothing was, some values are not what they were.
                 repaired = replace(
-                    edition, created=then, state="", row_kinds=(), corrected=not plan.rows and not is_broken
+                    edition,
+                    day=self._day(site, day, then),
+                    created=then,
+                    state="",
+                    row_kinds=(),
+                    corrected=not plan.rows and not is_broken,
                 )
-                yield replace(again, edition=repaired, kinds=(kind, *version), fate="load", corrects=edition)
+                kinds = (kind, *before, *_change(repaired))
+                yield replace(again, edition=repaired, kinds=kinds, fate="load", corrects=edition)
             elif kind == "resend":
                 yield replace(again, kinds=(kind, *own), fate="known")
             else:
@@ -208,8 +237,8 @@ class Trial:
             kinds=shipment.kinds,
             fate=shipment.fate,
             stripped=edition.stripped,
-            rows=row_counts(page.lines),
-            outputs=output_counts(edition.pipeline, page.lines),
+            rows=edition.row_counts(page.lines),
+            outputs=edition.output_counts(page.lines),
             changed=(edition.row_texts() - corrects.row_texts()).total() if corrects else 0,
             extra_columns=edition.extra_columns,
             findings=edition.findings(page),
@@ -236,6 +265,10 @@ def modified_at(shipment: Shipment) -> datetime:
         tzinfo=ZoneInfo(convention.timezone),
     )
     return local.astimezone(UTC)
+
+
+def _change(edition: Edition) -> tuple[str, ...]:
+    return ("changed_export",) if edition.day.changed else ()
 
 
 def _copy_name(pipeline: str, name: str) -> str:

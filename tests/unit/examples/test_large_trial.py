@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from generator.definitions import EXAMPLE, pipeline_of, write_definitions
 from generator.mess import MORE_FILE_KINDS
 from support.trials import arrive, plain
 
-from haulier.loading import load_pipeline, resolve
+from haulier.loading import load_pipeline, resolve, states
 
 TRIAL = large_trial()
+CHANGING = tuple(str(801 + number) for number in range(len(MORE)))
 #: What follows from another kind has no chance of its own.
 AFTER = {"completion": "half_written", "cleared": "identifier"}
 
@@ -22,7 +24,7 @@ AFTER = {"completion": "half_written", "cleared": "identifier"}
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("definitions") / "made"
-    write_definitions(TRIAL.sites, folder)
+    write_definitions(TRIAL, folder)
     return folder
 
 
@@ -75,7 +77,7 @@ def test_sites_from_801_on_write_in_every_way():
 
 
 def test_the_further_conventions_are_what_their_definitions_were_written_for(tmp_path):
-    trial = Trial(sites=("804", "805", "806"), days=3, mess=Mess.none())
+    trial = Trial(sites=("804", "805", "806", "807"), days=3, mess=Mess.none())
     heads = {
         (arrived.record.site, arrived.record.day, arrived.record.pipeline): plain(arrived)
         for arrived in arrive(trial, tmp_path)
@@ -90,17 +92,73 @@ def test_the_further_conventions_are_what_their_definitions_were_written_for(tmp
     assert polish[2].startswith("HAUL-301|805-1001|SCREENING|05/01/2026|")
     assert polish[-1] == f"koniec ({len(polish) - 3})"
     assert re.search(r"\|[0-9]+,[0-9]\|", polish[2])
+    imperial = heads["807", 0, "vitals"].decode().split("\r\n")
+    assert imperial[0].endswith(",SYS_BP,DIA_BP,PULSE,TEMP,WEIGHT,HEIGHT")
+    degrees, pounds, inches = map(float, imperial[1].split(",")[-3:])
+    assert 96 < degrees < 100
+    assert 114 < pounds < 214
+    assert 59 <= inches <= 78
     so_far = [heads["806", day, "labs"].splitlines() for day in range(3)]
     assert so_far[1][: len(so_far[0])] == so_far[0]
     assert so_far[2][: len(so_far[1])] == so_far[1]
     assert len(so_far[0]) < len(so_far[1]) < len(so_far[2])
 
 
+def test_an_export_that_changes_is_written_another_way_from_its_day_on(tmp_path):
+    trial = Trial(sites=CHANGING, days=8, mess=replace(Mess.none(), changed_export=1.0, correction=0.5))
+    changed = dict(zip(CHANGING, map(trial.changed_on, CHANGING), strict=True))
+
+    for arrived in arrive(trial, tmp_path):
+        record, convention = arrived.record, convention_of(arrived.record.site)
+        since = changed[record.site]
+        is_new = since is not None and record.arrival_date >= since
+        text = plain(arrived).decode((convention.later if is_new else convention).encoding)
+        assert ("changed_export" in record.kinds) is is_new
+        assert (("FINDING" if record.pipeline == "labs" else "VISITDT") in text) is is_new
+    assert [site for site, since in changed.items() if since is None] == ["806"]  # sends everything so far
+
+
+def test_no_file_of_the_old_writing_is_hauled_by_the_new_one():
+    """One that is completed or cleared the next day is what it was, or begins so."""
+    mess = replace(Mess.everything(), changed_export=1.0, half_written=0.3, identifier=0.3)
+    trial = large_trial(sites=14, days=8)
+    found = replace(trial, mess=mess).shipments
+
+    for shipment in found:
+        since = replace(trial, mess=mess).changed_on(shipment.edition.day.site)
+        if since is not None and shipment.arrival >= since and shipment.fate == "load":
+            assert shipment.edition.day.changed, shipment.kinds
+    assert any({"completion", "cleared"} & set(shipment.kinds) for shipment in found)
+
+
+@pytest.mark.parametrize("pipeline", COLUMNS)
+def test_the_definitions_say_what_an_export_changes(definitions, pipeline):
+    changing = [site for site in TRIAL.sites if TRIAL.changed_on(site)]
+    assert changing
+    for site in changing:
+        file, convention = load_pipeline(definitions, pipeline_of(pipeline, site)), convention_of(site)
+        _, since = states(file, site)
+        assert since is not None
+        assert since.date() == TRIAL.changed_on(site)
+        for at, written in ((None, convention), (since, convention.later)):
+            instance, _ = resolve(file, site, at)
+            assert instance.source.format.encoding == written.encoding
+            assert instance.source.format.delimiter == written.delimiter
+            assert instance.parameters["decimal_mark"] == written.decimal
+            assert instance.parameters.get("date_formats", written.vitals_date) == written.vitals_date
+            named = set(instance.transform.columns)
+            assert named == {
+                alias
+                for column, alias in {"VISIT_DATE": "VISIT_DATE", **written.aliases}.items()
+                if column == ("RESULT" if pipeline == "labs" else "VISIT_DATE")
+            }
+
+
 @pytest.mark.parametrize("pipeline", COLUMNS)
 def test_the_definitions_have_every_site(definitions, pipeline):
     for site in TRIAL.sites:
         convention = convention_of(site)
-        instance, _ = resolve(load_pipeline(definitions, pipeline_of(pipeline, site)), site)
+        instance, _ = resolve(load_pipeline(definitions, pipeline_of(pipeline, site)), site, None)
         assert instance.source.files is not None
         assert instance.source.format.encoding == convention.encoding
         assert instance.source.format.delimiter == convention.delimiter
