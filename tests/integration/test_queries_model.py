@@ -161,14 +161,12 @@ CONTENT = st.tuples(
     st.sets(st.tuples(st.sampled_from([2, 3]), st.sampled_from(["odd", "far"])), max_size=2),
     st.sampled_from(["red", "blue"]),
 )
-
 STEP = st.one_of(
     st.tuples(st.just("send"), st.sampled_from(["a.csv", "b.csv"]), CONTENT, st.booleans()),
     st.tuples(st.just("again"), st.integers(0, 9), CONTENT, st.booleans()),
     st.tuples(st.just("say"), st.sampled_from(sorted(FROM)), st.integers(0, 9)),
     st.tuples(st.just("say"), st.sampled_from(sorted(FROM)), st.integers(0, 9)),
 )
-
 INSTANCES = itertools.count()
 
 

@@ -42,7 +42,6 @@ FORGERIES = {
     "UPDATE haulier.flag SET line = NULL WHERE load_id = 2": "I8",
     "UPDATE haulier.chain SET query_digest = NULL": "I8",
 }
-
 TABLES = ("query_event", "query_tail", "query_repeat", "flag_event", "flag", "chain")
 
 

@@ -25,7 +25,6 @@ LABS = contract(
     column("result", "numeric(6,2)", soft_maximum="50"),
     column("comment"),
 )
-
 FILES = {
     "labs_1.csv": "subject,result,comment\nS1,1,a\nbad,x,b\nS2,70,\n",
     "labs_2.csv": "RESULT,SUBJECT,DEVICE\n1.234,S1,d\n2,S2,d\n",

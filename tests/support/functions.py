@@ -7,10 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.transforming import (
-    column,
-    transformed,
-)
+from support.transforming import column, transformed
 
 from haulier_transform.canonical import Result
 from haulier_transform.functions import Functions
@@ -23,11 +20,8 @@ COLUMNS = [
     column("taken", "date", derived=True),
     column("id", "uuid"),
 ]
-
 HEADER = ["subject", "weight", "height", "id"]
-
 UUID = "123e4567-e89b-12d3-a456-426614174000"
-
 ROWS: list[list[str | None]] = [
     ["S0", "70", "175", UUID],
     ["S1", "80", None, None],

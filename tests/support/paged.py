@@ -10,9 +10,7 @@ from support.steps import haul
 from support.things import DEFINITIONS, day, place
 
 ROWS = [{"thing": f"t{n}", "colour": "red", "price": n + 0.5} for n in range(8)]
-
 SECRETS = {"HAULIER_SECRET_LAB": "s3cret"}
-
 WAYS = {
     "one answer": ("/whole", {}),
     "pages": ("/pages", {"pages": {"by": "page"}, "records": "data.items"}),

@@ -8,7 +8,6 @@ from haulier.ledger.connection import connect
 from haulier.ledger.decisions import say
 from haulier.ledger.verify import verify
 
-
 ROWS = {"a.csv": [thing("x"), thing("y")]}
 
 

@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 from support.functions import COLUMNS, HEADER, ROWS, applied, writer
-from support.transforming import (
-    contract,
-    definition,
-    delivery,
-    text_table,
-    values,
-)
+from support.transforming import contract, definition, delivery, text_table, values
 
 from haulier.errors import DefinitionError
 from haulier_transform.canonical import Canonical
