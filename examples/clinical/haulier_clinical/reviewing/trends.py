@@ -1,0 +1,192 @@
+"""Trends: what each site's results of a test are from period to period, so that a switch of units shows as a step."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from haulier_clinical.reviewing.board import percent
+from haulier_clinical.reviewing.reading import Row, Trial
+
+#: Tests of a domain with a chart of their own: those with the most results.
+MOST_TESTS = 48
+#: Of sites in the table of shares, those with the most results beyond their range.
+MOST_SITES = 60
+MOST_STEPS = 40
+#: A median of fewer results says nothing of a site.
+_LEAST = 3
+#: A step is so many times the usual spread of the test, and changes the median by such a factor.
+_SPREADS, _FACTOR = 3.0, 1.5
+#: Days of a period, the first that gives no more than `_MOST_PERIODS` of them.
+_WIDTHS, _MOST_PERIODS = (1, 7, 28, 91, 364), 36
+
+Key = tuple[str, str | None]
+
+
+def figures(trial: Trial) -> dict[str, Any]:
+    """Per domain: tests with their quartiles, each site's medians by period, steps, and shares out of range."""
+    return {"least": _LEAST, "domains": [_domain(trial, domain) for domain in trial.domains]}
+
+
+def _domain(trial: Trial, domain: str) -> dict[str, Any]:
+    (window,) = trial.sdtm("window", domain)
+    if window["first"] is None:
+        return {"domain": domain, "tests": [], "steps": [], "left_out": [], "beyond": None}
+    width, periods = _cut(window["first"], window["last"])
+    series: dict[Key, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in trial.sdtm("medians", domain, first=window["first"], width=width):
+        series[row["testcd"], row["spec"]][row["site"]].append(row)
+    every = trial.sdtm("tests", domain)
+    most = sorted(every, key=lambda row: (-row["records"], row["testcd"], row["spec"] or ""))
+    kept = {(row["testcd"], row["spec"]) for row in most[:MOST_TESTS]}
+    dates = [window["first"] + timedelta(days=width * number) for number in range(periods)]
+    tests = [_test(row, series[row["testcd"], row["spec"]], dates) for row in every]
+    steps = sorted(
+        (step for test in tests for step in test.pop("steps")),
+        key=lambda step: (-step["spreads"], step["test"], step["site"], step["at"]),
+    )
+    return {
+        "domain": domain,
+        "first": window["first"],
+        "last": window["last"],
+        "period_days": width,
+        "periods": dates,
+        "tests": [test for test in tests if (test["testcd"], test["spec"]) in kept],
+        "left_out": sorted(
+            name_of(row["testcd"], row["spec"]) for row in every if (row["testcd"], row["spec"]) not in kept
+        ),
+        "steps": steps[:MOST_STEPS],
+        "steps_left_out": max(0, len(steps) - MOST_STEPS),
+        "beyond": _beyond(trial, domain, [row for row in every if row["ranged"]]),
+    }
+
+
+def name_of(testcd: str, spec: str | None) -> str:
+    return f"{testcd} ({spec})" if spec else testcd
+
+
+def _cut(first: date, last: date) -> tuple[int, int]:
+    """(days of a period, how many there are)."""
+    span = (last - first).days + 1
+    width = next((width for width in _WIDTHS if span <= width * _MOST_PERIODS), _WIDTHS[-1])
+    if span > 14 and width == 1:
+        # One day has too few results of a site for a median.
+        width = 7
+    return width, -(-span // width)
+
+
+def _test(row: Row, sites: Mapping[str, Sequence[Row]], dates: Sequence[date]) -> dict[str, Any]:
+    spread = _spread(points for points in sites.values())
+    lines = []
+    steps: list[dict[str, Any]] = []
+    for site, points in sites.items():
+        told = [point for point in points if point["records"] >= _LEAST]
+        lines.append(
+            {
+                "site": site,
+                "records": sum(point["records"] for point in points),
+                "points": [
+                    {
+                        "period": point["period"],
+                        "records": point["records"],
+                        "quartiles": [_short(number) for number in point["quartiles"]],
+                    }
+                    for point in told
+                ],
+            }
+        )
+        steps += _steps(row, site, told, spread, dates)
+    return {
+        "testcd": row["testcd"],
+        "spec": row["spec"],
+        "test": row["test"],
+        "units": _said(row["units"]),
+        "records": row["records"],
+        "quartiles": [_short(number) for number in row["quartiles"]],
+        "beyond_percent": percent(row["beyond"], row["ranged"]),
+        "sites": lines,
+        "steps": steps,
+    }
+
+
+def _spread(sites: Iterable[Sequence[Row]]) -> float:
+    """What a site's results usually spread over within a period: from the first quartile to the third."""
+    ranges = [
+        point["quartiles"][2] - point["quartiles"][0]
+        for points in sites
+        for point in points
+        if point["records"] >= _LEAST
+    ]
+    return median(ranges) if ranges else 0.0
+
+
+def _steps(
+    row: Row, site: str, points: Sequence[Row], spread: float, dates: Sequence[date]
+) -> list[dict[str, Any]]:
+    found = []
+    for before, after in pairwise(points):
+        old, new = before["quartiles"][1], after["quartiles"][1]
+        low, high = sorted((abs(old), abs(new)))
+        if abs(new - old) <= _SPREADS * spread or high < _FACTOR * low:
+            continue
+        found.append(
+            {
+                "test": name_of(row["testcd"], row["spec"]),
+                "site": site,
+                "at": dates[after["period"]],
+                "before": _short(old),
+                "after": _short(new),
+                "factor": round(new / old, 3) if old else None,
+                "spreads": round(abs(new - old) / spread, 1) if spread else 999.9,
+                "sent_before": _said(before["sent"]),
+                "sent_after": _said(after["sent"]),
+            }
+        )
+    return found
+
+
+def _said(units: Sequence[str | None]) -> list[str]:
+    return sorted(unit for unit in units if unit)
+
+
+def _short(number: float) -> float:
+    """As many digits as a chart and a reader can use."""
+    return float(f"{number:.5g}")
+
+
+def _beyond(trial: Trial, domain: str, tests: Sequence[Row]) -> dict[str, Any] | None:
+    """Tests by sites: the share of results that the range sent along does not hold."""
+    if not tests:
+        return None
+    cells: dict[Key, dict[str, Row]] = defaultdict(dict)
+    weight: dict[str, int] = defaultdict(int)
+    for row in trial.sdtm("beyond", domain):
+        cells[row["testcd"], row["spec"]][row["site"]] = row
+        weight[row["site"]] += row["beyond"]
+    worst = sorted(weight, key=lambda site: (-weight[site], site))
+    kept = sorted(worst[:MOST_SITES])
+    most = sorted(tests, key=lambda row: (-row["ranged"], row["testcd"], row["spec"] or ""))[:MOST_TESTS]
+    return {
+        "sites": kept,
+        "left_out": sorted(worst[MOST_SITES:]),
+        "tests_left_out": len(tests) - len(most),
+        "tests": [
+            {
+                "test": name_of(row["testcd"], row["spec"]),
+                "ranged": row["ranged"],
+                "percent": percent(row["beyond"], row["ranged"]),
+                "cells": [_share(cells[row["testcd"], row["spec"]].get(site)) for site in kept],
+            }
+            for row in sorted(most, key=lambda row: (row["testcd"], row["spec"] or ""))
+        ],
+    }
+
+
+def _share(row: Row | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {"ranged": row["ranged"], "percent": percent(row["beyond"], row["ranged"], 0)}
