@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -25,12 +26,13 @@ _NOTES = (
 def figures(trial: Trial) -> dict[str, Any]:
     tables = [_table(row) for row in trial.ledger("changes")]
     definitions = trial.ledger("definitions")
-    files, unread = _files(trial)
+    files, standing, unread = _files(trial)
     return {
         "tables": tables[:MOST],
         "tables_left_out": max(0, len(tables) - MOST),
         "files": files[:MOST],
         "files_left_out": max(0, len(files) - MOST),
+        "files_standing": standing,
         "manifests_gone": unread,
         "definitions": [
             {**row, "definition_digest": row["definition_digest"][:12]} for row in definitions[:MOST]
@@ -51,21 +53,25 @@ def _table(row: Row) -> dict[str, Any]:
     return {**row, "columns": [] if is_whole else columns, "count": len(columns)}
 
 
-def _files(trial: Trial) -> tuple[list[dict[str, Any]], int]:
-    """Columns that files had more or less than the contract, from the sealed manifests; and how many of these are gone.
+def _files(trial: Trial) -> tuple[list[dict[str, Any]], int, int]:
+    """Columns that files had more or less than the contract, from the sealed manifests; how many of them were never sent;
+    and how many manifests are gone.
 
-    A site that changes its export notes the same column each day: one line, with the first day and the last.
+    A site that changes its export notes the same column each day: one line, with the first day and the last. What
+    an instance left out in each of its runs is no change, and only counted.
     """
     last = trial.asked.today
     runs = trial.ledger("runs", first=last - timedelta(days=trial.asked.days - 1), last=last)
     found: dict[tuple[str, ...], dict[str, Any]] = {}
+    read: Counter[tuple[str, str]] = Counter()
     gone = 0
     for run, notes in _noted(trial, runs):
         if notes is None:
             gone += 1
             continue
+        read[run["pipeline"], run["instance"]] += 1
         day = run["interval_start"].date()
-        for what, column, file in _told(notes):
+        for (what, column), file in _told(notes).items():
             line = found.setdefault(
                 (run["pipeline"], run["instance"], what, column),
                 {
@@ -75,10 +81,13 @@ def _files(trial: Trial) -> tuple[list[dict[str, Any]], int]:
             )
             line["until"] = day
             line["runs"] += 1
-    lines = sorted(
-        found.values(), key=lambda line: (line["since"], line["pipeline"], line["instance"], line["column"])
-    )
-    return lines[::-1], gone
+    lines = [
+        line
+        for line in found.values()
+        if line["what"] == "new" or line["runs"] < read[line["pipeline"], line["instance"]]
+    ]
+    lines.sort(key=lambda line: (line["since"], line["pipeline"], line["instance"], line["column"]))
+    return lines[::-1], len(found) - len(lines), gone
 
 
 def _noted(trial: Trial, runs: list[Row]) -> Iterator[tuple[Row, tuple[str, ...] | None]]:
@@ -102,8 +111,11 @@ def _noted(trial: Trial, runs: list[Row]) -> Iterator[tuple[Row, tuple[str, ...]
             yield run, None
 
 
-def _told(notes: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
-    for note in dict.fromkeys(notes):
+def _told(notes: tuple[str, ...]) -> dict[tuple[str, str], str]:
+    """(what, column) -> the first file of the run that has it so."""
+    found: dict[tuple[str, str], str] = {}
+    for note in notes:
         for pattern in _NOTES:
             if said := pattern.match(note):
-                yield said["what"], said["column"].strip("'\""), said["file"]
+                found.setdefault((said["what"], said["column"]), said["file"])
+    return found

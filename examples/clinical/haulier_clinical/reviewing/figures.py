@@ -63,13 +63,13 @@ def _wants(found: dict[str, Any]) -> Iterator[tuple[str, int, str]]:
     counts = {
         state: sum(table["counts"][state] for table in found["board"]["tables"]) for state in board.STATES
     }
-    yield "board", counts["missing"], "files are missing"
+    yield "board", counts["missing"], "files missing"
     yield (
         "board",
         counts["quarantined"] + counts["refused"] + counts["not loaded"],
-        "days of sites are quarantined, refused or not loaded",
+        "site days quarantined, refused or not loaded",
     )
-    yield "board", counts["late"], "days of sites came late"
+    yield "board", counts["late"], "site days late"
     slow = {
         site["site"]
         for domain in found["lateness"]["domains"]
@@ -79,21 +79,25 @@ def _wants(found: dict[str, Any]) -> Iterator[tuple[str, int, str]]:
     yield (
         "lateness",
         len(slow),
-        f"sites have less than half of their rows within {found['lateness']['within_days']} days",
+        f"sites with less than half of their rows within {found['lateness']['within_days']} days",
     )
     domains = found["completeness"]["domains"]
-    yield "completeness", sum(one["totals"]["overdue"] for one in domains), "visits are overdue"
-    yield "completeness", sum(one["totals"]["missed"] for one in domains), "visits were missed"
-    yield "queries", found["queries"]["totals"]["overdue"], "queries are overdue"
+    yield "completeness", sum(one["totals"]["overdue"] for one in domains), "visits overdue"
+    yield "completeness", sum(one["totals"]["missed"] for one in domains), "visits missed"
+    yield "queries", found["queries"]["totals"]["overdue"], "queries overdue"
     high = sum(one["alert"] == "high" for one in found["queries"]["sites"])
-    yield "queries", high, f"sites are over {asking.HIGH} % overdue"
+    yield "queries", high, f"sites with more than {asking.HIGH} % of their queries overdue"
     for one in found["trends"]["domains"]:
         yield (
             "trends",
             len(one["steps"]) + one.get("steps_left_out", 0),
             f"steps of a site's median in {one['domain']}",
         )
-    yield "trends", sum(site["prefers"] for site in found["habits"]["sites"]), "sites prefer some last digits"
+    yield (
+        "trends",
+        sum(site["prefers"] for site in found["habits"]["sites"]),
+        "sites that prefer some last digits",
+    )
     for kind in found["reconciliation"]["kinds"]:
         yield "reconciliation", kind["lines"], kind["meaning"]
     yield (

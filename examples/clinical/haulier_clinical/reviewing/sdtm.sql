@@ -29,7 +29,8 @@ GROUP BY usubjid, visitnum
 
 -- name: window
 -- The days that results are of, without the one in two hundred that is so old that it may be a slip.
-SELECT percentile_disc(0.005) WITHIN GROUP (ORDER BY day) AS first, max(day) AS last
+SELECT percentile_disc(0.005) WITHIN GROUP (ORDER BY day) AS first, max(day) AS last, count(*) AS records,
+       count(DISTINCT (testcd, spec, siteid)) AS series
 FROM {rows} AS f
 WHERE stresn IS NOT NULL AND day <= %(today)s
 

@@ -21,8 +21,8 @@ MOST_STEPS = 40
 _LEAST = 3
 #: A step is so many times the usual spread of the test, and changes the median by such a factor.
 _SPREADS, _FACTOR = 3.0, 1.5
-#: Days of a period, the first that gives no more than `_MOST_PERIODS` of them.
-_WIDTHS, _MOST_PERIODS = (1, 7, 28, 91, 364), 36
+#: Days of a period: the first that gives no more than `_MOST_PERIODS`, and a site so many results of a test in each.
+_WIDTHS, _MOST_PERIODS, _ENOUGH = (1, 2, 3, 7, 14, 28, 91, 364), 36, 5
 
 Key = tuple[str, str | None]
 
@@ -36,7 +36,7 @@ def _domain(trial: Trial, domain: str) -> dict[str, Any]:
     (window,) = trial.sdtm("window", domain)
     if window["first"] is None:
         return {"domain": domain, "tests": [], "steps": [], "left_out": [], "beyond": None}
-    width, periods = _cut(window["first"], window["last"])
+    width, periods = _cut(window)
     series: dict[Key, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in trial.sdtm("medians", domain, first=window["first"], width=width):
         series[row["testcd"], row["spec"]][row["site"]].append(row)
@@ -69,13 +69,16 @@ def name_of(testcd: str, spec: str | None) -> str:
     return f"{testcd} ({spec})" if spec else testcd
 
 
-def _cut(first: date, last: date) -> tuple[int, int]:
+def _cut(window: Row) -> tuple[int, int]:
     """(days of a period, how many there are)."""
-    span = (last - first).days + 1
-    width = next((width for width in _WIDTHS if span <= width * _MOST_PERIODS), _WIDTHS[-1])
-    if span > 14 and width == 1:
-        # One day has too few results of a site for a median.
-        width = 7
+    span = (window["last"] - window["first"]).days + 1
+    a_day = window["records"] / window["series"] / span
+    width = next(
+        (width for width in _WIDTHS if span <= width * _MOST_PERIODS and width * a_day >= _ENOUGH),
+        _WIDTHS[-1],
+    )
+    # Two periods at least, where there is more than one day: a step needs them.
+    width = min(width, max(1, span // 2)) if span > 1 else 1
     return width, -(-span // width)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from haulier_clinical.reviewing.drawing.html import Html, number, tag
+from haulier_clinical.reviewing.drawing.html import Html, measured, number, tag
 from haulier_clinical.reviewing.trends import name_of
 
 #: Sites of a chart that are named: those whose median steps or lies apart most.
 _NAMED = 2
 _WIDTH, _HEIGHT = 236, 104
-_LEFT, _RIGHT, _TOP, _BOTTOM = 4, 46, 6, 16
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 40, 6, 16
 
 
 def span(median: float, p90: float, most: float, limit: int) -> Html:
@@ -93,8 +93,8 @@ def medians(test: Mapping[str, Any], dates: Sequence[Any], steps: Sequence[Mappi
             tag("text", _cut(site["site"]), x=right + 3, y=_n(at + 3), class_=f"name n{place}"),
         ]
     parts += [
-        tag("text", number(high - room, 2), x=_WIDTH, y=9, class_="end tick"),
-        tag("text", number(low + room, 2), x=_WIDTH, y=_HEIGHT - _BOTTOM, class_="end tick"),
+        tag("text", measured(high - room), x=_LEFT - 4, y=13, class_="end tick"),
+        tag("text", measured(low + room), x=_LEFT - 4, y=_HEIGHT - _BOTTOM, class_="end tick"),
         tag("text", dates[0], x=_LEFT, y=_HEIGHT - 3, class_="tick"),
         tag("text", dates[-1], x=right, y=_HEIGHT - 3, class_="end tick"),
     ]
@@ -113,12 +113,12 @@ def _words(test: Mapping[str, Any], sites: Sequence[Any], steps: Sequence[Mappin
     low, middle, high = test["quartiles"]
     unit = f" {', '.join(test['units'])}" if test["units"] else ""
     said = "; ".join(
-        f"site {step['site']} steps from {number(step['before'], 2)} to {number(step['after'], 2)} at {step['at']}"
+        f"site {step['site']} steps from {measured(step['before'])} to {measured(step['after'])} at {step['at']}"
         for step in steps[:4]
     )
     return (
         f"{name_of(test['testcd'], test['spec'])}: medians of {len(sites)} sites over time; of all, median "
-        f"{number(middle, 2)}{unit}, quartiles {number(low, 2)} and {number(high, 2)}; {said or 'no site steps'}"
+        f"{measured(middle)}{unit}, quartiles {measured(low)} and {measured(high)}; {said or 'no site steps'}"
     )
 
 

@@ -36,8 +36,16 @@ def number(value: float | Decimal | int | None, digits: int = 1) -> str:
     """With thousands divided by a thin space; whole where it is whole."""
     if value is None:
         return ""
-    shown = f"{value:,.{digits}f}".rstrip("0").rstrip(".") if "." in f"{value:,.{digits}f}" else f"{value:,}"
+    shown = f"{value:,.{digits}f}"
+    if "." in shown:
+        shown = shown.rstrip("0").rstrip(".")
     return shown.replace(",", "\u202f")
+
+
+def measured(value: float) -> str:
+    """A result as a chart tells it: three digits or all before the mark."""
+    size = abs(value)
+    return number(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 or not size else 3)
 
 
 def share(percent: float | None) -> str:

@@ -256,7 +256,7 @@ def changes(found: Mapping[str, Any]) -> Html:
         [
             tag("h3", "Columns of files"),
             table(
-                "What headers had more or less than the contract, by the notes of the runs",
+                "More or less than the contract, by the notes of the runs",
                 [
                     *(
                         ("column", ""),
@@ -273,6 +273,11 @@ def changes(found: Mapping[str, Any]) -> Html:
             if files
             else quiet("No run of these days noted a column."),
             _more(found["files_left_out"]),
+            quiet(
+                f"{number(found['files_standing'])} columns that an instance never sent in these days are no change: not listed."
+            )
+            if found["files_standing"]
+            else "",
             quiet(
                 f"Of {number(found['manifests_gone'])} runs there is no sealed manifest to read notes from."
             )

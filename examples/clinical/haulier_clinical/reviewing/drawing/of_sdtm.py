@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from haulier_clinical.reviewing.drawing import charts
-from haulier_clinical.reviewing.drawing.html import Html, join, left_out, number, quiet, share, table, tag
+from haulier_clinical.reviewing.drawing.html import (
+    Html,
+    join,
+    left_out,
+    measured,
+    number,
+    quiet,
+    share,
+    table,
+    tag,
+)
 from haulier_clinical.reviewing.trends import name_of
 
 _NOTHING = "There are no results yet."
@@ -80,8 +90,9 @@ def completeness(found: Mapping[str, Any]) -> Html:
         tag("li", "empty: not expected, as the subject had left or has no reference start"),
         class_="legend",
     )
-    parts: list[object] = [legend]
+    domains = []
     for one in found["domains"]:
+        parts: list[object] = []
         totals = one["totals"]
         caption = join(
             [tag("b", one["domain"]), " ", ", ".join(f"{number(totals[state])} {state}" for state in totals)]
@@ -97,6 +108,8 @@ def completeness(found: Mapping[str, Any]) -> Html:
             )
         if one["overdue"] and not one["subjects"]:
             parts.append(_overdue(one))
+        domains.append(tag("div", *parts))
+    parts = [legend, tag("div", *domains, class_="beside")]
     if found["without_start"]:
         count = len(found["without_start"])
         parts.append(
@@ -199,8 +212,8 @@ def _steps(one: Mapping[str, Any]) -> Html:
     if not one["steps"]:
         return quiet("No site's median steps.")
     more = f"; {number(one['steps_left_out'])} smaller ones are left out" if one["steps_left_out"] else ""
-    return table(
-        f"Steps: a site's median changes by half or more and by three times the usual spread, the largest first{more}",
+    found = table(
+        f"Steps of a site's median, the largest first{more}",
         [
             *(
                 ("test", ""),
@@ -218,8 +231,8 @@ def _steps(one: Mapping[str, Any]) -> Html:
                     step["test"],
                     step["site"],
                     step["at"],
-                    number(step["before"], 2),
-                    number(step["after"], 2),
+                    measured(step["before"]),
+                    measured(step["after"]),
                 ),
                 *(number(step["factor"], 2), number(step["spreads"])),
                 *(", ".join(step["sent_before"]), ", ".join(step["sent_after"])),
@@ -227,6 +240,14 @@ def _steps(one: Mapping[str, Any]) -> Html:
             for step in one["steps"]
         ],
         class_="narrow",
+    )
+    return join(
+        [
+            found,
+            quiet(
+                "A step: from one period to the next by half or more, and by three times the usual spread of the test."
+            ),
+        ]
     )
 
 
@@ -246,7 +267,7 @@ def _charts(one: Mapping[str, Any], least: int) -> Html:
                     "figcaption",
                     tag("b", name),
                     tag("span", unit, class_="dim"),
-                    tag("span", f"{number(middle, 2)} ({number(low, 2)} to {number(high, 2)})", class_="at"),
+                    tag("span", f"{measured(middle)} ({measured(low)} to {measured(high)})", class_="at"),
                     tag("span", test["test"] or "", class_="of"),
                 ),
                 charts.medians(test, one["periods"], steps[name]),
@@ -278,12 +299,12 @@ def _beyond(one: Mapping[str, Any]) -> Html:
     return join(
         [
             table(
-                f"{one['domain']}: share of results {note}, in percent; marked where a site has twice the share of all "
-                "and 10 or more results",
+                f"{one['domain']}: percent of results {note}",
                 columns,
                 rows,
                 class_="heat",
             ),
+            quiet("Marked: twice the share of all, at least 5 %, of ten results or more."),
             left_out(found["left_out"], "sites"),
             quiet(f"{number(found['tests_left_out'])} tests with the fewest results are left out.")
             if found["tests_left_out"]
