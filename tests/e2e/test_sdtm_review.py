@@ -37,7 +37,7 @@ def demographics(site):
             "SEX": "F",
             "RFSTDTC": f"{START - before * DAY:%Y-%m-%d}",
             "RFICDTC": f"{START - 60 * DAY:%Y-%m-%d}",
-            "RFPENDTC": f"{START - 20 * DAY:%Y-%m-%d}" if number == "3" else "",
+            "RFPENDTC": f"{START - 35 * DAY:%Y-%m-%d}" if number == "3" else "",
             "ARMCD": "SECRETARM",
             "ARM": "Secret arm",
             "COUNTRY": "DEU",
@@ -51,13 +51,13 @@ def demographics(site):
 
 
 def labs(site, day, collected):
-    """Three subjects, and the fourth of 102; glucose of 102 is in mg/dL from the sixth day on, and says mmol/L."""
+    """Three subjects, and the fourth of 102; glucose of 102 is in mg/dL from the seventh day on, and says mmol/L."""
     who = ("1", "2", "3", "4") if site == "102" else ("1", "2", "3")
     rows = []
     for number in who:
         for test, result, low, high in (("K", 4.0, "3.5", "5.1"), ("GLUC", 5.0, "3.9", "6.1")):
             value = result + int(number) / 10
-            if test == "GLUC" and site == "102" and day >= 5:
+            if test == "GLUC" and site == "102" and day >= 6:
                 value *= 18
             rows.append(
                 {
@@ -188,17 +188,13 @@ def test_lateness_is_counted_from_collection_to_load(found):
     first, second = domain["sites"]
 
     # Loaded in the night after the day: one day; 102 collects four days before, and one of its files came three days later.
-    # 101: 60 results, less 7 that were rejected; one of them is dated to February, 18 days behind its load.
+    # 101: 60 results, less 7 that were rejected. 102: 64 of 5 days, 8 of 8: nine tenths of the way from one to the other.
     assert (first["records"], first["median"], first["p90"], first["within_percent"]) == (53, 1, 1, 100.0)
-    assert (second["records"], second["median"], second["p90"], second["longest"]) == (72, 5, 8, 8)
+    assert (second["records"], second["median"], second["p90"], second["longest"]) == (72, 5, 7.7, 8)
     assert (second["within_percent"], domain["all"]["records"]) == (0.0, 125)
     assert domain["all"]["within_percent"] == 42.4
-    wider = figures_of_lateness(found)
-    assert wider == {"LB": 125, "VS": 76}
-
-
-def figures_of_lateness(found):
-    return {one["domain"]: one["all"]["records"] for one in found["lateness"]["domains"]}
+    # Two subjects and two measurements a day.
+    assert of(found["lateness"]["domains"], domain="VS")["all"]["records"] == 76
 
 
 def test_completeness_tells_what_came_is_missed_overdue_and_to_come(found):
@@ -220,9 +216,9 @@ def test_completeness_tells_what_came_is_missed_overdue_and_to_come(found):
     }
     assert labs_["totals"] == {"received": 6, "missed": 2, "overdue": 2, "to come": 4}
     assert [(one["subject"], one["planned"]) for one in labs_["overdue"]] == [
-        ("102-9", "2026-01-05"),
         ("101-4", "2026-01-05"),
-    ] or [one["subject"] for one in labs_["overdue"]] == ["101-4", "102-9"]
+        ("102-9", "2026-01-05"),
+    ]
     assert vitals_["visits"] == ["BASELINE"]
 
 
@@ -261,11 +257,12 @@ def test_a_switch_of_units_shows_as_a_step(found):
     )
     assert (step["before"], step["factor"]) == (5.25, pytest.approx(18, abs=0.1))
     gluc = of(domain["tests"], testcd="GLUC")
-    # 101: 27 of 5.1, 5.2, 5.3 less what was rejected or went to another test; 102: 16 of 36 as before, 20 times 18.
-    assert gluc["beyond_percent"] == round(100 * 20 / gluc["records"], 1)
+    # 101: 27 of 5.1, 5.2, 5.3 less the one of a test that nobody knows; 102: 20 of 36 as before, 16 times 18.
+    assert gluc["records"] == 26 + 36
+    assert gluc["beyond_percent"] == round(100 * 16 / gluc["records"], 1)
     row = of(domain["beyond"]["tests"], test="GLUC")
     shares = dict(zip(domain["beyond"]["sites"], row["cells"], strict=True))
-    assert (shares["101"]["percent"], shares["102"]["percent"]) == (0.0, 56.0)
+    assert (shares["101"]["percent"], shares["102"]["percent"]) == (0.0, 44.0)
 
 
 def test_digits_and_repeats_of_vital_signs(found):
@@ -277,11 +274,7 @@ def test_digits_and_repeats_of_vital_signs(found):
     assert (first["chi_square"], second["chi_square"], second["prefers"]) == (None, None, False)
     # 102: two subjects, nine days: eight pairs each of pressure and of weight; the weights are all alike, and the pressure is
     # the same on the third and the fifth day, between which nothing came.
-    assert (second["pairs"], second["alike"], second["longest"]) == (32, 18, 9) or (
-        second["pairs"],
-        second["alike"],
-        second["longest"],
-    ) == (32, 16, 9)
+    assert (second["pairs"], second["alike"], second["longest"]) == (32, 18, 9)
     assert (first["pairs"], first["alike"]) == (36, 0)
 
 
@@ -390,7 +383,7 @@ def test_the_same_moment_gives_the_same_bytes(trial, page, tmp_path):
 def test_blinded_columns_never_reach_it(trial, page, tmp_path):
     contract = trial.folder / "definitions/contracts/lb.odcs.yaml"
     before = contract.read_text(encoding="utf-8")
-    assert "ecret" not in page
+    assert "secret" not in page.lower()
     try:
         blinded = before.replace(
             "      - name: lbstresn\n", "      - name: lbstresn\n        classification: blinded\n"

@@ -66,6 +66,8 @@ def run(asked: argparse.Namespace) -> int:
     try:
         if asked.to is None and asked.output == "text":
             raise DefinitionError("--to: name the page's file, or ask for --output json")
+        if asked.to is not None:
+            _require_place(asked.to)
         found = review(_asked(asked), Settings.from_env(os.environ))
         if asked.to is not None:
             _write(asked.to, page(found))
@@ -103,14 +105,17 @@ def review(asked: Asked, settings: Settings) -> dict[str, Any]:
             return figures(Trial(cursor=cursor, settings=settings, asked=asked))
 
 
-def _write(to: Path, text: str) -> None:
-    """Whole or as it was."""
+def _require_place(to: Path) -> None:
     folder = to.absolute().parent
     if not folder.is_dir():
         raise DefinitionError(f"--to {to}: there is no folder {folder} to write it in")
     if to.is_dir():
         raise DefinitionError(f"--to {to}: is a folder; name the page's file")
-    partial = folder / f".{to.name}.{secrets.token_hex(4)}.partial"
+
+
+def _write(to: Path, text: str) -> None:
+    """Whole or as it was."""
+    partial = to.absolute().parent / f".{to.name}.{secrets.token_hex(4)}.partial"
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(to)

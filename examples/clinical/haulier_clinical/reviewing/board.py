@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from haulier.loading import instances
 from haulier_clinical.reviewing.reading import Row, Trial
 
 #: What a day of a site can be, the worst first.
@@ -69,7 +70,7 @@ def _lanes(trial: Trial) -> Iterator[_Lane]:
     known = {(row["pipeline"], row["instance"]): row for row in trial.ledger("lanes")}
     for name, file in sorted(trial.pipelines.items()):
         seconds = file.contract.latency_seconds
-        for instance in sorted(file.pipeline.instances) or ["main"]:
+        for instance in instances(file):
             run = known.pop((name, instance), None)
             begun = run["first"] if run else None
             start = file.pipeline.start if file.pipeline.catchup else begun

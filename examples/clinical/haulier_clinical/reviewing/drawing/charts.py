@@ -16,7 +16,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 40, 6, 16
 
 def span(median: float, p90: float, most: float, limit: int) -> Html:
     """A dot at the median, a line to the 90th percentile, and a rule where lateness begins."""
-    width, place = 160, lambda days: 2 + 156 * min(days, most) / most if most else 2.0
+    width = 160
+
+    def place(days: float) -> float:
+        return 2 + (width - 4) * min(max(days, 0), most) / most
+
     title = f"median {number(median)} d, 90th percentile {number(p90)} d; in time is up to {limit} d"
     return _svg(
         width,

@@ -41,7 +41,7 @@ def lateness(found: Mapping[str, Any]) -> Html:
         if not one["all"]:
             parts.append(quiet(f"{one['domain']}: no row yet."))
             continue
-        most = max(max((site["p90"] or 0) for site in one["sites"]), within * 1.5)
+        most = max(max((site["p90"] or 0) for site in one["sites"]), within * 1.5, 1)
         columns = [
             *(("site", ""), ("records", "n"), ("no full date", "n"), ("median, d", "n"), ("90 %, d", "n")),
             *(("longest, d", "n"), (f"within {within} d", "n"), ("median to 90th percentile", "")),
