@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from haulier.sealing import read_manifest
 from haulier_clinical.reviewing.reading import Row, Trial
 
 MOST = 80
+#: Manifests on their way from the store.
+_AT_ONCE = 16
 #: What transform notes of a header. Names of columns and of files; no cell is in it.
 _NOTES = (
     re.compile(r"(?P<what>new) column (?P<column>.+) in (?P<file>\S.*?): "),
@@ -98,7 +101,8 @@ def _noted(trial: Trial, runs: list[Row]) -> Iterator[tuple[Row, tuple[str, ...]
     except HaulierError:
         yield from ((run, None) for run in runs)
         return
-    for run in runs:
+
+    def notes(run: Row) -> tuple[str, ...] | None:
         keys = RunKeys(
             pipeline=run["pipeline"],
             instance=run["instance"],
@@ -106,9 +110,13 @@ def _noted(trial: Trial, runs: list[Row]) -> Iterator[tuple[Row, tuple[str, ...]
             content=f"g{run['generation']}",
         )
         try:
-            yield run, read_manifest(exchange, keys, "transform").notes
+            return read_manifest(exchange, keys, "transform").notes
         except (ObjectMissing, DataError):
-            yield run, None
+            return None
+
+    # One after another, a month of fifty sites would wait for the store for most of a minute.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from zip(runs, pool.map(notes, runs), strict=True)
 
 
 def _told(notes: tuple[str, ...]) -> dict[tuple[str, str], str]:

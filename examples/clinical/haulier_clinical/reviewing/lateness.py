@@ -37,8 +37,12 @@ def _site(row: Row) -> dict[str, Any]:
         "site": row["site"],
         "records": row["records"],
         "undated": row["undated"],
-        "median": row["median"],
-        "p90": row["p90"],
+        "median": _days(row["median"]),
+        "p90": _days(row["p90"]),
         "longest": row["longest"],
         "within_percent": percent(row["within"], dated),
     }
+
+
+def _days(days: float | None) -> float | None:
+    return None if days is None else round(days, 1)

@@ -42,11 +42,17 @@ ORDER BY d.pipeline, d.instance, d.day
 
 -- name: lanes
 -- Every instance that ever had a run: what it loads into, and the day of its first run.
-SELECT r.pipeline, r.instance, min((r.interval_start AT TIME ZONE 'UTC')::date) AS first,
-       (SELECT l.target FROM haulier.load AS l JOIN haulier.run AS u USING (run_id)
-        WHERE u.pipeline = r.pipeline AND u.instance = r.instance AND l.kind = 'run' ORDER BY l.load_id DESC LIMIT 1) AS target
+WITH newest AS (
+    SELECT DISTINCT ON (r.pipeline, r.instance) r.pipeline, r.instance, l.target
+    FROM haulier.load AS l
+    JOIN haulier.run AS r USING (run_id)
+    WHERE l.kind = 'run'
+    ORDER BY r.pipeline, r.instance, l.load_id DESC
+)
+SELECT r.pipeline, r.instance, min((r.interval_start AT TIME ZONE 'UTC')::date) AS first, n.target
 FROM haulier.run AS r
-GROUP BY r.pipeline, r.instance
+LEFT JOIN newest AS n USING (pipeline, instance)
+GROUP BY r.pipeline, r.instance, n.target
 ORDER BY r.pipeline, r.instance
 
 -- name: refusals

@@ -28,11 +28,15 @@ WHERE visitnum IS NOT NULL
 GROUP BY usubjid, visitnum
 
 -- name: window
--- The days that results are of, without the one in two hundred that is so old that it may be a slip.
-SELECT percentile_disc(0.005) WITHIN GROUP (ORDER BY day) AS first, max(day) AS last, count(*) AS records,
-       count(DISTINCT (testcd, spec, siteid)) AS series
-FROM {rows} AS f
-WHERE stresn IS NOT NULL AND day <= %(today)s
+-- The days that results are of, without the one in two hundred that is so old that it may be a slip; and how many series they make.
+WITH days AS (
+    SELECT day, count(*) AS records FROM {rows} AS f WHERE stresn IS NOT NULL AND day <= %(today)s GROUP BY day
+), counted AS (
+    SELECT day, records, sum(records) OVER (ORDER BY day) AS so_far, sum(records) OVER () AS total FROM days
+)
+SELECT min(day) FILTER (WHERE so_far >= 0.005 * total) AS first, max(day) AS last, coalesce(sum(records), 0)::bigint AS records,
+       (SELECT count(*) FROM (SELECT DISTINCT testcd, spec, siteid FROM {rows} AS f WHERE stresn IS NOT NULL) AS one) AS series
+FROM counted
 
 -- name: tests
 -- Of each test: how many results, how they spread over all sites, in which units, and the share beyond its range.
@@ -79,11 +83,13 @@ WITH ordered AS (
     FROM ordered
 ), streaks AS (
     SELECT siteid, count(*) AS length FROM alike GROUP BY siteid, usubjid, testcd, pos, tpt, stresn, streak
+), longest AS (
+    SELECT siteid, max(length) AS longest FROM streaks GROUP BY siteid
 )
-SELECT o.siteid AS site, count(o.before) AS pairs, count(*) FILTER (WHERE o.stresn = o.before) AS alike,
-       (SELECT max(s.length) FROM streaks AS s WHERE s.siteid = o.siteid) AS longest
+SELECT o.siteid AS site, count(o.before) AS pairs, count(*) FILTER (WHERE o.stresn = o.before) AS alike, l.longest
 FROM ordered AS o
-GROUP BY o.siteid
+JOIN longest AS l ON l.siteid = o.siteid
+GROUP BY o.siteid, l.longest
 
 -- name: strangers
 -- Subjects with results whom DM does not have.
@@ -119,7 +125,7 @@ FROM (
     LEFT JOIN {dm} AS d ON d.usubjid = f.usubjid
     CROSS JOIN LATERAL (VALUES ('start', f.day < d.start AND f.visitdy >= 1), ('consent', f.day < d.consent),
                                ('future', f.day > %(today)s)) AS r (reason, holds)
-    WHERE r.holds
+    WHERE (f.day > %(today)s OR f.day < d.start OR f.day < d.consent) AND r.holds
 ) AS found
 GROUP BY reason, site, usubjid, visit
 ORDER BY reason, site COLLATE "C", usubjid COLLATE "C", first, visit COLLATE "C"

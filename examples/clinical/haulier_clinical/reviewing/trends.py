@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -19,10 +18,12 @@ MOST_SITES = 60
 MOST_STEPS = 40
 #: A median of fewer results says nothing of a site.
 _LEAST = 3
-#: A step is so many times the usual spread of the test, and changes the median by such a factor.
-_SPREADS, _FACTOR = 3.0, 1.5
+#: A step changes the median by such a factor, and by so many times the usual spread of the test: either pair.
+_STEPS = ((1.5, 3.0), (3.0, 1.0))
+#: Periods on each side of a step that say what was before and after it: one that has both kinds in it then hides nothing.
+_SIDE = 3
 #: Days of a period: the first that gives no more than `_MOST_PERIODS`, and a site so many results of a test in each.
-_WIDTHS, _MOST_PERIODS, _ENOUGH = (1, 2, 3, 7, 14, 28, 91, 364), 36, 5
+_WIDTHS, _MOST_PERIODS, _ENOUGH = (1, 2, 3, 7, 14, 28, 91, 364), 20, 5
 
 Key = tuple[str, str | None]
 
@@ -130,26 +131,42 @@ def _spread(sites: Iterable[Sequence[Row]]) -> float:
 def _steps(
     row: Row, site: str, points: Sequence[Row], spread: float, dates: Sequence[date]
 ) -> list[dict[str, Any]]:
+    middles = [point["quartiles"][1] for point in points]
+    # Beside a step the three periods before and after differ, too: of neighbours the largest jump is meant.
+    runs: list[list[int]] = []
+    for place in range(1, len(points)):
+        if _is_step(*_sides(middles, place), spread):
+            if runs and runs[-1][-1] == place - 1:
+                runs[-1].append(place)
+            else:
+                runs.append([place])
     found = []
-    for before, after in pairwise(points):
-        old, new = before["quartiles"][1], after["quartiles"][1]
-        low, high = sorted((abs(old), abs(new)))
-        if abs(new - old) <= _SPREADS * spread or high < _FACTOR * low:
-            continue
+    for run in runs:
+        place = max(run, key=lambda one: abs(middles[one] - middles[one - 1]))
+        old, new = _sides(middles, place)
         found.append(
             {
                 "test": name_of(row["testcd"], row["spec"]),
                 "site": site,
-                "at": dates[after["period"]],
+                "at": dates[points[place]["period"]],
                 "before": _short(old),
                 "after": _short(new),
                 "factor": round(new / old, 3) if old else None,
                 "spreads": round(abs(new - old) / spread, 1) if spread else 999.9,
-                "sent_before": _said(before["sent"]),
-                "sent_after": _said(after["sent"]),
+                "sent_before": _said(points[place - 1]["sent"]),
+                "sent_after": _said(points[place]["sent"]),
             }
         )
     return found
+
+
+def _sides(middles: Sequence[float], place: int) -> tuple[float, float]:
+    return median(middles[max(0, place - _SIDE) : place]), median(middles[place : place + _SIDE])
+
+
+def _is_step(old: float, new: float, spread: float) -> bool:
+    low, high = sorted((abs(old), abs(new)))
+    return any(high >= factor * low and abs(new - old) > spreads * spread for factor, spreads in _STEPS)
 
 
 def _said(units: Sequence[str | None]) -> list[str]:

@@ -10,6 +10,8 @@ from haulier_clinical.reviewing.trends import name_of
 
 #: Sites of a chart that are named: those whose median steps or lies apart most.
 _NAMED = 2
+#: Beyond so many lines each is thinner.
+_MANY = 15
 _WIDTH, _HEIGHT = 236, 104
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 40, 6, 16
 
@@ -83,7 +85,7 @@ def medians(test: Mapping[str, Any], dates: Sequence[Any], steps: Sequence[Mappi
             class_="band",
         ),
         tag("line", x1=_LEFT, x2=right, y1=y(middle), y2=y(middle), class_="middle"),
-        tag("path", d=plain, class_="site") if plain else "",
+        tag("path", d=plain, class_="site many" if len(sites) > _MANY else "site") if plain else "",
     ]
     taken: list[float] = []
     for place, site in enumerate(site for name in named for site in sites if site["site"] == name):

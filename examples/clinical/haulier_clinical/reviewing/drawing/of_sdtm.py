@@ -245,7 +245,7 @@ def _steps(one: Mapping[str, Any]) -> Html:
         [
             found,
             quiet(
-                "A step: from one period to the next by half or more, and by three times the usual spread of the test."
+                "A step: three periods against the three before, by half and three usual spreads of the test, or threefold."
             ),
         ]
     )
