@@ -99,7 +99,7 @@ def _wants(found: dict[str, Any]) -> Iterator[tuple[str, int, str]]:
         "sites that prefer some last digits",
     )
     for kind in found["reconciliation"]["kinds"]:
-        yield "reconciliation", kind["lines"], kind["meaning"]
+        yield "reconciliation", kind["subjects"], kind["meaning"]
     yield (
         "changes",
         len(found["changes"]["files"]) + found["changes"]["files_left_out"],

@@ -12,13 +12,13 @@ from haulier_clinical.reviewing.reading import Row, Trial
 MOST = 60
 #: Kind -> what it is, in the page's words.
 KINDS = {
-    "stranger": "results of a subject whom DM does not have",
-    "site": "another site than in DM",
-    "sex": "another sex than in DM",
-    "silent": "a subject of DM without any result",
-    "start": "before the reference start, at a visit planned on or after it",
-    "consent": "before the informed consent",
-    "future": "in the future",
+    "stranger": "subjects with results whom DM does not have",
+    "site": "subjects with results of another site than in DM",
+    "sex": "subjects with results of another sex than in DM",
+    "silent": "subjects of DM without any result",
+    "start": "subjects with results before the reference start, at a visit planned on or after it",
+    "consent": "subjects with results before the informed consent",
+    "future": "subjects with results in the future",
 }
 
 

@@ -364,7 +364,7 @@ def _habit(site: Mapping[str, Any]) -> tuple[object, ...]:
 def reconciliation(found: Mapping[str, Any]) -> Html:
     kinds = found["kinds"]
     rows = [
-        (kind["meaning"], kind["subjects"] or "", kind["lines"] or "none", _sites(kind["sites"]))
+        (kind["meaning"], kind["subjects"] or "none", kind["lines"] or "", _sites(kind["sites"]))
         for kind in kinds
     ]
     parts: list[object] = [
