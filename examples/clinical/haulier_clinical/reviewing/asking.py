@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from haulier_clinical.reviewing.board import MOST_SITES, percent
 from haulier_clinical.reviewing.reading import Trial
+from haulier_clinical.reviewing.shares import MOST_SITES, percent
 
 #: Shares of overdue queries from which on a site is worth a look, and an alarm; in percent. docs/queries.md.
 ELEVATED, HIGH = 5, 10

@@ -10,11 +10,10 @@ from typing import Any
 
 from haulier.loading import instances
 from haulier_clinical.reviewing.reading import Row, Trial
+from haulier_clinical.reviewing.shares import MOST_SITES, percent
 
 #: What a day of a site can be, the worst first.
 STATES = (*("refused", "quarantined", "not loaded", "missing", "late", "corrected", "arrived", "waiting"),)
-#: Beyond so many sites a table shows those that want somebody most.
-MOST_SITES = 120
 _DAY = timedelta(days=1)
 #: Where a contract says no latency.
 _LATENCY = timedelta(days=1)
@@ -169,8 +168,3 @@ def _table(target: str, sites: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _wants(site: dict[str, Any]) -> int:
     return sum(site["counts"][state] for state in STATES[:5])
-
-
-def percent(part: float, whole: float, digits: int = 1) -> float | None:
-    """None: of nothing there is no share."""
-    return round(100 * part / whole, digits) if whole else None

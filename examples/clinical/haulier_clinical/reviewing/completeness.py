@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from haulier_clinical.reviewing.reading import Row, Trial, Visit, plain, planned_visits
+from haulier_clinical.reviewing.planned import Visit, plain, planned_visits
+from haulier_clinical.reviewing.reading import Row, Trial
 
 #: Beyond so many subjects a site is a line.
 MOST_SUBJECTS = 60

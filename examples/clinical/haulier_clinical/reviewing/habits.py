@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from haulier_clinical.reviewing.board import MOST_SITES, percent
 from haulier_clinical.reviewing.reading import Trial
+from haulier_clinical.reviewing.shares import MOST_SITES, percent
 
 #: Read off a device as whole numbers that spread over more than a decade, so that each digit is as likely as another.
 COUNTED = ("SYSBP", "DIABP", "PULSE", "HR")

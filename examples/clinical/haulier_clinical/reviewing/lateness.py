@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from haulier_clinical.reviewing.board import MOST_SITES, percent
 from haulier_clinical.reviewing.reading import Row, Trial
+from haulier_clinical.reviewing.shares import MOST_SITES, percent
 
 
 def figures(trial: Trial) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -21,6 +20,7 @@ from haulier.settings import Settings
 from haulier_clinical.exporting.blinding import blinded_columns, contracts_behind
 from haulier_clinical.exporting.datasets import LABELS
 from haulier_clinical.exporting.reading import Position, Relation, positions, relations, the_study
+from haulier_clinical.reviewing.planned import rows_of
 
 LEDGER = queries("haulier_clinical.reviewing", "ledger.sql")
 SDTM = queries("haulier_clinical.reviewing", "sdtm.sql")
@@ -198,7 +198,7 @@ class Trial:
         path = self.settings.definitions / "references" / "limits.csv"
         found: dict[str, list[dict[str, str]]] = {}
         if path.is_file():
-            for row in _table(path, "limits", ("domain", "testcd", "unit", "soft_low", "soft_high")):
+            for row in rows_of(path, "limits", ("domain", "testcd", "unit", "soft_low", "soft_high")):
                 if row["soft_low"] and row["soft_high"]:
                     limit = {"low": row["soft_low"], "high": row["soft_high"]}
                     found.setdefault(row["domain"], []).append(
@@ -277,45 +277,3 @@ def _day_of(column: str, name: str) -> sql.Composable:
         "CASE WHEN {0} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}' AND pg_input_is_valid(left({0}, 10), 'date')"
         " THEN left({0}, 10)::date END AS {1}"
     ).format(sql.Identifier(column), sql.Identifier(name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Visit:
-    """A visit of the protocol that has a planned day."""
-
-    name: str
-    number: str
-    day: int
-
-
-def planned_visits(path: Path) -> list[Visit]:
-    """The visits with a number and a planned day, in the order of the days. Raises `DefinitionError`."""
-    rows = _table(path, "visits", ("visit", "visitnum", "visitdy"))
-    try:
-        found = [
-            Visit(name=row["visit"], number=plain(row["visitnum"]), day=int(row["visitdy"]))
-            for row in rows
-            if row["visitnum"] and row["visitdy"]
-        ]
-    except ValueError as exc:
-        raise DefinitionError(f"{path}: a visitnum or visitdy is no number ({exc})") from exc
-    return sorted(found, key=lambda visit: (visit.day, float(visit.number)))
-
-
-def _table(path: Path, what: str, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of one of the trial's reference tables; an empty cell is an empty text."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file)
-            rows = [{name: line[name] or "" for name in columns} for line in lines]
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as exc:
-        raise DefinitionError(
-            f"{path} cannot be read as {what} ({type(exc).__name__}); it has the columns {', '.join(columns)}"
-        ) from exc
-    return rows
-
-
-def plain(number: Any) -> str:
-    """3 and 3.00 are one visit."""
-    text = f"{float(number):.4f}".rstrip("0").rstrip(".")
-    return text or "0"

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Any
 
-from haulier_clinical.reviewing.board import percent
 from haulier_clinical.reviewing.reading import Row, Trial
+from haulier_clinical.reviewing.shares import percent
 
 #: Tests of a domain with a chart of their own: those with the most results.
 MOST_TESTS = 48

@@ -7,7 +7,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from haulier_clinical.reviewing.drawing import of_ledger, of_sdtm
+from haulier_clinical.reviewing.drawing import of_board, of_ledger, of_results, of_subjects
 from haulier_clinical.reviewing.drawing.html import Html, join, number, quiet, table, tag
 
 Figures = Mapping[str, Any]
@@ -19,28 +19,28 @@ _SECTIONS: Mapping[str, tuple[str, str, Callable[[Figures], Html]]] = {
     "board": (
         "Site board",
         "haulier.delivery, run, load, reject, refusal",
-        lambda found: of_ledger.board(found["board"]),
+        lambda found: of_board.board(found["board"]),
     ),
     "lateness": (
         "Lateness",
         "days from --DTC to the load that gave the row its values (haulier.load)",
-        lambda found: of_sdtm.lateness(found["lateness"]),
+        lambda found: of_results.lateness(found["lateness"]),
     ),
     "completeness": (
         "Completeness",
         "references/visits.csv, RFSTDTC of DM, VISITNUM of the results",
-        lambda found: of_sdtm.completeness(found["completeness"]),
+        lambda found: of_subjects.completeness(found["completeness"]),
     ),
     "queries": ("Queries", "haulier.query", lambda found: of_ledger.queries(found["queries"])),
     "trends": (
         "Trends",
         "--STRESN by site and period; --NRIND; --ORRES",
-        lambda found: of_sdtm.trends(found["trends"], found["habits"]),
+        lambda found: of_results.trends(found["trends"], found["habits"]),
     ),
     "reconciliation": (
         "Reconciliation",
         "DM against the results",
-        lambda found: of_sdtm.reconciliation(found["reconciliation"]),
+        lambda found: of_subjects.reconciliation(found["reconciliation"]),
     ),
     "changes": (
         "Schema changes",
