@@ -219,6 +219,12 @@ def test_completeness_tells_what_came_is_missed_overdue_and_to_come(found):
         ("101-4", "2026-01-05"),
         ("102-9", "2026-01-05"),
     ]
+    assert of(labs_["sites"], site="101")["totals"] == {
+        "received": 3,
+        "missed": 1,
+        "overdue": 1,
+        "to come": 2,
+    }
     assert vitals_["visits"] == ["BASELINE"]
 
 
