@@ -14,6 +14,8 @@ from haulier_clinical.reviewing.reading import Row, Trial
 MOST_SUBJECTS = 60
 #: Of visits that are overdue, so many are named.
 MOST_NAMED = 60
+#: A domain is part of a visit where such a share of those who came to it have a record.
+_DONE = 0.25
 STATES = ("received", "missed", "overdue", "to come")
 
 
@@ -57,9 +59,12 @@ def _domain(
     records: Mapping[str, Mapping[str, Row]],
     seen: Mapping[str, set[str]],
 ) -> dict[str, Any]:
-    # A plan names visits, not what is done at each: where nobody has a record, none is waited for.
-    ever = {number for numbers in records.values() for number in numbers}
-    counted = [visit for visit in visits if visit.number in ever]
+    # A plan names visits, not what is done at each: where few of those who came have a record, none is waited for.
+    came = Counter(number for numbers in seen.values() for number in numbers)
+    have = Counter(number for numbers in records.values() for number in numbers)
+    counted = [
+        visit for visit in visits if have[visit.number] and have[visit.number] >= _DONE * came[visit.number]
+    ]
     lines = [
         {
             "site": subject["site"],
@@ -83,7 +88,7 @@ def _domain(
     return {
         "domain": domain,
         "visits": [visit.name for visit in counted],
-        "not_counted": [visit.name for visit in visits if visit.number not in ever],
+        "not_counted": [visit.name for visit in visits if visit not in counted],
         "totals": {state: totals[state] for state in STATES},
         "subjects": [] if many else lines,
         "sites": _by_site(lines, len(counted)),

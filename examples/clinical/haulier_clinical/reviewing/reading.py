@@ -189,7 +189,8 @@ class Trial:
             "(SELECT f.*, CASE WHEN l.testcd IS NULL OR f.stresn IS NULL THEN NULL"
             " WHEN f.stresn < l.low OR f.stresn > l.high THEN 'ABNORMAL' ELSE 'NORMAL' END AS nrind"
             " FROM {} AS f LEFT JOIN jsonb_to_recordset({}::jsonb)"
-            " AS l (testcd text, unit text, low numeric, high numeric) ON l.testcd = f.testcd AND l.unit = f.stresu)"
+            " AS l (testcd text, unit text, low numeric, high numeric)"
+            " ON l.testcd = f.testcd AND lower(l.unit) = lower(f.stresu))"
         ).format(self._source(relation, named), sql.Placeholder(f"limits_{domain}"))
 
     @cached_property

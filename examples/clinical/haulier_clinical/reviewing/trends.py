@@ -17,9 +17,10 @@ MOST_TESTS = 48
 MOST_SITES = 60
 MOST_STEPS = 40
 #: A median of fewer results says nothing of a site.
-_LEAST = 3
-#: A step changes the median by such a factor, and by so many times the usual spread of the test: either pair.
-_STEPS = ((1.5, 3.0), (3.0, 1.0))
+_LEAST = 5
+#: A step changes the median by such a factor, and by so many times the usual spread of the test: either pair. Of units that
+#: are taken for one another the nearest, mEq/L and mmol/L of calcium, differ by 2.
+_STEPS = ((1.9, 3.0), (3.0, 1.0))
 #: Periods on each side of a step that say what was before and after it: one that has both kinds in it then hides nothing.
 _SIDE = 3
 #: Days of a period: the first that gives no more than `_MOST_PERIODS`, and a site so many results of a test in each.

@@ -114,7 +114,7 @@ def _steps(one: Mapping[str, Any]) -> Html:
         [
             found,
             quiet(
-                "A step: three periods against the three before, by half and three usual spreads of the test, or threefold."
+                "A step: three periods against the three before, nearly double or half and by three usual spreads, or threefold."
             ),
         ]
     )

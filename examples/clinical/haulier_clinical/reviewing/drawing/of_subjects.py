@@ -55,7 +55,7 @@ def completeness(found: Mapping[str, Any]) -> Html:
         if one["not_counted"]:
             parts.append(
                 quiet(
-                    f"Not waited for in {one['domain']}, as nobody has a record of it: ",
+                    f"Not waited for in {one['domain']}, as few or none of those who came have a record of it: ",
                     ", ".join(one["not_counted"]),
                     ".",
                 )
