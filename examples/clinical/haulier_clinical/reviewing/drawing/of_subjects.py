@@ -141,7 +141,7 @@ def _overdue(one: Mapping[str, Any]) -> Html:
         "details",
         tag("summary", f"{one['domain']}: the overdue visits by subject"),
         table(
-            f"The longest overdue first chosen{more}",
+            f"By site and visit{more}",
             [("site", ""), ("visit", ""), ("subject (planned)", "")],
             rows,
         ),
