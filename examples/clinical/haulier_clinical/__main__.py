@@ -12,6 +12,7 @@ from importlib import import_module
 VERBS: Mapping[str, str] = {
     "export": "write the SDTM domains as Dataset-JSON, CSV and Parquet",
     "score": "compare a table with an answer key",
+    "review": "make the page that data managers look at every day",
     "judge": "let independent judges look at what was exported",
 }
 

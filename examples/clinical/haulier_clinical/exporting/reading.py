@@ -100,7 +100,7 @@ def the_study(cursor: Cursor, found: Sequence[Relation], asked: str | None) -> s
     if asked is not None and asked not in studies:
         raise DefinitionError(f"--study {asked}: there is no such study; there are: {there}")
     if asked is None and len(studies) != 1:
-        raise DefinitionError(f"--study: an export is of one study; there are: {there}")
+        raise DefinitionError(f"--study: one study at a time; there are: {there}")
     return asked or str(studies[0])
 
 

@@ -1,0 +1,1 @@
+"""The figures of a review as one HTML page that needs nothing else."""

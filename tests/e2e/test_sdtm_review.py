@@ -1,0 +1,440 @@
+"""What data managers look at: figures of a hauled trial against those counted by hand, and one page that shows them safely."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from html.parser import HTMLParser
+
+import pytest
+from support.databases import fresh_database
+from support.reviewed import DAY, START, STUDY, Site
+
+#: Days of the trial: one file a site, domain and day.
+DAYS = 10
+AS_OF = "2026-01-16T06:00Z"
+HOSTILE = "<img src=x onerror=alert(1)>"
+#: Subject -> days of the reference start before the first file; planned: BASELINE day 1, WEEK 2 day 14, WEEK 4 day 28.
+STARTS = {"1": 0, "2": 13, "3": 40, "4": 0}
+
+
+def subject(site, number):
+    return f"{site}-{number}"
+
+
+def demographics(site):
+    rows = [
+        {
+            "STUDYID": STUDY,
+            "USUBJID": subject(site, number),
+            "SUBJID": subject(site, number),
+            "SITEID": site,
+            "SEX": "F",
+            "RFSTDTC": f"{START - before * DAY:%Y-%m-%d}",
+            "RFICDTC": f"{START - 60 * DAY:%Y-%m-%d}",
+            "RFPENDTC": f"{START - 35 * DAY:%Y-%m-%d}" if number == "3" else "",
+            "ARMCD": "SECRETARM",
+            "ARM": "Secret arm",
+            "COUNTRY": "DEU",
+        }
+        for number, before in STARTS.items()
+    ]
+    if site == "102":
+        # Somebody without a result, at a site that no pipeline knows; and nobody knows 102-4.
+        rows[3] |= {"USUBJID": "102-9", "SUBJID": "102-9", "SITEID": HOSTILE}
+    return rows
+
+
+def labs(site, day, collected):
+    """Three subjects, and the fourth of 102; glucose of 102 is in mg/dL from the seventh day on, and says mmol/L."""
+    who = ("1", "2", "3", "4") if site == "102" else ("1", "2", "3")
+    rows = []
+    for number in who:
+        for test, result, low, high in (("K", 4.0, "3.5", "5.1"), ("GLUC", 5.0, "3.9", "6.1")):
+            value = result + int(number) / 10
+            if test == "GLUC" and site == "102" and day >= 6:
+                value *= 18
+            rows.append(
+                {
+                    "STUDYID": STUDY,
+                    "USUBJID": subject(site, number),
+                    "VISIT": "WEEK 2" if number == "2" else "BASELINE",
+                    "VISITNUM": "3" if number == "2" else "2",
+                    "LBTESTCD": test,
+                    "LBTEST": "",
+                    "LBORRES": f"{value:.1f}",
+                    "LBORRESU": "mmol/L",
+                    "LBORNRLO": low,
+                    "LBORNRHI": high,
+                    "LBDTC": f"{collected:%Y-%m-%d}T08:00",
+                }
+            )
+    return rows
+
+
+def vitals(site, day, collected):
+    """Two subjects; systolic pressures of 102 all end with a nought, and its weights are the same every day."""
+    rows = []
+    for number in ("1", "2"):
+        other = site == "101"
+        rows.append(
+            {
+                "STUDYID": STUDY,
+                "USUBJID": subject(site, number),
+                "VISIT": "BASELINE",
+                "VISITNUM": "2",
+                "VSDTC": f"{collected:%Y-%m-%d}T08:00",
+                "SYSBP": str(110 + day if other else 120 if day % 2 else 130),
+                "WEIGHT": f"{70 + day / 10:.1f}" if other else "80.0",
+            }
+        )
+    return rows
+
+
+def haul(site):
+    """As time went by: 102 collects four days before it sends, sends nothing on the fourth day, late on the fifth."""
+    for name in site.sites:
+        site.send("dm", name, 0, demographics(name))
+        site.haul("dm", name, 0)
+    for day in range(DAYS):
+        for name in site.sites:
+            if name == "102" and day == 3:
+                continue
+            collected = START + day * DAY - (4 if name == "102" else 0) * DAY
+            rows = labs(name, day, collected)
+            if name == "101" and day == 2:
+                rows[0]["LBDTC"] = "31.02.2026"
+            if name == "101" and day == 4:
+                rows[0]["LBORRESU"] = HOSTILE
+                rows[1] |= {"LBTESTCD": "", "LBTEST": HOSTILE}
+            if name == "101" and day == 9:
+                rows[0]["LBDTC"] = "2026-02-01T08:00"
+            if name == "101" and day == 7:
+                rows = [{**row, "LBDTC": "never"} for row in rows]
+            if name == "101" and day >= 8:
+                rows = [{**row, "COMMENTS": "none"} for row in rows]
+            late = 3 if (name, day) == ("102", 4) else 0
+            site.send("lb", name, day, rows, arrives=late)
+            site.haul("lb", name, day)
+            site.send("vs", name, day, vitals(name, day, collected))
+            site.haul("vs", name, day)
+    site.put_back([("lb", "102", 4, 3)])
+
+
+@contextmanager
+def place(tier, folder, sites):
+    with fresh_database(tier) as database:
+        site = Site(database=database, folder=folder, sites=sites)
+        site.define()
+        yield site
+
+
+@pytest.fixture(scope="module")
+def trial(tier, tmp_path_factory):
+    with place(tier, tmp_path_factory.mktemp("review"), ("101", "102")) as site:
+        haul(site)
+        yield site
+
+
+def review(site, *arguments):
+    command = [sys.executable, "-m", "haulier_clinical", "review", *arguments]
+    return subprocess.run(
+        command, env={**os.environ, **site.environment}, capture_output=True, text=True, check=False
+    )
+
+
+def figures(site, *arguments):
+    done = review(site, "--as-of", AS_OF, "--days", "12", "--output", "json", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def found(trial):
+    return figures(trial)
+
+
+def of(items, **wanted):
+    (one,) = [item for item in items if all(item[name] == value for name, value in wanted.items())]
+    return one
+
+
+@pytest.mark.requirement("R-24")
+def test_the_board_says_of_each_site_and_day_what_became_of_it(found):
+    table = of(found["board"]["tables"], table="clinical.lb")
+    states = {site["site"]: [cell["state"] for cell in site["cells"]] for site in table["sites"]}
+
+    # The window is 5 to 16 January; at six in the morning of the 16th, the 14th has just been due.
+    assert states == {
+        "101": [*["arrived"] * 7, "quarantined", "arrived", "arrived", "waiting", "waiting"],
+        "102": [*["arrived"] * 3, "missing", "late", *["arrived"] * 5, "waiting", "waiting"],
+    }
+    first, second = table["sites"]
+    assert (first["rows"], second["rows"]) == (60, 72)
+    # One date that is none, and all six of the day that was quarantined.
+    assert (first["rejected"], first["reject_percent"], second["rejected"]) == (7, 11.7, 0)
+    assert second["cells"][4] == {
+        **{"day": "2026-01-09", "state": "late", "files": 1, "rows": 8, "rejected": 0, "days_late": 2}
+    }
+
+
+def test_lateness_is_counted_from_collection_to_load(found):
+    domain = of(found["lateness"]["domains"], domain="LB")
+    first, second = domain["sites"]
+
+    # Loaded in the night after the day: one day; 102 collects four days before, and one of its files came three days later.
+    # 101: 60 results, less 7 that were rejected. 102: 64 of 5 days, 8 of 8: nine tenths of the way from one to the other.
+    assert (first["records"], first["median"], first["p90"], first["within_percent"]) == (53, 1, 1, 100.0)
+    assert (second["records"], second["median"], second["p90"], second["longest"]) == (72, 5, 7.7, 8)
+    assert (second["within_percent"], domain["all"]["records"]) == (0.0, 125)
+    assert domain["all"]["within_percent"] == 42.4
+    # Two subjects and two measurements a day.
+    assert of(found["lateness"]["domains"], domain="VS")["all"]["records"] == 76
+
+
+def test_completeness_tells_what_came_is_missed_overdue_and_to_come(found):
+    labs_, vitals_ = (of(found["completeness"]["domains"], domain=name) for name in ("LB", "VS"))
+    states = {line["subject"]: [cell["state"] for cell in line["cells"]] for line in labs_["subjects"]}
+
+    assert (labs_["visits"], labs_["not_counted"][:2]) == (["BASELINE", "WEEK 2"], ["SCREENING", "WEEK 4"])
+    # 101-1 began on the 5th: WEEK 2 is planned for the 18th. 101-2 came to WEEK 2 and not to its BASELINE.
+    # 101-3 had left before WEEK 2. 101-4 never came: its BASELINE, planned for the 5th, was due on the 12th.
+    assert states == {
+        "101-1": ["received", "to come"],
+        "101-2": ["missed", "received"],
+        "101-3": ["received", None],
+        "101-4": ["overdue", "to come"],
+        "102-1": ["received", "to come"],
+        "102-2": ["missed", "received"],
+        "102-3": ["received", None],
+        "102-9": ["overdue", "to come"],
+    }
+    assert labs_["totals"] == {"received": 6, "missed": 2, "overdue": 2, "to come": 4}
+    assert [(one["subject"], one["planned"]) for one in labs_["overdue"]] == [
+        ("101-4", "2026-01-05"),
+        ("102-9", "2026-01-05"),
+    ]
+    assert of(labs_["sites"], site="101")["totals"] == {
+        "received": 3,
+        "missed": 1,
+        "overdue": 1,
+        "to come": 2,
+    }
+    assert vitals_["visits"] == ["BASELINE"]
+
+
+def test_a_wider_window_makes_visits_overdue_later(trial):
+    domain = of(figures(trial, "--visit-window", "11")["completeness"]["domains"], domain="LB")
+
+    assert (domain["totals"]["overdue"], domain["totals"]["to come"]) == (0, 6)
+
+
+@pytest.mark.requirement("R-24")
+def test_queries_are_counted_as_the_command_counts_them(trial, found):
+    rows = trial.database.rows(
+        "SELECT instance, pipeline, count(*) FILTER (WHERE status = 'open'),"
+        " count(*) FILTER (WHERE status = 'open' AND opened_at < '2026-01-09T06:00Z')"
+        " FROM haulier.query GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    one = of(found["queries"]["sites"], site="101", pipeline="lb")
+
+    assert [(q["site"], q["pipeline"], q["open"], q["overdue"]) for q in sorted_queries(found)] == rows
+    # The date that is none (8 January, two o'clock) is overdue; the unit and the test nobody knows were raised on the 10th.
+    assert (one["open"], one["overdue"]) == (9, 1)
+    assert (one["overdue_percent"], one["alert"], one["oldest_days"]) == (11.1, "high", 8)
+    assert one["rules"][0] == {"rule": "date-unreadable", "queries": 7}
+
+
+def sorted_queries(found):
+    return sorted(found["queries"]["sites"], key=lambda one: (one["site"], one["pipeline"]))
+
+
+def test_a_switch_of_units_shows_as_a_step(found):
+    domain = of(found["trends"]["domains"], domain="LB")
+
+    (step,) = domain["steps"]
+    assert (step["test"], step["site"], step["sent_before"], step["sent_after"]) == (
+        *("GLUC", "102", ["mmol/L"], ["mmol/L"]),
+    )
+    assert (step["before"], step["factor"]) == (5.25, pytest.approx(18, abs=0.1))
+    gluc = of(domain["tests"], testcd="GLUC")
+    # 101: 27 of 5.1, 5.2, 5.3 less the one of a test that nobody knows; 102: 20 of 36 as before, 16 times 18.
+    assert gluc["records"] == 26 + 36
+    assert gluc["beyond_percent"] == round(100 * 16 / gluc["records"], 1)
+    row = of(domain["beyond"]["tests"], test="GLUC")
+    shares = dict(zip(domain["beyond"]["sites"], row["cells"], strict=True))
+    assert (shares["101"]["percent"], shares["102"]["percent"]) == (0.0, 44.0)
+
+
+def test_digits_and_repeats_of_vital_signs(found):
+    first, second = found["habits"]["sites"]
+
+    assert (first["digits"], second["digits"]) == ([2] * 10, [18, *[0] * 9])
+    assert (second["zero_percent"], first["zero_or_five_percent"]) == (100.0, 20.0)
+    # Twenty numbers show nothing.
+    assert (first["chi_square"], second["chi_square"], second["prefers"]) == (None, None, False)
+    # 102: two subjects, nine days: eight pairs each of pressure and of weight; the weights are all alike, and the pressure is
+    # the same on the third and the fifth day, between which nothing came.
+    assert (second["pairs"], second["alike"], second["longest"]) == (32, 18, 9)
+    assert (first["pairs"], first["alike"]) == (36, 0)
+
+
+def test_reconciliation_names_who_does_not_agree(found):
+    kinds = {kind["kind"]: kind for kind in found["reconciliation"]["kinds"]}
+
+    assert [(line["usubjid"], line["domain"], line["records"]) for line in kinds["stranger"]["rows"]] == [
+        ("102-4", "LB", 18)
+    ]
+    assert [line["usubjid"] for line in kinds["silent"]["rows"]] == ["101-4", "102-9"]
+    assert [(line["usubjid"], line["first"]) for line in kinds["future"]["rows"]] == [("101-1", "2026-02-01")]
+    # 102 collects four days before it sends: on the first four days its subject 1 had not begun.
+    assert Counter(line["domain"] for line in kinds["start"]["rows"]) == {"LB": 1, "VS": 1}
+    assert [
+        (line["usubjid"], line["records"]) for line in kinds["start"]["rows"] if line["domain"] == "LB"
+    ] == [("102-1", 6)]
+    assert (kinds["site"]["lines"], kinds["sex"]["lines"], kinds["consent"]["lines"]) == (0, 0, 0)
+
+
+def test_changes_tell_new_columns_of_files_made_tables_and_definitions(found):
+    changes = found["changes"]
+
+    assert [
+        (one["column"], one["what"], one["instance"], one["since"], one["runs"]) for one in changes["files"]
+    ] == [("COMMENTS", "new", "101", "2026-01-13", 2)]
+    assert {one["target"] for one in changes["tables"] if one["kind"] == "create"} == {
+        *("clinical.dm", "clinical.lb", "clinical.vs")
+    }
+    assert {one["pipeline"]: one["approval"] for one in changes["definitions"]} == {
+        "dm": None,
+        "lb": None,
+        "vs": None,
+    }
+    assert changes["manifests_gone"] == 0
+
+
+class Reading(HTMLParser):
+    """What a browser would make of the page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.words, self.ids, self.links = Counter(), [], set(), set()
+        self.pictures = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags[tag] += 1
+        assert not any(name.startswith("on") or name in ("src", "style") for name in given), (tag, attrs)
+        self.ids.add(given.get("id"))
+        if "href" in given:
+            self.links.add(given["href"])
+        if tag == "svg":
+            self.pictures.append(given.get("role"))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(trial, tmp_path_factory):
+    to = tmp_path_factory.mktemp("page") / "review.html"
+    done = review(trial, "--as-of", AS_OF, "--days", "12", "--to", str(to))
+    assert (done.returncode, done.stderr) == (0, "")
+    return to.read_text(encoding="utf-8")
+
+
+def read(page):
+    reading = Reading()
+    reading.feed(page)
+    return reading
+
+
+def test_what_a_site_sends_is_text_on_the_page_and_nothing_else(page):
+    reading = read(page)
+
+    assert HOSTILE in " ".join(reading.words)
+    assert "<img" not in page
+    assert not {"img", "script", "link", "iframe", "object"} & set(reading.tags)
+
+
+def test_the_page_needs_nothing_else_and_can_be_read_by_anybody(page):
+    reading = read(page)
+
+    assert "default-src 'none'" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+    assert not re.search(r"https?://|url\(|@import", page)
+    assert reading.tags["table"] == reading.tags["caption"] == reading.tags["thead"] > 10
+    assert reading.pictures
+    assert set(reading.pictures) == {"img"}
+    assert page.count("<svg") == len(re.findall(r"<svg[^>]*><title>[^<]", page))
+    assert all(link.startswith("#") and link[1:] in reading.ids for link in reading.links)
+
+
+def test_the_same_moment_gives_the_same_bytes(trial, page, tmp_path):
+    to = tmp_path / "again.html"
+    to.write_text("an older one", encoding="utf-8")
+    done = review(trial, "--as-of", AS_OF, "--days", "12", "--to", str(to))
+
+    assert done.returncode == 0
+    assert to.read_text(encoding="utf-8") == page
+    assert [path.name for path in tmp_path.iterdir()] == ["again.html"]
+
+
+@pytest.mark.requirement("R-17")
+def test_blinded_columns_never_reach_it(trial, page, tmp_path):
+    contract = trial.folder / "definitions/contracts/lb.odcs.yaml"
+    before = contract.read_text(encoding="utf-8")
+    assert "secret" not in page.lower()
+    try:
+        blinded = before.replace(
+            "      - name: lbstresn\n", "      - name: lbstresn\n        classification: blinded\n"
+        )
+        assert blinded != before
+        contract.write_text(blinded, encoding="utf-8")
+        found = figures(trial)
+    finally:
+        contract.write_text(before, encoding="utf-8")
+
+    assert "LBSTRESN" in found["blinded"]
+    assert of(found["trends"]["domains"], domain="LB") == {
+        **{"domain": "LB", "tests": [], "steps": [], "left_out": [], "beyond": None}
+    }
+    assert of(found["trends"]["domains"], domain="VS")["tests"]
+
+
+def test_a_trial_without_rows_gets_a_page_that_says_so(tier, tmp_path):
+    with place(tier, tmp_path, ("101",)) as site:
+        done = review(site, "--as-of", AS_OF, "--to", str(tmp_path / "empty.html"))
+        page = (tmp_path / "empty.html").read_text(encoding="utf-8")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "There are no SDTM rows yet" in page
+    assert "No query was raised." in page
+    assert "Nothing was loaded." in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--to: name the page's file, or ask for --output json"),
+        (["--output", "json", "--days", "0"], "--days 0: a board has 1 to 92 days"),
+        (["--output", "json", "--study", "OTHER"], "there is no such study; there are: REV-1"),
+        (
+            ["--output", "json", "--schema", "nowhere", "--study", "REV-1"],
+            "schema nowhere has none of dm, vs, lb",
+        ),
+        (["--output", "json", "--visits", "no.csv"], "no.csv cannot be read as visits"),
+        (["--to", "nowhere/review.html"], "there is no folder"),
+        (["--output", "json", "--as-of", "today"], "--as-of"),
+    ],
+)
+def test_what_cannot_be_reviewed_says_why(trial, arguments, said):
+    done = review(trial, *arguments)
+
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -1,0 +1,130 @@
+"""Parts of the review that need no trial: steps, periods, what is left out, and HTML where nothing is markup but its own."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from haulier_clinical.reviewing import board, trends
+from haulier_clinical.reviewing.asking import alert
+from haulier_clinical.reviewing.drawing import charts
+from haulier_clinical.reviewing.drawing.html import Html, join, left_out, measured, number, table, tag
+from haulier_clinical.reviewing.habits import _site as habit
+from haulier_clinical.reviewing.shares import MOST_SITES
+
+DATES = [date(2026, 1, 5) + timedelta(days=day) for day in range(9)]
+
+
+def steps(*middles, spread=10.0, records=5):
+    points = [
+        {"period": place, "records": records, "quartiles": [middle, middle, middle], "sent": ["mg/dL"]}
+        for place, middle in enumerate(middles)
+    ]
+    found = trends._steps({"testcd": "CREAT", "spec": None}, "701", points, spread, DATES)
+    return [(step["at"], step["before"], step["after"]) for step in found]
+
+
+def test_a_switch_of_units_is_one_step_on_its_day():
+    assert steps(88, 90, 89, 1, 1, 1, 1) == [(DATES[3], 89, 1)]
+
+
+def test_a_period_with_both_units_in_it_hides_no_step():
+    assert steps(88, 90, 89, 45, 1, 1, 1) == [(DATES[3], 89, 1)]
+
+
+def test_there_and_back_are_two_steps():
+    assert steps(5, 5, 5, 90, 90, 90, 90, 5, 5, spread=0.5) == [(DATES[3], 5, 90), (DATES[7], 90, 5)]
+
+
+def test_one_odd_period_and_what_is_usual_are_no_step():
+    assert steps(5, 5, 5, 90, 5, 5, 5, spread=0.5) == []
+    assert steps(20, 24, 19, 26, 31, 18, spread=12) == []
+    assert steps(5) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "records", "expected"),
+    [
+        # (days of a period, periods); five results of a series in each, at most twenty periods.
+        (1, 10, (1, 1)),
+        (10, 50, (1, 10)),
+        (30, 150, (2, 15)),
+        (30, 30, (7, 5)),
+        (30, 3, (15, 2)),
+        (900, 9000, (91, 10)),
+    ],
+)
+def test_a_period_is_as_short_as_its_results_allow(days, records, expected):
+    window = {"first": DATES[0], "last": DATES[0] + timedelta(days=days - 1), "records": records, "series": 1}
+
+    assert trends._cut(window) == expected
+
+
+def test_of_too_many_sites_those_that_want_nobody_are_left_out():
+    def site(number, missing):
+        counts = dict.fromkeys(board.STATES, 0) | {"missing": missing}
+        return {"site": f"{number:03}", "pipeline": "lb", "counts": counts, "rows": 2, "rejected": 1}
+
+    made = board._table("clinical.lb", [site(number, number % 2) for number in range(MOST_SITES + 5)])
+
+    assert len(made["sites"]) == MOST_SITES
+    assert made["left_out"] == ["116", "118", "120", "122", "124"]
+    assert (made["counts"]["missing"], made["rows"], made["reject_percent"]) == (62, 250, 50.0)
+    assert "sites 116, 118" in join([left_out(made["left_out"], "sites")]).replace("<span>", "")
+
+
+def test_digits_are_judged_from_fifty_numbers_on():
+    even = habit("701", [10, 0] * 5, None)
+    few = habit("702", [9, 0] * 5, None)
+
+    # 50 numbers, five of each expected: ten times 25 / 5.
+    assert (even["chi_square"], even["prefers"]) == (50.0, True)
+    assert (few["chi_square"], few["prefers"]) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(None, ""), (5.0, ""), (5.1, "elevated"), (10.0, "elevated"), (10.1, "high")]
+)
+def test_alerts_are_those_of_the_command(share, said):
+    assert alert(share) == said
+
+
+def test_texts_and_attributes_are_escaped_and_markup_is_not_twice():
+    made = table("<i>", [("a&b", ""), ("n", "n")], [("<b>", tag("td", "'\"<", title='"><script>'))])
+
+    assert "<i>" not in made
+    assert "<script>" not in made
+    assert "&lt;b&gt;" in made
+    assert "a&amp;b" in made
+    assert 'title="&quot;&gt;&lt;script&gt;"' in made
+    assert tag("p", Html("<b>x</b>"), None) == "<p><b>x</b></p>"
+
+
+def test_a_text_that_looks_like_a_cell_is_none():
+    made = table("t", [("a", ""), ("b", "")], [("x", "<td onclick=alert(1)>")])
+
+    assert "<td onclick" not in made
+
+
+def test_charts_say_in_words_what_they_show():
+    made = charts.digits([6, 0, 0, 0, 0, 4, 0, 0, 0, 0])
+
+    assert "<title>last digits, 0: 60 %" in made
+    assert 'role="img"' in made
+
+
+def test_numbers_are_short():
+    assert [number(value) for value in (1234567, 12.0, 0.25, None)] == [
+        "1\u202f234\u202f567",
+        "12",
+        "0.2",
+        "",
+    ]
+    assert [measured(value) for value in (118.25, 14.36, 4.972, 0.0113, 0.0)] == [
+        "118",
+        "14.4",
+        "4.97",
+        "0.011",
+        "0",
+    ]
