@@ -30,35 +30,40 @@ def trial(tier, tmp_path_factory):
         yield settings, database, environment
 
 
-def counted(answers):
-    return [(one.question, one.rows, one.matched, one.differing) for one in answers]
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [
+        pytest.param(
+            labs,
+            [
+                ("rows of the key that the table has", 35335, 35335, 0),
+                ("rows of the table that the key has", 35335, 35335, 0),
+                ("LBSTRESN~0.001 where LBSTRESN!=", 34796, 34796, 0),
+                ("LBSTRESC where LBSTRESN=", 539, 539, 0),
+                ("LBNRIND where LBORNRLO!=", 33607, 33607, 0),
+                ("LBDY", 35335, 35335, 0),
+            ],
+            marks=pytest.mark.requirement("R-25", "R-29", "R-33"),
+            id="labs",
+        ),
+        pytest.param(
+            vitals,
+            [
+                ("rows of the key that the table has", 17721, 17721, 0),
+                ("rows of the table that the key has", 17721, 17721, 0),
+                ("VSORRES", 17721, 17721, 0),
+                ("VSSTRESN~0.001 where VSORRESU!=cm", 17715, 17715, 0),
+                ("VSDY", 17721, 17721, 0),
+            ],
+            marks=pytest.mark.requirement("R-29", "R-34"),
+            id="vital signs",
+        ),
+    ],
+)
+def test_what_is_raw_becomes_what_is_finished(trial, asked, answers):
+    found = [(one.question, one.rows, one.matched, one.differing) for one in asked(trial[0])]
 
-
-@pytest.mark.requirement("R-25", "R-29", "R-33")
-def test_raw_labs_become_the_finished_ones(trial):
-    settings, _, _ = trial
-
-    assert counted(labs(settings)) == [
-        ("rows of the key that the table has", 35335, 35335, 0),
-        ("rows of the table that the key has", 35335, 35335, 0),
-        ("LBSTRESN~0.001 where LBSTRESN!=", 34796, 34796, 0),
-        ("LBSTRESC where LBSTRESN=", 539, 539, 0),
-        ("LBNRIND where LBORNRLO!=", 33607, 33607, 0),
-        ("LBDY", 35335, 35335, 0),
-    ]
-
-
-@pytest.mark.requirement("R-29", "R-34")
-def test_raw_vital_signs_become_the_finished_ones(trial):
-    settings, _, _ = trial
-
-    assert counted(vitals(settings)) == [
-        ("rows of the key that the table has", 17721, 17721, 0),
-        ("rows of the table that the key has", 17721, 17721, 0),
-        ("VSORRES", 17721, 17721, 0),
-        ("VSSTRESN~0.001 where VSORRESU!=cm", 17715, 17715, 0),
-        ("VSDY", 17721, 17721, 0),
-    ]
+    assert found == answers
 
 
 @pytest.mark.requirement("R-27", "R-34")

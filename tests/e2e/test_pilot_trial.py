@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import os
 import random
 from collections import defaultdict
 from contextlib import ExitStack
@@ -13,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from support.clinical import DATA, STANDARD_LB, environment_of, read, write_file
 from support.databases import fresh_database
 from support.steps import haul, haul_cold
 
@@ -21,7 +19,6 @@ from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
 
-DATA = Path(os.environ.get("HAULIER_CLINICAL_DATA", "../shared/data/clinical"))
 DEFINITIONS = Path(__file__).parent / "pilot"
 MONTHS = {
     name: number
@@ -37,29 +34,12 @@ MEASURED = {
     "DIA_BP": "DIABP",
     "PULSE": "PULSE",
 }
-STANDARDISED = {
-    *(
-        "DOMAIN",
-        "LBSTRESC",
-        "LBSTRESN",
-        "LBSTRESU",
-        "LBSTNRLO",
-        "LBSTNRHI",
-        "LBNRIND",
-        "LBBLFL",
-        "VISITDY",
-        "LBDY",
-    ),
-}
+#: Each row has its number beside what a laboratory knows.
+STANDARDISED = STANDARD_LB - {"LBSEQ"}
 
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
 )
-
-
-def read(name):
-    with gzip.open(DATA / name, "rt", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def day_of_vitals(row):
@@ -71,9 +51,9 @@ def day_of_vitals(row):
 def raw():
     """(pipeline, site, day) -> its rows."""
     files = defaultdict(list)
-    for row in read("pilot_raw_vs.csv.gz"):
+    for row in read("pilot_raw_vs"):
         files["vitals", row["PATNUM"][:3], day_of_vitals(row)].append(row)
-    for row in read("pilot_sdtm_lb.csv.gz"):
+    for row in read("pilot_sdtm_lb"):
         day = datetime.fromisoformat(row["LBDTC"][:10]).replace(tzinfo=UTC)
         kept = {name: cell for name, cell in row.items() if name not in STANDARDISED}
         files["labs", row["USUBJID"][3:6], day].append(kept)
@@ -85,18 +65,11 @@ def trial(raw, tier, tmp_path_factory):
     """The whole trial hauled once: its settings, database and landing area."""
     root = tmp_path_factory.mktemp("trial")
     for (pipeline, site, day), rows in raw.items():
-        folder = root / "landing" / site
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{pipeline}_{day:%Y-%m-%d}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_file(root / f"landing/{site}/{pipeline}_{day:%Y-%m-%d}.csv", rows)
     with ExitStack() as stack:
         database = stack.enter_context(fresh_database(tier))
         environment = {
-            **database.environment,
-            **{k: v for k, v in tier.environment.items() if k.startswith("AWS_")},
-            "HAULIER_EXCHANGE": f"s3://haulier/{root.name}-{os.getpid()}",
+            **environment_of(database, tier, root),
             "HAULIER_DEFINITIONS": str(DEFINITIONS),
             "HAULIER_SOURCE_ROOT": str(root),
         }

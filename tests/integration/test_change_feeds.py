@@ -20,7 +20,7 @@ from support.steps import haul, haul_in_shards
 
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays
+from haulier.ledger.replays import request_replays
 from haulier.rows import UNCHANGED
 from haulier.settings import Settings
 from haulier.task import Task

@@ -14,7 +14,7 @@ from support.things import day
 from haulier.errors import DataError, FencedError
 from haulier.exchange import open_exchange
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays
+from haulier.ledger.replays import request_replays
 from haulier.sealing import read_manifest
 from haulier_extract.step import plan
 

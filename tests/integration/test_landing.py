@@ -16,7 +16,7 @@ from support.things import day
 from haulier.errors import DataError
 from haulier.exchange import open_exchange
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays
+from haulier.ledger.replays import request_replays
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load.step import load

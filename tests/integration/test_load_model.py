@@ -31,7 +31,7 @@ from support.past import Snapshots
 import haulier_load.step as step
 from haulier.landing.merge import Merge
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays, reserved_for_replay
+from haulier.ledger.replays import request_replays, reserved_for_replay
 from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_load.step import load

@@ -7,7 +7,7 @@ from support.hauling import Sender, counts, settings_of, table, thing
 from support.ledger import findings, findings_by_run
 
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays, reserved_for_replay
+from haulier.ledger.replays import request_replays, reserved_for_replay
 from haulier_load.step import load
 
 

@@ -9,7 +9,7 @@ from support.elt import MODELS, PIPELINE, RAW, RUN, THINGS, Site, commanded
 
 from haulier.errors import DataError
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays
+from haulier.ledger.replays import request_replays
 
 
 @pytest.fixture

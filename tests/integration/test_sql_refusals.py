@@ -185,6 +185,13 @@ class TestRefusals:
         assert not here.password or here.password not in kept
         assert not here.password or here.password not in repr(here.settings)
 
+    def test_the_ledgers_password_is_offered_to_no_source(self, postgres):
+        """This source is the ledger's own server, which its password would open."""
+        postgres.define(password=None)
+        code, _, log = run_cold(postgres.place.environment, "extract", "things", "main", day(0))
+
+        assert (code, "fe_sendauth: no password supplied" in log) == (2, True)
+
     def test_a_secret_that_is_not_there_is_named(self, here):
         here.define(password="NOPE")
         with pytest.raises(DefinitionError, match="there is no secret NOPE; set HAULIER_SECRET_NOPE"):

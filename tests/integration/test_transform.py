@@ -214,7 +214,7 @@ def test_rejected_rows_are_replayed_through_a_mended_definition(
     settings: Settings, database: Database
 ) -> None:
     from haulier.ledger.connection import connect
-    from haulier.ledger.reservations import request_replays
+    from haulier.ledger.replays import request_replays
 
     database.rows("CREATE SCHEMA IF NOT EXISTS lab")
     send(settings)

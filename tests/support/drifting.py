@@ -15,7 +15,7 @@ from support.things import day
 
 from haulier.digests import definition_digest
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import request_replays
+from haulier.ledger.replays import request_replays
 from haulier.loading import load_pipeline, resolve
 from haulier.settings import Settings
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
-from support.hauling import KEYED, deleting, ordered, replace_struct
+from support.databases import Database
+from support.hauling import KEYED, Sender, deleting, ordered, replace_struct
 
 from haulier.rows import UNCHANGED
+from haulier.settings import Settings
 
 #: Columns whose values an update may leave out.
 KEPT = ("colour", "body")
@@ -43,6 +46,32 @@ def row(thing: str, edited: int, **cells: Any) -> dict[str, Any]:
         **cells,
         UNCHANGED: json.dumps(list(keep)) if keep else None,
     }
+
+
+def at(edited: int, **cells: Any) -> dict[str, Any]:
+    """A truncation."""
+    return {"thing": None, "op": "T", "edited": edited, **cells}
+
+
+def bare(event: dict[str, Any]) -> dict[str, Any]:
+    """An event of a contract whose columns are always there."""
+    return {name: cell for name, cell in event.items() if name != UNCHANGED}
+
+
+def without(contract: Any, **gone: Any) -> Any:
+    """A contract whose columns say less: `truncates=()`."""
+    return replace_struct(contract, columns=tuple(replace_struct(c, **gone) for c in contract.columns))
+
+
+def feed_sender(database: Database, folder: Path) -> Sender:
+    """Sends events of `feed_contract`, with an archive beside the exchange."""
+    places = {"HAULIER_EXCHANGE": f"file://{folder}", "HAULIER_ARCHIVE": f"file://{folder}-cold"}
+    settings = Settings.from_env({**database.environment, **places})
+    return Sender(settings=settings, contract=feed_contract(), reject_threshold=1)
+
+
+def table(database: Database, columns: str = "thing, colour, body") -> list[tuple[Any, ...]]:
+    return database.rows(f"SELECT {columns} FROM shop.things ORDER BY {columns}")
 
 
 @dataclass

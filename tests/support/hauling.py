@@ -27,7 +27,8 @@ from haulier.digests import digest_of
 from haulier.exchange import Exchange, open_exchange
 from haulier.interval import Interval
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import Candidate, Reservation, request_replays, reserve, reserved_for_replay
+from haulier.ledger.replays import request_replays, reserved_for_replay
+from haulier.ledger.reservations import Candidate, Reservation, reserve
 from haulier.manifest import Manifest, SourceAccount
 from haulier.parts import PartWriter
 from haulier.rows import DELIVERY, FLAG_SCHEMA, OUTPUT, REJECT_SCHEMA, ROW, canonical_schema
@@ -173,7 +174,7 @@ class Sender:
                 copies="load",
             )
 
-    def with_first_delivery(self, reservation: Reservation) -> Reservation:
+    def _with_first_delivery(self, reservation: Reservation) -> Reservation:
         """The same with the ledger's first delivery before its own, which another run has reserved."""
         with connect(self.settings, "test") as connection, connection, connection.cursor() as cursor:
             cursor.execute("INSERT INTO haulier.generation_delivery VALUES (%s, 1, 1)", [reservation.run_id])
@@ -294,6 +295,19 @@ class Sender:
         if reservation.status in ("new", "open"):
             self.seal(day, reservation, rows, instance=instance, rejects=rejects, flags=flags)
         return load(self.task(day, instance=instance, generation=reservation.generation))
+
+    def send_missing_first(
+        self,
+        day: int,
+        rows: Mapping[str, Sequence[Mapping[str, Any]]],
+        first: Sequence[Mapping[str, Any]],
+    ) -> Outcome:
+        """As `send`, for a run that is missing a delivery: these ``first`` rows are of the ledger's first one, which
+        another run has loaded."""
+        own = {name: csv_of(lines) for name, lines in rows.items()}
+        both = self._with_first_delivery(self.reserve(day, own))
+        self.seal(day, both, {**rows, both.deliveries[0].logical_name: first})
+        return load(self.task(day, generation=both.generation))
 
     def replay(
         self,

@@ -21,7 +21,7 @@ from pathlib import Path
 from support.engine import docker, engine_answers
 
 from haulier_command import embedded
-from haulier_command.embedded import Tier, postgres
+from haulier_command.embedded import Tier, postgres, seaweedfs
 from haulier_command.embedded.processes import Process
 
 _PREFIX = "haulier-tests-"
@@ -125,28 +125,11 @@ def _start(home: Path, settings: Mapping[str, str]) -> dict[str, object]:
 
 
 def _takes_objects(endpoint: str, access: str, secret: str) -> None:
-    """Wait until something can be stored: the bucket is made after the port listens and the keys are known."""
-    from obstore.exceptions import BaseError
-    from obstore.store import S3Store
-
-    store = S3Store(
-        "haulier",
-        endpoint=endpoint,
-        access_key_id=access,
-        secret_access_key=secret,
-        region="us-east-1",
-        client_options={"allow_http": True},
-        retry_config={"max_retries": 0},
-    )
+    """Wait until something can be stored."""
+    store = seaweedfs.bucket_at(endpoint, access, secret)
     deadline = time.monotonic() + _STARTUP_SECONDS
     while time.monotonic() < deadline:
-        try:
-            # An empty one would never reach a volume.
-            store.put("ready", b"ready")
-            store.get("ready").bytes()
-            store.delete("ready")
-        except (BaseError, OSError):  # a bucket that is still missing comes as FileNotFoundError
-            time.sleep(0.2)
-        else:
+        if seaweedfs.takes_objects(store):
             return
+        time.sleep(0.2)
     raise AssertionError(f"{endpoint} was not ready after {_STARTUP_SECONDS} seconds")

@@ -21,6 +21,7 @@ from haulier.manifest import Delivery, Manifest, Part, SourceAccount
 from haulier.parts import PartWriter
 from haulier.rows import DELIVERY, ROW
 from haulier.sealing import seal
+from haulier_transform.arrays import Parsed
 from haulier_transform.canonical import Canonical, Result
 
 INTERVAL = Interval(start=datetime(2026, 1, 5, tzinfo=UTC), end=datetime(2026, 1, 6, tzinfo=UTC))
@@ -127,6 +128,18 @@ def problems(result: Result) -> list[tuple[int, int, list[tuple[str, str | None]
 def values(result: Result, *names: str) -> list[tuple[Any, ...]]:
     """The canonical rows, these columns of them."""
     return list(zip(*(result.canonical[name].to_pylist() for name in names), strict=True))
+
+
+def outcome(parsed: Parsed, texts: Sequence[str] | None = None) -> list[Any]:
+    """Per cell: its value, or the rule it broke. ``texts``: what was read, none of it empty, so that each has one of
+    the two."""
+    found: list[Any] = parsed.values.to_pylist()
+    for wrong in parsed.wrong:
+        for at in wrong.at:
+            assert found[at] is None, f"cell {at} has a value and breaks {wrong.rule}: {texts}"
+            found[at] = wrong.rule
+    assert texts is None or None not in found, texts
+    return found
 
 
 def extracted(

@@ -11,11 +11,15 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from haulier.errors import DefinitionError
 from haulier_command.embedded import processes
 from haulier_command.embedded.processes import Process
 from haulier_command.embedded.state import SECOND_PORT, State, remove, write_private
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
 
 PORTS = ("s3", "filer", "master", "volume", "admin")
 BUCKET = "haulier"
@@ -60,33 +64,44 @@ def start(home: Path, state: State) -> None:
 
 def wait(home: Path, state: State) -> None:
     """Return when the bucket takes an object and gives it back."""
-    from obstore.exceptions import BaseError
+    store = bucket_at(_endpoint(state), state.access_key, state.secret_key)
+    log = home / "s3.log"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if takes_objects(store):
+            return
+        if not running(home):
+            raise processes.did_not_start(log)
+        time.sleep(processes.PAUSE_SECONDS)
+    raise processes.did_not_start(log, f"was not ready after {PATIENCE_SECONDS} seconds")
+
+
+def bucket_at(endpoint: str, access_key: str, secret_key: str) -> S3Store:
     from obstore.store import S3Store
 
-    store = S3Store(
+    return S3Store(
         BUCKET,
-        endpoint=_endpoint(state),
-        access_key_id=state.access_key,
-        secret_access_key=state.secret_key,
+        endpoint=endpoint,
+        access_key_id=access_key,
+        secret_access_key=secret_key,
         region=REGION,
         client_options={"allow_http": True, "timeout": "5s"},
         retry_config={"max_retries": 0},
     )
-    log = home / "s3.log"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            # An empty one would never reach a volume.
-            store.put("ready", b"ready")
-            store.get("ready").bytes()
-            store.delete("ready")
-        except (BaseError, OSError):  # a bucket that is still missing comes as FileNotFoundError
-            if not running(home):
-                raise processes.did_not_start(log) from None
-            time.sleep(processes.PAUSE_SECONDS)
-        else:
-            return
-    raise processes.did_not_start(log, f"was not ready after {PATIENCE_SECONDS} seconds")
+
+
+def takes_objects(store: S3Store) -> bool:
+    """Whether an object can be stored now: the bucket is made after the port listens and the keys are known."""
+    from obstore.exceptions import BaseError
+
+    try:
+        # An empty one would never reach a volume.
+        store.put("ready", b"ready")
+        store.get("ready").bytes()
+        store.delete("ready")
+    except (BaseError, OSError):  # a bucket that is still missing comes as FileNotFoundError
+        return False
+    return True
 
 
 def stop(home: Path, state: State, *, kept: bool) -> None:

@@ -63,7 +63,7 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     """The replays, written down; and how many rejects each is for. Raises `DefinitionError`."""
     from haulier import loading
     from haulier.ledger.connection import connect, driver_errors
-    from haulier.ledger.reservations import request_replays
+    from haulier.ledger.replays import request_replays
 
     settings = around.settings
     if not asked.reason.strip():

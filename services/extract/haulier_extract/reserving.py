@@ -11,15 +11,9 @@ from haulier.definitions import Instance
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.exchange import Exchange
 from haulier.ledger.connection import connect
-from haulier.ledger.reservations import (
-    Candidate,
-    Reservation,
-    Standing,
-    known,
-    reserve,
-    reserved_for_replay,
-    standing,
-)
+from haulier.ledger.replays import reserved_for_replay
+from haulier.ledger.reservations import Candidate, Reservation, known, reserve
+from haulier.ledger.runs import Standing, standing
 from haulier.originals import keep
 from haulier.run import cancelling
 from haulier.task import Task

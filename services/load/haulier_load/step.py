@@ -26,7 +26,7 @@ from haulier.landing.table import ddl, ensure
 from haulier.landing.writing import checked_table, would_make, write
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, limit_idle, transaction
 from haulier.ledger.queries import queries
-from haulier.ledger.reservations import current_generation
+from haulier.ledger.runs import current_generation
 from haulier.manifest import Manifest, recorded_versions
 from haulier.parts import row_groups
 from haulier.run import on_cancel

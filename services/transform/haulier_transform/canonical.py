@@ -20,10 +20,12 @@ from haulier.manifest import Delivery
 from haulier_transform import kernels as pc
 from haulier_transform.arrays import Array, Mask, Positions, beside, numbers_of, of_numbers, of_texts
 from haulier_transform.drift import Drifting
+from haulier_transform.given import given
 from haulier_transform.header import Header, match
 from haulier_transform.judging import Finding, Judge, Judged
 from haulier_transform.pivot import Pivoting
 from haulier_transform.rejects import WHOLE, Flags, Rejects, output_column
+from haulier_transform.replaying import Replaying
 from haulier_transform.reshape import along, unpivot
 from haulier_transform.rules import one_of
 
@@ -111,16 +113,10 @@ class Canonical:
             else []
         )
         self._schema = rows.canonical_schema(contract)
-        self._labels = self._typed_labels()
-        self._constants = self._judged_constants()
-        self._along = self._judged_along()
+        self._given = given(definition.transform, self._judges)
         self._headers: dict[tuple[str, ...], Header] = {}
-        self._replayed = {
-            place: frozenset(delivery.replayed)
-            for place, delivery in enumerate(deliveries)
-            if delivery.replayed is not None
-        }
-        if self._replayed and self._pivoting:
+        self._replaying = Replaying(deliveries)
+        if self._replaying and self._pivoting:
             raise DefinitionError(
                 "transform.pivot brings all rows of a group together, and a replay brings single ones; haul the run again with "
                 "--reprocess"
@@ -158,12 +154,12 @@ class Canonical:
             # The row that stands for a group speaks for all its rows.
             reached = np.append(reached, False)[pivoted.group]
             rejects.add(pivoted.findings, np.arange(len(row)), np.full(len(row), WHOLE, dtype=np.int64))
-        if self._replayed:
-            self._spread(rejects, delivery, row)
+        if self._replaying:
+            self._replaying.spread(rejects, delivery, row)
             outputs = outputs.taken(
-                np.flatnonzero(self._is_hauled(delivery, row, outputs.source, outputs.output))
+                np.flatnonzero(self._replaying.is_hauled(delivery, row, outputs.source, outputs.output))
             )
-        rejects = rejects.ordered(self._is_hauled(delivery, row, rejects.source, rejects.output))
+        rejects = rejects.ordered(self._replaying.is_hauled(delivery, row, rejects.source, rejects.output))
         rejected = np.zeros(len(row), dtype=bool)
         rejected[rejects.source[rejects.output == WHOLE]] = True
         return Result(
@@ -205,15 +201,13 @@ class Canonical:
         everything = np.arange(count, dtype=np.int64)
         judged = {}
         for name, judge in self._judges.items():
-            if judge.column.derived or name in self._labels or self._is_unpivoted(name):
+            if judge.column.derived or name in self._given.labels or self._is_unpivoted(name):
                 continue
             if name == self._gathers:
                 judged[name] = self._drift.kept(text, header)
                 continue
-            if name in self._constants:
-                judged[name] = judge.cells(
-                    pc.take(self._constants[name], of_numbers(np.zeros(count, dtype=np.int64)))
-                )
+            if name in self._given.constants:
+                judged[name] = judge.cells(self._given.constant(name, count))
                 continue
             place = header.columns.get(name)
             judged[name] = judge.missing(count) if place is None else judge.cells(text.column(place))
@@ -236,7 +230,7 @@ class Canonical:
             unpivoted = unpivot(text, header, keep, values)
             source, output = unpivoted.source, unpivoted.output
             cells = {self._unpivot.values_to: values.cells(unpivoted.cells)}
-            for name, constants in self._along.items():
+            for name, constants in self._given.along.items():
                 cells[name] = self._judges[name].cells(along(text, header, unpivoted, name, constants))
             ordered = [cells[name] for name in self._judges if name in cells]
             bad = rejects.add([one for found in ordered for one in found.problems], source, output)
@@ -247,8 +241,8 @@ class Canonical:
         for name, judge in self._judges.items():
             if name in judged:
                 columns[name] = judged[name].take(source)
-            elif name in self._labels:
-                columns[name] = pc.take(self._labels[name], of_numbers(output))
+            elif name in self._given.labels:
+                columns[name] = pc.take(self._given.labels[name], of_numbers(output))
             elif self._is_unpivoted(name):
                 columns[name] = cells[name].take(np.arange(len(source), dtype=np.int64))
             else:
@@ -324,32 +318,6 @@ class Canonical:
         ]
         return pc.take(of_texts(texts), of_numbers(which.reshape(-1).astype(np.int64)))
 
-    def _spread(self, rejects: Rejects, delivery: NDArray[np.int32], row: NDArray[np.int64]) -> None:
-        """In a replay of single outputs, a broken source row fails each of those that were asked for."""
-        for at in np.flatnonzero(rejects.output == WHOLE).tolist():
-            source = int(rejects.source[at])
-            asked = self._replayed.get(int(delivery[source]), frozenset())
-            outputs = sorted(
-                output for number, output in asked if number == row[source] and output is not None
-            )
-            if outputs and (int(row[source]), None) not in asked:
-                rejects.output[at] = outputs[0]
-                for output in outputs[1:]:
-                    rejects.source = np.append(rejects.source, source)
-                    rejects.output = np.append(rejects.output, output)
-                    rejects.reasons.append(rejects.reasons[at])
-
-    def _is_hauled(
-        self, delivery: NDArray[np.int32], row: NDArray[np.int64], source: Positions, output: Positions
-    ) -> Mask:
-        """In a replay: the outputs that were asked for; else all."""
-        hauled = np.ones(len(source), dtype=bool)
-        for place, asked in self._replayed.items():
-            for at in np.flatnonzero((delivery[source] == place) & (output != WHOLE)):
-                number = int(row[source[at]])
-                hauled[at] = (number, None) in asked or (number, int(output[at])) in asked
-        return hauled
-
     def _table(self, delivery: NDArray[np.int32], row: NDArray[np.int64], outputs: Outputs) -> pa.Table:
         placed = [of_numbers(delivery[outputs.source]), of_numbers(row[outputs.source])]
         system = [*placed, output_column(outputs.output)]
@@ -359,42 +327,7 @@ class Canonical:
         )
 
     def _is_unpivoted(self, name: str) -> bool:
-        return self._unpivot is not None and (name == self._unpivot.values_to or name in self._along)
-
-    def _judged_constants(self) -> dict[str, Array]:
-        """Columns that the definition fills, each as one cell. Raises `DefinitionError` for one that breaks the contract."""
-        cells = {name: of_texts([text]) for name, text in self._definition.transform.constants.items()}
-        for name, cell in cells.items():
-            for problem in self._judges[name].cells(cell).problems:
-                raise DefinitionError(f"transform.constants.{name}: {problem.messages[0]}")
-        return cells
-
-    def _judged_along(self) -> dict[str, dict[int, str]]:
-        """Contract column that goes along with unpivoted cells -> place of a label -> its text, where the definition says
-        one. Raises `DefinitionError` for a text that breaks the contract."""
-        if self._unpivot is None:
-            return {}
-        places = {label: place for place, label in enumerate(self._unpivot.columns.values())}
-        for name, texts in self._unpivot.constants.items():
-            for label, text in texts.items():
-                for problem in self._judges[name].cells(of_texts([text])).problems:
-                    raise DefinitionError(
-                        f"transform.unpivot.constants.{name}.{label}: {problem.messages[0]}"
-                    )
-        return {
-            name: {places[label]: text for label, text in self._unpivot.constants.get(name, {}).items()}
-            for name in self._unpivot.along
-        }
-
-    def _typed_labels(self) -> dict[str, Array]:
-        """The labels of unpivoted columns, typed. Raises `DefinitionError` for one that breaks the contract."""
-        if self._unpivot is None:
-            return {}
-        labels = list(self._unpivot.columns.values())
-        judged = self._judges[self._unpivot.names_to].cells(of_texts(labels))
-        for problem in judged.problems:
-            raise DefinitionError(f"transform.unpivot.columns: {problem.column}: {problem.messages[0]}")
-        return {self._unpivot.names_to: judged.take(np.arange(len(labels), dtype=np.int64))}
+        return self._unpivot is not None and (name == self._unpivot.values_to or name in self._given.along)
 
 
 def _entered(flags: Flags, outputs: Outputs) -> Mask:

@@ -54,7 +54,7 @@ def _hauled(task: Task, outcome: str) -> Outcome:
 
 
 def _current_content(task: Task) -> str:
-    from haulier.ledger.reservations import current_generation
+    from haulier.ledger.runs import current_generation
 
     _, generation = current_generation(task.settings, task.pipeline, task.instance, task.interval)
     return f"g{generation}"

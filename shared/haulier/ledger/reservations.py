@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from haulier.errors import DefinitionError, NothingNew, TransientError
-from haulier.interval import Interval
-from haulier.ledger.connection import Connection, Cursor, connect, transaction
+from haulier.errors import TransientError
+from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.ledger.queries import queries
+from haulier.ledger.runs import Standing, find_run, standing_in
 from haulier.manifest import Delivery, Position
 from haulier.settings import Settings
 from haulier.task import Task
@@ -34,41 +34,6 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """How things stand for a run of a source that is read as it is, whichever interval the run is of."""
-
-    generation: int
-    sealed_definition: str | None
-    outcome: str | None
-    #: How far the source was read and loaded.
-    state: dict[str, Any] | None
-    #: The last time that a person moved it.
-    change_id: int | None
-    #: The last delivery of the instance: another since means that somebody read meanwhile, and perhaps more.
-    delivery_id: int | None
-    #: Where the increment ended that was read last, be it loaded or not.
-    last: dict[str, Any] | None
-    #: From where the run's own content was read.
-    began: dict[str, Any] | None
-    #: Start of a later run that has read already.
-    later: datetime | None
-    #: A run whose content may not get lost behind the position: its interval, and `open` or `quarantined`.
-    blocking: tuple[Interval, str] | None
-
-    def may_read(self, reprocess: str | None, definition_digest: str) -> bool:
-        """Whether the run asks the source now, and does not go on with what it read before, or leave it to a later run.
-
-        A later run read behind this one; what this one would read now had the version of an older interval.
-        """
-        if self.later is not None:
-            return False
-        if self.generation == 0:
-            return True
-        again = bool(reprocess) or (self.outcome != "loaded" and self.sealed_definition != definition_digest)
-        return again and self.state == self.began
-
-
-@dataclass(frozen=True, kw_only=True)
 class Reservation:
     """What a run hauls.
 
@@ -84,17 +49,6 @@ class Reservation:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replay:
-    """Rejects of one generation that a person asked to haul again."""
-
-    replay_id: int
-    run_id: int
-    generation: int
-    interval: Interval
-    rejects: int
-
-
 def known(
     connection: Connection, settings: Settings, pipeline: str, instance: str, uris: Sequence[str]
 ) -> dict[str, tuple[str, int, datetime]]:
@@ -102,38 +56,6 @@ def known(
     with transaction(connection, settings) as cursor:
         cursor.execute(_SQL["known_uris"], {"pipeline": pipeline, "instance": instance, "uris": list(uris)})
         return {uri: (sha256, size, modified_at) for uri, sha256, size, modified_at in cursor.fetchall()}
-
-
-def standing(connection: Connection, task: Task, name: str | None) -> Standing:
-    """How things stand for a run; ``name``: of the state that says how far its source was read."""
-    with transaction(connection, task.settings) as cursor:
-        return _standing(cursor, task, name)
-
-
-def _standing(cursor: Cursor, task: Task, name: str | None) -> Standing:
-    values = {
-        "pipeline": task.pipeline,
-        "instance": task.instance,
-        "interval_start": task.interval.start,
-        "interval_end": task.interval.end,
-        "name": name,
-    }
-    cursor.execute(_SQL["find_run"], values)
-    found = cursor.fetchone() or (None, 0, None, None, None)
-    cursor.execute(_SQL["standing"], values)
-    state, change_id, delivery_id, last, began, later, start, end, status = cursor.fetchone() or (None,) * 9
-    return Standing(
-        generation=found[1],
-        sealed_definition=found[3],
-        outcome=found[4],
-        state=state,
-        change_id=change_id,
-        delivery_id=delivery_id,
-        last=last,
-        began=began,
-        later=later,
-        blocking=(Interval(start=start, end=end), status) if status else None,
-    )
 
 
 def reserve(
@@ -160,7 +82,7 @@ def reserve(
     with transaction(connection, task.settings) as cursor:
         if not preview:
             lock_instance(cursor, task.pipeline, task.instance)
-        if stood is not None and _standing(cursor, task, stood[0]) != stood[1]:
+        if stood is not None and standing_in(cursor, task, stood[0]) != stood[1]:
             raise TransientError(
                 f"another run of {task.pipeline}/{task.instance}, or a person, was there while its source was read; try again"
             )
@@ -192,11 +114,11 @@ class _Reserving:
     reserved: list[Delivery] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        found = self._run("find_run").fetchone()
+        found = find_run(self.cursor, self.task.pipeline, self.task.instance, self.task.interval)
         if found:
             self.run_id, self.generation, _, self.sealed_definition, self.outcome = found
         elif not self.preview:
-            self.run_id = _value(self._run("insert_run"))
+            self.run_id = number_in(self._run("insert_run"))
 
     def unread(self, candidates: Sequence[Candidate], *, as_it_stands: bool) -> list[Candidate]:
         """The candidates that are not what was read last."""
@@ -315,7 +237,7 @@ class _Reserving:
         sealed = None if position is None else msgspec.json.encode(position).decode()
         delivery_id = -1 - len(self.reserved)
         if not self.preview:
-            delivery_id = _value(
+            delivery_id = number_in(
                 self._run(
                     "insert_delivery",
                     **values,
@@ -343,114 +265,12 @@ class _Reserving:
         return self.cursor
 
 
-def reserved_for_replay(connection: Connection, task: Task) -> Reservation:
-    """The rejected rows of ``task.replay``. Raises `DefinitionError` when it is another run's."""
-    with transaction(connection, task.settings) as cursor:
-        cursor.execute(_SQL["find_replay"], {"replay_id": task.replay})
-        found = cursor.fetchone()
-        asked = (task.pipeline, task.instance, task.interval.start, task.interval.end)
-        if found is None or tuple(found[2:6]) != asked:
-            raise DefinitionError(
-                f"--replay {task.replay} is no replay of {task.pipeline}/{task.instance} {task.interval}; "
-                "haulier replay requests one and prints its number"
-            )
-        run_id, generation, outcome = found[0], found[1], found[6]
-        cursor.execute(_SQL["content_of_replay"], {"replay_id": task.replay})
-        rows = cursor.fetchall()
-        deliveries = tuple(
-            _delivery(row[:8], replayed=tuple(zip(row[8], row[9], strict=True))) for row in rows
-        )
-        return Reservation(
-            status="done" if outcome else "open",
-            run_id=run_id,
-            generation=generation,
-            replay_id=task.replay,
-            deliveries=deliveries,
-        )
-
-
-def request_replays(
-    connection: Connection,
-    settings: Settings,
-    pipeline: str,
-    instance: str,
-    *,
-    rule: str | None = None,
-    reject_ids: Iterable[int] | None = None,
-    reason: str,
-    definition_digest: Callable[[Interval], str],
-) -> list[Replay]:
-    """Ask for open rejects to be hauled again, one replay per generation; empty when none is open.
-
-    ``definition_digest``: of what a run of an interval would obey now.
-
-
-    Rejects of runs whose models were built are left out, too: those read all rows of a run together.
-
-    Rejects of a quarantined run are left out: none of its rows is in the target, so it wants
-    ``--reprocess``, not a replay.
-    """
-    ids = None if reject_ids is None else list(reject_ids)
-    with transaction(connection, settings) as cursor:
-        cursor.execute(
-            _SQL["replayable_rejects"],
-            {"pipeline": pipeline, "instance": instance, "rule": rule, "reject_ids": ids},
-        )
-        replays = []
-        for run_id, generation, start, end, rejects in cursor.fetchall():
-            interval = Interval(start=start, end=end)
-            cursor.execute(
-                _SQL["insert_replay"],
-                {
-                    "run_id": run_id,
-                    "generation": generation,
-                    "definition_digest": definition_digest(interval),
-                    "reason": reason,
-                    "actor": settings.actor,
-                },
-            )
-            replay_id = _value(cursor)
-            cursor.execute(_SQL["insert_replay_rejects"], {"replay_id": replay_id, "reject_ids": rejects})
-            replays.append(
-                Replay(
-                    replay_id=replay_id,
-                    run_id=run_id,
-                    generation=generation,
-                    interval=interval,
-                    rejects=len(rejects),
-                )
-            )
-        return replays
-
-
-def current_generation(
-    settings: Settings, pipeline: str, instance: str, interval: Interval
-) -> tuple[int, int]:
-    """(run, generation) of an interval. Raises `NothingNew` for an empty run, `TransientError` for one
-    that extract has not opened yet."""
-    with connect(settings, "haulier") as connection, transaction(connection, settings) as cursor:
-        cursor.execute(
-            _SQL["find_run"],
-            {
-                "pipeline": pipeline,
-                "instance": instance,
-                "interval_start": interval.start,
-                "interval_end": interval.end,
-            },
-        )
-        found = cursor.fetchone()
-    if found is None or (found[1] == 0 and found[2] != "empty"):
-        raise TransientError(f"{pipeline}/{instance} {interval} has no generation yet; run extract first")
-    if found[1] == 0:
-        raise NothingNew(f"{pipeline}/{instance} {interval} is empty: extract found nothing")
-    return found[0], found[1]
-
-
 def _deliveries(rows: Iterable[tuple[Any, ...]]) -> tuple[Delivery, ...]:
-    return tuple(_delivery(row) for row in rows)
+    return tuple(delivery_of(row) for row in rows)
 
 
-def _delivery(row: tuple[Any, ...], replayed: tuple[tuple[int, int | None], ...] | None = None) -> Delivery:
+def delivery_of(row: tuple[Any, ...], replayed: tuple[tuple[int, int | None], ...] | None = None) -> Delivery:
+    """A delivery as a statement returns it; ``replayed``: the rejected rows of it that are hauled again."""
     delivery_id, logical_name, sequence, sha256, size, uri, modified_at, original, *more = row
     return Delivery(
         delivery_id=delivery_id,
@@ -466,7 +286,8 @@ def _delivery(row: tuple[Any, ...], replayed: tuple[tuple[int, int | None], ...]
     )
 
 
-def _value(cursor: Cursor) -> int:
+def number_in(cursor: Cursor) -> int:
+    """What a statement returns that returns one number."""
     row = cursor.fetchone()
     assert row is not None
     return int(row[0])

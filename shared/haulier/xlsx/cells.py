@@ -55,7 +55,7 @@ def number_text(stored: str, style: Style, *, from_1904: bool) -> str:
         return stored
     if style != "number" and (moment := _moment(value, style, from_1904)) is not None:
         return moment
-    if _INTEGER.fullmatch(stored):
+    if _INTEGER.fullmatch(stored) and (value or not stored.startswith("-")):
         return stored
     text = f"{value:.{DIGITS}g}"
     if "e" in text and 1e-7 <= abs(value) < 1e21:

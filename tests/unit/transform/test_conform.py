@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from support.transforming import column
+from support.transforming import outcome as outcome_of
 
 from haulier import rows
 from haulier.errors import DefinitionError
@@ -21,12 +22,7 @@ def outcome(series: pd.Series, pg_type: str) -> list[Any]:
     """Per value: itself, or the rule it broke."""
     parsed = conformed(pa.array(series, from_pandas=True), column("x", pg_type))
     assert parsed.values.type == rows.arrow_type(pg_type)
-    found: list[Any] = parsed.values.to_pylist()
-    for wrong in parsed.wrong:
-        for at in wrong.at:
-            assert found[at] is None
-            found[at] = wrong.rule
-    return found
+    return outcome_of(parsed)
 
 
 def arrow(values: list[Any], arrow_type: pa.DataType) -> pd.Series:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.transforming import outcome
 
-from haulier_transform.arrays import Parsed
 from haulier_transform.numerics import WHOLE_RANGES, double, number, whole
 
 DIGITS = st.text("0123456789", max_size=24)
@@ -34,17 +33,6 @@ WRITTEN = st.one_of(
     st.text(max_size=6),
 )
 SHAPE = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-
-
-def outcome(parsed: Parsed, texts: list[str]) -> list[Any]:
-    """Per text: its value, or the rule it broke."""
-    found: list[Any] = parsed.values.to_pylist()
-    for wrong in parsed.wrong:
-        for at in wrong.at:
-            assert found[at] is None, f"{texts[at]!r} has a value and breaks {wrong.rule}"
-            found[at] = wrong.rule
-    assert None not in found, texts
-    return found
 
 
 def decimal_reference(text: str, precision: int, scale: int) -> Decimal | str:

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.transforming import column
+from support.transforming import column, outcome
 
 from haulier import rows
 from haulier.definitions import Transform
-from haulier_transform.arrays import Parsed
 from haulier_transform.parsing import JSON_DEPTH, boolean, jsonb, parser_of, text
 from haulier_transform.parsing import uuid as parse_uuid
-
-
-def outcome(parsed: Parsed) -> list[Any]:
-    """Per text: its value, or the rule it broke."""
-    found: list[Any] = parsed.values.to_pylist()
-    for wrong in parsed.wrong:
-        for at in wrong.at:
-            assert found[at] is None
-            found[at] = wrong.rule
-    return found
 
 
 @settings(deadline=None)

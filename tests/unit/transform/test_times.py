@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import locale
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.transforming import outcome
 
 from haulier.errors import DefinitionError
 from haulier_transform.arrays import Parsed
@@ -24,17 +24,6 @@ DATE_FORMATS = ["%d/%m/%Y", "%m/%d/%y", "%d-%b-%Y", "%B %d, %Y", "%Y%m%d", "%Y %
 
 def read(pg_type: str, texts: list[str], *forms: str, zone: str = "UTC") -> Parsed:
     return moments(pg_type, forms or ("iso",), open_zone(zone), "x")(pa.array(texts, pa.string()))
-
-
-def outcome(parsed: Parsed, texts: list[str]) -> list[Any]:
-    """Per text: its value, or the rule it broke."""
-    found: list[Any] = parsed.values.to_pylist()
-    for wrong in parsed.wrong:
-        for at in wrong.at:
-            assert found[at] is None, f"{texts[at]!r} has a value and breaks {wrong.rule}"
-            found[at] = wrong.rule
-    assert None not in found, texts
-    return found
 
 
 def by_strptime(text: str, form: str) -> date | str:

@@ -20,7 +20,7 @@ from haulier.landing.table import ddl, ensure
 from haulier.landing.writing import checked_table, would_make
 from haulier.ledger.connection import Connection, Cursor, connect, driver_errors, transaction
 from haulier.ledger.queries import queries
-from haulier.ledger.reservations import current_generation
+from haulier.ledger.runs import current_generation
 from haulier.manifest import Manifest
 from haulier.parts import row_groups
 from haulier.rows import DELIVERY, ROW

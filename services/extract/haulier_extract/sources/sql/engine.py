@@ -143,7 +143,14 @@ def _arguments(url: sa.URL, sql: Sql, settings: Settings) -> dict[str, Any]:
     backend = url.get_backend_name()
     if backend == "postgresql":
         keepalive = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
-        told = {"connect_timeout": sql.timeout_seconds, "client_encoding": "utf8", **keepalive}
+        told: dict[str, Any] = {
+            "connect_timeout": sql.timeout_seconds,
+            "client_encoding": "utf8",
+            **keepalive,
+        }
+        if not url.password and "password" not in url.query:
+            # Else libpq offers this server the ledger's, which it finds in the environment.
+            told["password"] = ""
         return {
             "isolation_level": "REPEATABLE READ",
             "use_native_hstore": False,

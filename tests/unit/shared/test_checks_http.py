@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from haulier.checks import of_instance
+from haulier.checks.http import of_http
 from haulier.definitions import Transform
 from haulier.definitions.formats import Csv
 from haulier.definitions.sources import Http, Source
-from haulier.http_checks import of_http
 
 GOOD = {"url": "https://api.test/v1/{site}/results"}
 

@@ -8,12 +8,12 @@ from support.cells import KEYLESS
 from support.hauling import KEYED, replace_struct
 
 from haulier.checks import of_instance
+from haulier.checks.sql import increments_in, of_sql
 from haulier.definitions import Transform
 from haulier.definitions.formats import Csv
 from haulier.definitions.sources import Source, Sql
 from haulier.errors import DefinitionError
 from haulier.loading import load_pipeline, resolve_instance
-from haulier.sql_checks import increments_in, of_sql
 
 GOOD = {"url": "postgresql://reader@host/lims", "table": "public.results"}
 QUERY = {"url": "sqlite:///lims.db", "query": "../queries/some.sql", "key": ["id"]}

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
+from haulier.checks.http import SECRET
 from haulier.contracts import Contract
 from haulier.definitions.sources import Sql
-from haulier.http_checks import SECRET
 from haulier.placeholders import instants, problems_of_template
 from haulier.problems import Problem, Trail, quoted
 
