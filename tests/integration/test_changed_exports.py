@@ -12,6 +12,7 @@ from support.ledger import findings
 from support.steps import haul
 from support.things import Place, day, place
 
+from haulier.errors import DataError
 from haulier_command.embedded import Tier
 
 CONTRACT = """
@@ -142,6 +143,35 @@ def test_a_file_in_the_other_way_is_not_guessed_at(here: Place) -> None:
     assert code == 65
     assert "begins with the byte order mark of utf-16, but the definition says encoding 'cp1252'" in said
     assert here.database.rows("SELECT to_regclass('shop.prices')") == [(None,)]
+
+
+@pytest.mark.parametrize(("before", "after"), [("utf-16", "utf-8"), ("utf-8", "utf-16")])
+def test_a_look_back_behind_a_change_passes_over_what_was_hauled(
+    here: Place, before: str, after: str
+) -> None:
+    change = {"since": "2026-01-06", "source": {"csv": {"encoding": after}}}
+    files = {**PIPELINE["source"]["files"], "look_back_days": 1}
+    cologne = {"source": {"files": files, "csv": {"encoding": before}}, "changes": [change]}
+    path = here.settings.definitions / "pipelines" / "prices.yaml"
+    path.write_text(yaml.safe_dump({**PIPELINE, "instances": {"cologne": cologne}}), encoding="utf-8")
+    old, new = (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv" for number in (0, 1))
+    old.write_bytes("part,price,sold\nÖse,1.50,2026-01-05\n".encode(before))
+    new.write_bytes("part,price,sold\nŁuk,2.50,2026-01-06\n".encode(after))
+
+    for number in (0, 1):
+        outcomes = haul(here.settings, "prices", "cologne", day(number))
+        assert [note for one in outcomes.values() for note in one.notes if " waits: " in note] == []
+
+    assert prices(here) == [("Öse", "1.50", "2026-01-05"), ("Łuk", "2.50", "2026-01-06")]
+
+
+def test_a_look_back_minds_what_was_not_hauled(here: Place) -> None:
+    send(here)
+    define(here, [{**CHANGES[0], "source": {"csv": {"encoding": "utf-8"}, "files": {"look_back_days": 1}}}])
+    (here.landing / f"cologne_{day(1).start:%Y-%m-%d}.csv").write_bytes("Teil\n".encode("utf-16"))
+
+    with pytest.raises(DataError, match="begins with the byte order mark of utf-16"):
+        haul(here.settings, "prices", "cologne", day(2))
 
 
 def test_check_looks_at_the_days_after_a_change(here: Place) -> None:

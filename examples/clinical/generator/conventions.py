@@ -137,19 +137,20 @@ class Convention:
         return len(self.preamble) + 1 + self.labels
 
     @property
+    def has_mark(self) -> bool:
+        """Whether its files begin with a byte order mark, which those in another encoding cannot be taken for."""
+        return self.bom or self.encoding == "utf-16"
+
+    @property
     def later(self) -> "Convention":
         """As the site writes once its export has changed: another encoding, delimiter, decimal mark and date format, and a
         column under another name."""
-        is_utf8, is_comma, is_iso = (
-            self.encoding == "utf-8",
-            self.delimiter == ",",
-            self.vitals_date == "%Y-%m-%d",
-        )
+        is_utf8, is_iso = self.encoding == "utf-8", self.vitals_date == "%Y-%m-%d"
         return replace(
             self,
             encoding="cp1252" if is_utf8 else "utf-8",
             bom=False,
-            delimiter=";" if is_comma else ",",
+            delimiter=";" if self.delimiter == "," else ",",
             decimal="," if self.decimal == "." else ".",
             vitals_date="%d.%m.%Y" if is_iso else "%Y-%m-%d",
             aliases={**self.aliases, **CHANGED},

@@ -250,7 +250,8 @@ def file_plan(
     state = _one_of(mess, _STATES, dice)
     if state in _NOT_BEFORE_A_CHANGE and changes == day + 1:
         return CLEAN
-    if changes is not None and day + (DAYS_LATE if state == "late" else 0) >= changes:
+    arrives = day + (DAYS_LATE if state == "late" else 0)
+    if changes is not None and arrives >= changes:
         convention = convention.later
     if state == "broken_export":
         return FilePlan(state=state, again={"correction": 1}) if pipeline == "labs" else CLEAN
@@ -265,7 +266,17 @@ def file_plan(
     if "undecodable_byte" in rows:
         return FilePlan(state=state, rows=rows + more, again={"correction": 1})
     again = _one_of(mess, _AGAIN, dice)
-    return FilePlan(state=state, rows=rows + more, again={again: dice.between(1, 3)} if again else {})
+    if not again:
+        return FilePlan(state=state, rows=rows + more)
+    later = dice.between(1, 3)
+    if (
+        again != "correction"
+        and convention.has_mark
+        and changes is not None
+        and arrives < changes <= arrives + later
+    ):
+        return FilePlan(state=state, rows=rows + more)  # such a file would stop the run it comes to
+    return FilePlan(state=state, rows=rows + more, again={again: later})
 
 
 def _cumulative_plan(mess: Mess, seed: int, site: str, pipeline: str, day: int) -> FilePlan:

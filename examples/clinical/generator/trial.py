@@ -117,7 +117,7 @@ class Trial:
         return found
 
     def changed_on(self, site: str) -> date | None:
-        """From which day on a site's export is another, if it ever is; one that sends everything so far keeps its own."""
+        """From which day on a site's export is another, if it ever is. One that sends everything so far keeps its own."""
         day = self._changes.get(site)
         return None if day is None else self.start + timedelta(days=day)
 

@@ -32,6 +32,12 @@ def reserved(
     if task.replay is not None:
         with connect(task.settings, application) as connection, cancelling(connection.cancel):
             return reserved_for_replay(connection, task), ()
+
+    def is_known(uri: str, sha256: str) -> bool:
+        with connect(task.settings, application) as connection:
+            recorded = known(connection, task.settings, task.pipeline, task.instance, [uri])
+        return uri in recorded and recorded[uri][0] == sha256
+
     stood: Standing | None = None
     found = Found(files=())
     if instance.source.as_it_stands:
@@ -55,7 +61,7 @@ def reserved(
         elif stood.generation == 0:
             found = Found(files=(), notes=(_LATER.format(later=stood.later),))
     else:
-        found = find(instance, task.interval, task.settings)
+        found = find(instance, task.interval, task.settings, is_known=is_known)
     new: Sequence[SourceFile] = found.files
     if new and not found.whole and task.verb == "run":
         # A connection of its own: no connection stays open while files are sent.

@@ -67,6 +67,8 @@ class Newest:
 
 #: Finds the deliveries of an interval; of a source with a position, those behind it.
 Find = Callable[..., Found]
+#: Whether these bytes (their SHA-256) are what was last hauled from an address.
+IsKnown = Callable[[str, str], bool]
 
 #: Section of a definition's source -> the module whose ``find`` and ``newest`` read it; imported when it is needed.
 SOURCES: dict[str, str] = {
@@ -77,6 +79,10 @@ SOURCES: dict[str, str] = {
 }
 
 
+def _is_news(uri: str, sha256: str) -> bool:
+    return False
+
+
 def find(
     instance: Instance,
     interval: Interval,
@@ -85,15 +91,18 @@ def find(
     *,
     last: dict[str, Any] | None = None,
     preview: bool = False,
+    is_known: IsKnown = _is_news,
 ) -> Found:
     """What arrived in an interval, where the instance's definition says. Raises what the source raises.
 
     ``standing``: how far a source with a position was read; ``last``: where the increment ended that was read last;
-    ``preview`` leaves the source as it is.
+    ``preview`` leaves the source as it is; ``is_known`` says of a file that cannot be hauled as it is whether it was before.
     """
     look: Find = import_module(SOURCES[instance.source.kind]).find
     if instance.source.position:
         return look(instance, interval, settings, standing, last=last, preview=preview)
+    if instance.source.files:
+        return look(instance, interval, settings, is_known=is_known)
     return look(instance, interval, settings)
 
 

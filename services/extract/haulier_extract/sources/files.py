@@ -11,26 +11,30 @@ from functools import partial
 from haulier.definitions import Instance
 from haulier.definitions.formats import Format
 from haulier.definitions.sources import Files
+from haulier.errors import DataError
 from haulier.interval import Interval
 from haulier.placeholders import fill
 from haulier.settings import Settings
 from haulier_extract.formats import module_of
-from haulier_extract.sources import Found, Newest, SourceFile, Vanished
+from haulier_extract.sources import Found, IsKnown, Newest, SourceFile, Vanished
 from haulier_extract.sources.stores import Entry, Store, open_store
 
 
-def find(instance: Instance, interval: Interval, settings: Settings) -> Found:
+def find(
+    instance: Instance, interval: Interval, settings: Settings, is_known: IsKnown = lambda *_: False
+) -> Found:
     """The complete files of an interval, oldest first.
 
     Each is read to its end every time: a digest is what a file is, and time and size are not (a
     correction may be as long as what it corrects, and ``cp -p`` keeps the time). Raises
     `DefinitionError` when there is no such store, `TransientError` when it cannot be read, and
-    `DataError` for a file no waiting would help.
+    `DataError` for a file no waiting would help. A file that is known is passed over: a look back behind a change of the
+    export finds those that the runs before it read as they were written.
     """
     source = instance.source.files
     assert source is not None
     store = open_store(source, settings, interval)
-    looking = _Looking(source, instance.source.format, interval, store, datetime.now(UTC))
+    looking = _Looking(source, instance.source.format, interval, store, datetime.now(UTC), is_known)
     found = [looking.at(entry, date) for entry, date in store.entries()]
     ready = [file for file in found if isinstance(file, SourceFile)]
     return Found(
@@ -68,6 +72,7 @@ class _Looking:
     interval: Interval
     store: Store
     now: datetime
+    is_known: IsKnown = lambda *_: False
 
     def at(self, entry: Entry | str, date: datetime | None) -> SourceFile | str | None:
         """The file, why it waits, or ``None`` when it is not this run's."""
@@ -109,7 +114,7 @@ class _Looking:
             since -= timedelta(seconds=source.ready.quiet_seconds)
         return since <= instant < self.interval.end
 
-    def _complete(self, entry: Entry) -> SourceFile | str:
+    def _complete(self, entry: Entry) -> SourceFile | str | None:
         uri, ready, marker = entry.uri, self.source.ready, self._marker(entry)
         if marker and not self.store.beside(entry, marker):
             return f"{uri} waits: its marker {marker} is not there"
@@ -125,7 +130,18 @@ class _Looking:
                 size += len(chunk)
                 yield chunk
 
-        why = module_of(self.form).unfinished(read(), self.form, ready, uri)
+        chunks, wrong = read(), None
+        try:
+            why = module_of(self.form).unfinished(chunks, self.form, ready, uri)
+        except DataError as exc:
+            why, wrong = None, exc
+        if why is not None or wrong is not None:
+            for _ in chunks:  # the rest belongs to the digest
+                pass
+            if self.is_known(uri, digest.hexdigest()):
+                return None
+        if wrong is not None:
+            raise wrong
         if self.store.changed(entry):
             why = "it was written to while it was read"
         if why is not None:
