@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from psycopg2.extras import register_default_jsonb
 
 from haulier.accounts import SOURCE
-from haulier.errors import HaulierError
+from haulier.errors import DefinitionError, HaulierError
 from haulier.interval import Interval
 from haulier.ledger.connection import Cursor, connect, driver_errors, transaction
 from haulier.ledger.queries import queries
+from haulier.problems import quoted, suggestion
 
 if TYPE_CHECKING:
     from haulier.settings import Settings
@@ -45,6 +46,38 @@ def rows(cursor: Cursor, statement: Any, values: dict[str, Any] | None = None) -
     cursor.execute(statement, values or {})
     names = [column.name for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def hauled_lanes(cursor: Cursor) -> set[tuple[str, str]]:
+    """Every pipeline and instance that was ever hauled."""
+    return {(row["pipeline"], row["instance"]) for row in rows(cursor, _SQL["lanes"])}
+
+
+def refuse_unknown(cursor: Cursor, settings: Settings, pipeline: str | None, instance: str | None) -> None:
+    """Raises `DefinitionError` for a pipeline or an instance that neither the ledger nor a definition knows.
+
+    Asked where nothing was found: nothing to see of a name that was mistyped is no good news.
+    """
+    lanes = hauled_lanes(cursor) | set(_defined(settings))
+    for what, name, known in (
+        ("pipeline", pipeline, {one for one, _ in lanes}),
+        ("instance", instance, {one for of, one in lanes if pipeline in (None, of)}),
+    ):
+        if name is not None and name not in known:
+            raise DefinitionError(
+                f"there is no {what} {quoted(name)}{suggestion(name, sorted(known), 'there are')}"
+            )
+
+
+def _defined(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What can be read; what cannot is told elsewhere."""
+    from haulier import loading
+
+    with suppress(HaulierError):
+        for name in loading.pipeline_names(settings.definitions):
+            with suppress(HaulierError):
+                file = loading.load_pipeline(settings.definitions, name)
+                yield from ((name, instance) for instance in loading.instances(file))
 
 
 def completed_runs(

@@ -20,6 +20,10 @@ WHERE r.status = 'quarantined' AND NOT EXISTS (
         WHERE n.pipeline = d.pipeline AND n.instance = d.instance AND n.logical_name = d.logical_name
           AND n.sequence > d.sequence))
 
+-- name: lanes
+-- Pipelines and instances that were ever hauled.
+SELECT DISTINCT pipeline, instance FROM haulier.run
+
 -- name: run_status
 -- What became of one run.
 SELECT status FROM haulier.run

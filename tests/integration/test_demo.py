@@ -14,6 +14,11 @@ def test_the_demo_can_be_done_twice_and_what_it_proposes_works(tmp_path: Path) -
     """A tier of its own, thirty runs, the same thirty again, every command it prints, and away with it."""
     environ = dict(os.environ)
 
+    def shell(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/bash", "-c", line], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
     def demo(*words: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "haulier_command", "demo", "--output", "json", *words]
         done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -42,16 +47,23 @@ def test_the_demo_can_be_done_twice_and_what_it_proposes_works(tmp_path: Path) -
             assert second["tables"][table]["sha256"] == first["tables"][table]["sha256"]
 
         for line in second["next"][:-1]:
-            done = subprocess.run(
-                ["/bin/bash", "-c", line],
-                env=environ,
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = shell(line)
             assert done.returncode == 0, (line, done.stderr)
             assert done.stdout or "--to" in line, line
+
+        # What somebody hauled of their own does not go with the demo.
+        psql = ". .haulier/env.sh && psql -c"
+        own = "'orders', 'main', '2026-01-05Z', '2026-01-06Z', 'empty'"
+        columns = "pipeline, instance, interval_start, interval_end, status"
+        made = shell(f'{psql} "INSERT INTO haulier.run ({columns}) VALUES ({own})"')
+        assert made.returncode == 0, made.stderr
+        kept = shell(f"{sys.executable} -m haulier_command demo --down")
+        assert (kept.returncode, "also holds what orders hauled" in kept.stderr) == (2, True)
+        # Nobody removes a run from a ledger; this test does.
+        gone = shell(
+            f"""{psql} "SET session_replication_role = replica" -c "DELETE FROM haulier.run WHERE pipeline = 'orders'" """
+        )
+        assert gone.returncode == 0, gone.stderr
     finally:
         demo("--down")
     assert not (tmp_path / ".haulier").exists()

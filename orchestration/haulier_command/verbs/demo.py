@@ -7,16 +7,17 @@ import shlex
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haulier.errors import worst
+from haulier.errors import DefinitionError, HaulierError, worst
 from haulier_command.codes import stops_instance
 from haulier_command.hauling import Hauled, Hauling, Run
 from haulier_command.output import Lines, Screen
 from haulier_command.steps import Processes
-from haulier_command.surroundings import DEMO_ENVIRONMENT, Surroundings, near
+from haulier_command.surroundings import DEMO_ENVIRONMENT, Surroundings, me, near
 from haulier_command.trial import Landing, example
 from haulier_command.verbs.run import log_folder
 from haulier_command.verbs.tier import add_home_option, home_of, take_down
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from haulier_command.verbs.demo_report import Digest
 
 JOBS = 2
+#: What the demo hauls.
+OURS = frozenset({"labs", "vitals"})
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,6 +47,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def demo(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     home = home_of(asked, around)
     if asked.down:
+        if others := _not_ours(home):
+            raise DefinitionError(
+                f"{near(home)} also holds what {', '.join(others)} hauled; {me()} down removes that with all the rest, "
+                f"{me()} down --keep only stops it"
+            )
         take_down(home)
         screen.show(
             {"home": home, "removed": True}, Lines(lines=[f"the demo is stopped, {near(home)} is removed"])
@@ -73,6 +81,22 @@ def demo(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     )
     report(told, tier, around, screen)
     return code
+
+
+def _not_ours(home: Path) -> list[str]:
+    """Pipelines of somebody else that were hauled here, where a ledger answers or can be made to."""
+    from haulier.settings import Settings
+    from haulier_command.embedded import running, up
+    from haulier_command.ledger import hauled_lanes, reading
+
+    if not (home / "tier.json").exists():
+        return []
+    # What no longer starts holds nothing that anybody could still use.
+    with suppress(HaulierError):
+        tier = running(home) or up(home)
+        with reading(Settings.from_env(tier.environment), "demo") as cursor:
+            return sorted({pipeline for pipeline, _ in hauled_lanes(cursor)} - OURS)
+    return []
 
 
 def _set_up(home: Path, around: Surroundings, screen: Screen) -> tuple[Tier, Surroundings]:
