@@ -35,7 +35,7 @@ stage = @echo "$(1)"; said=$$({ $(2); } 2>&1) || { echo "$$said"; echo "make: th
 
 .PHONY: help
 help:
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 .PHONY: setup
 setup: $(STAMP) ## everything a checkout needs, into .venv

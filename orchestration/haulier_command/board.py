@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from haulier_command.output import Screen
 
 _CELL = 13
+#: As wide as ``quarantined``.
+_NARROW = 11
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def watching(lanes: Sequence[tuple[str, str]], days: Sequence[Interval], screen:
     from rich.live import Live
 
     console = screen.error_console()
-    board = Board(lanes, days)
+    board = Board(lanes, days, width=console.width)
     with Live(console=console, get_renderable=board.drawn, refresh_per_second=8):
         yield board
     screen.tell("")
@@ -38,7 +40,12 @@ def watching(lanes: Sequence[tuple[str, str]], days: Sequence[Interval], screen:
 class Board:
     """What is known of each instance and day."""
 
-    def __init__(self, lanes: Sequence[tuple[str, str]], days: Sequence[Interval]) -> None:
+    def __init__(
+        self, lanes: Sequence[tuple[str, str]], days: Sequence[Interval], *, width: int = 120
+    ) -> None:
+        names = max((len(pipeline) + len(site) for pipeline, site in lanes), default=0)
+        #: Whether a day's column has no room for more than numbers.
+        self._narrow = names + 4 + len(days) * (_CELL + 2) > width
         self._lanes = lanes
         self._days = days
         self._cells: dict[tuple[tuple[str, str], Interval], tuple[str, str]] = {}
@@ -57,11 +64,20 @@ class Board:
         from rich import box
         from rich.table import Table
 
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, caption_justify="left")
-        table.add_column("pipeline")
-        table.add_column("site")
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            padding=(0, 0 if self._narrow else 1, 0, 0),
+            show_edge=False,
+            caption_justify="left",
+        )
+        table.add_column("pipeline", no_wrap=True)
+        table.add_column("site", no_wrap=True)
         for day in self._days:
-            table.add_column(f"{day.start:%a %d %b}", min_width=_CELL, no_wrap=True)
+            table.add_column(
+                f"{day.start:%d %b}" if self._narrow else f"{day.start:%a %d %b}",
+                min_width=_NARROW if self._narrow else _CELL,
+                no_wrap=True,
+            )
         for pipeline, site in self._lanes:
             table.add_row(pipeline, site, *(self._drawn_cell((pipeline, site), day) for day in self._days))
         table.caption = f"rows that entered, -rows rejected; {time.monotonic() - self._began:.0f} s"
@@ -71,6 +87,8 @@ class Board:
         from rich.text import Text
 
         text, style = self._cells.get((lane, day), ("", ""))
+        if self._narrow:
+            text = text.replace(" rows", "")
         return Text(text, style=style)
 
 

@@ -210,10 +210,15 @@ class Screen:
             console.print(Text(f"  {table.nothing}", style="dim"))
             return
         shown = shown_columns(table.columns, table.rows)
-        drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
-        for position in shown:
+        lengths = {
+            position: max(len(cell_text(row[position], thousands=True)) for row in table.rows)
+            for position in shown
+        }
+        wide = sum(max(length, len(table.columns[n].name)) + 2 for n, length in lengths.items())
+        gap = 0 if wide > console.width else 1
+        drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), show_edge=False, header_style="bold")
+        for position, longest in lengths.items():
             column = table.columns[position]
-            longest = max(len(cell_text(row[position])) for row in table.rows)
             drawn.add_column(
                 column.name,
                 justify="right" if column.number else "left",

@@ -75,7 +75,7 @@ def tables(lines: Sequence[Line], *, instance_word: str = "instance") -> list[Bl
                 instance_word,
                 "produced#",
                 *(f"{name}#?" for name in TARGET[1:]),
-                "seconds#",
+                "s#",
             )
         ),
         rows=[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -72,6 +73,26 @@ def test_nothing_from_a_file_steers_a_terminal() -> None:
 
 def test_a_terminal_gets_colour_unless_it_wants_none(monkeypatch: object) -> None:
     assert "\x1b[" in shown(TABLE, terminal=True, TERM="xterm-256color")
+
+
+def test_a_table_of_ten_columns_keeps_its_words_whole_at_eighty() -> None:
+    names = (
+        "pipeline",
+        "site",
+        "produced#",
+        "inserted#",
+        "updated#",
+        "unchanged#",
+        "duplicate#",
+        "rejected#",
+    )
+    table = Table(
+        title="", columns=columns(*names, "held#", "s#"), rows=[("vitals", "703", *([1_234] * 7), 1.5)]
+    )
+    said = re.sub(r"\x1b\[[0-9;]*m", "", shown(table, terminal=True))
+    head = said.splitlines()[0]
+    assert head.split() == [name.rstrip("#") for name in (*names, "held", "s")]
+    assert len(said.splitlines()) == 3
 
 
 def test_markup_in_a_cell_is_text() -> None:
