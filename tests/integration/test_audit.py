@@ -54,7 +54,7 @@ class Told:
     def as_of(self, moment: str) -> dict[str, str]:
         """thing -> colour."""
         code, out, _ = self.run("--as-of", moment)
-        assert code == 0
+        assert (code, out.partition("\n")[0].split(",")[0]) == (0, "thing"), "a header, whatever is below it"
         return {row["thing"]: row["colour"] for row in csv.DictReader(out.splitlines())}
 
 
@@ -144,6 +144,8 @@ def test_the_table_is_told_as_it_was_at_any_time(told: Told) -> None:
     assert told.as_of(third.isoformat()) == told.as_of("load:3")
     assert told.as_of((third - timedelta(microseconds=1)).isoformat()) == told.as_of("load:2")
     assert told.as_of("2020-01-01") == {}
+    _, _, why = told.run("--as-of", "2020-01-01")
+    assert "nothing had been loaded into shop.things by 2020-01-01; times are those of loads" in why
 
 
 def test_a_part_of_the_past_and_single_rows_can_be_asked_for(told: Told) -> None:

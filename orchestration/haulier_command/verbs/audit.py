@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,10 +124,18 @@ def _as_it_was(asked: Namespace, past: Past, screen: Screen) -> int:
     from haulier_command.auditing.writing import text_of
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    for number, row in enumerate(past.rows_at(link)):
-        if number == 0:
-            writer.writerow(row)
+    rows = past.rows_at(link)
+    first = next(rows, None)
+    # A table without a row has columns, too.
+    writer.writerow(past.target.columns)
+    for row in chain([first] if first else [], rows):
         writer.writerow([text_of(value) for value in row.values()])
+    if not link:
+        screen.tell(
+            f"nothing had been loaded into {past.target.name} by {asked.as_of}; times are those of loads"
+        )
+    elif not first:
+        screen.tell("no such row stood then")
     return 0
 
 
