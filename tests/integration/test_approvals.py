@@ -157,11 +157,11 @@ def test_check_says_what_to_approve(site: Approved, capsys: pytest.CaptureFixtur
     (found,) = [
         one
         for one in json.loads(capsys.readouterr().out)["checked"]
-        if one["subject"] == "approval of things"
+        if (one["by"], one["subject"]) == ("haulier", "pipeline things")
     ]
     assert found == {
         "by": "haulier",
-        "subject": "approval of things",
+        "subject": "pipeline things",
         "ok": True,
         "text": f"{WORDS}, digest: {site.digest()}",
     }

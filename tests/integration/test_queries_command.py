@@ -83,10 +83,40 @@ def test_what_cannot_be_asked_is_told(hauled: Hauled) -> None:
         (("show", "12"), "'12' is no query; they are called R12"),
         (("export", "--instance", "north", "--to", "list.pdf"), "must end with .csv or .xlsx"),
         (("answer", "R1", "--reason", ""), "--reason is empty"),
+        (("list", "--pipeline", "cvs"), 'there is no pipeline "cvs"; did you mean "csv"?'),
+        (("list", "--pipeline", "csv", "--instance", "nroth"), 'there is no instance "nroth"'),
+        (("export", "--instance", "nroth", "--to", "list.csv"), 'there is no instance "nroth"'),
     ):
         code, out, err = hauled.say("queries", *words)
         assert (code, out) == (2, "")
         assert problem in err
+    for words in (("rejects", "list"), ("rejects", "export"), ("status",), ("status", "--runs")):
+        code, out, err = hauled.say(*words, "--pipeline", "cvs")
+        assert (code, out) == (2, "")
+        assert 'there is no pipeline "cvs"' in err
+
+
+def test_a_reject_is_as_people_left_its_query(hauled: Hauled) -> None:
+    (first, *_) = hauled.json("rejects", "list", "--pipeline", "csv", "--limit", "1")["rows"]
+    number = str(first["reject_id"])
+    count = hauled.json("rejects", "list", "--pipeline", "csv")["rejects"]
+    hauled.text("queries", "release", f"R{number}", "--reason", "it stays out")
+
+    assert hauled.json("rejects", "show", number)["status"] == "released"
+    shown = hauled.text("rejects", "show", number)
+    assert "replay" not in shown
+    assert f"queries reopen R{number} --reason WHY" in shown
+    listed = hauled.json("rejects", "list", "--pipeline", "csv")
+    assert listed["rejects"] == count - 1
+    assert first["reject_id"] not in [row["reject_id"] for row in listed["rows"]]
+    (row,) = [
+        row
+        for row in hauled.json("rejects", "list", "--pipeline", "csv", "--all", "--limit", "1000")["rows"]
+        if row["reject_id"] == first["reject_id"]
+    ]
+    assert row["status"] == "released"
+    hauled.text("queries", "reopen", f"R{number}", "--reason", "for the tests after this one")
+    assert hauled.json("rejects", "show", number)["status"] == "open"
 
 
 @pytest.mark.requirement("R-22")

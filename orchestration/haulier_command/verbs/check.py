@@ -118,7 +118,7 @@ def _approvals(settings: Settings, pipelines: Sequence[str]) -> Iterator[Found]:
         file = load_pipeline(settings.definitions, name)
         approval = file.pipeline.approval
         text = problem_of(file) or (f"{approval.words}, digest: {approval.digest}" if approval else "")
-        yield Found(by="haulier", subject=f"approval of {name}", text=text)
+        yield Found(by="haulier", subject=f"pipeline {name}", text=text)
 
 
 def _step(step: StepName, asked: Namespace, around: Surroundings) -> list[Found]:

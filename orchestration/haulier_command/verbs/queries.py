@@ -14,7 +14,7 @@ from haulier.interval import Interval, parse_instant
 from haulier.ledger.decisions import STATUSES, WAITING, Word, numbers, say
 from haulier.ledger.queries import queries as statements
 from haulier_command.choice import natural, positive
-from haulier_command.ledger import Row, reading, rows
+from haulier_command.ledger import Row, reading, refuse_unknown, rows
 from haulier_command.output import Block, Facts, Lines, Screen, Table, add_output_option, columns
 from haulier_command.surroundings import Surroundings, me, near
 from haulier_command.words import counted, interval_name
@@ -109,6 +109,8 @@ def _list(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         by_status = rows(cursor, _chosen("by_status"), values)
         by_instance = rows(cursor, _chosen("by_instance"), values)
         found = rows(cursor, _chosen("rows"), {**values, "limit": asked.limit})
+        if not found:
+            refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
     for row in by_instance:
         row["alert"] = _alert(row["overdue_percent"])
     total = sum(row["queries"] for row in by_status)
@@ -280,6 +282,8 @@ def _export(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     values = _filters(asked)
     with reading(around.settings, "queries") as cursor:
         found = rows(cursor, _chosen("listing"), values)
+        if not found:
+            refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
     lines = list(listing(found, Sealed(around.settings)))
     if kind == ".csv":
         # With a mark: without one Excel takes UTF-8 for the code page of the machine.

@@ -12,7 +12,7 @@ from haulier.interval import Interval
 from haulier.ledger.queries import queries
 from haulier_command.blinding import Blinding
 from haulier_command.choice import positive
-from haulier_command.ledger import Row, reading, rows
+from haulier_command.ledger import Row, reading, refuse_unknown, rows
 from haulier_command.output import Facts, Lines, Screen, Table, add_output_option, columns
 from haulier_command.sealed import Sealed, text_of
 from haulier_command.spreadsheet import csv_text
@@ -77,6 +77,8 @@ def _list(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     with reading(around.settings, "rejects") as cursor:
         by_rule = rows(cursor, _SQL["by_rule"], values)
         found = rows(cursor, _SQL["rejects"], {**values, "limit": asked.limit})
+        if not found:
+            refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
     total = sum(row["rejects"] for row in by_rule)
     first = found[0]["instance"] if found else ""
     kind = "reject" if asked.every else "open reject"
@@ -136,7 +138,8 @@ def _show(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         raise DefinitionError(f"there is no reject {asked.reject}; {me()} rejects list has their numbers")
     row = found[0]
     resolved = [event["status"] for event in events if event["status"] != "failed again"]
-    status = resolved[0] if resolved else ("failed again" if events else "open")
+    said = row.pop("said")
+    status = resolved[0] if resolved else said or ("failed again" if events else "open")
     text, whole = _text(row, Sealed(around.settings))
     verbatim = bytes(row.pop("verbatim"))
     row |= {"status": status, "verbatim": text, "verbatim_hex": verbatim.hex(), "verbatim_is": whole}
@@ -185,6 +188,8 @@ def _show(asked: Namespace, around: Surroundings, screen: Screen) -> int:
 def _next(row: Row, status: str) -> list[str]:
     lane = f"--pipeline {row['pipeline']} --instance {row['instance']}"
     forward = f"{me()} trace --file {shlex.quote(row['file'])} --row {row['row']} {lane}"
+    if status in ("released", "closed"):
+        return [forward, f"{me()} queries reopen R{row['reject_id']} --reason WHY"]
     if status not in ("open", "failed again"):
         return [forward]
     # A merge reads all rows of a run together: what it needs is the whole run.
@@ -202,6 +207,8 @@ def _next(row: Row, status: str) -> list[str]:
 def _export(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     with reading(around.settings, "rejects") as cursor:
         found = rows(cursor, _SQL["rejects"], {**_filters(asked), "limit": None})
+        if not found:
+            refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
     lines = list(_export_lines(found, Sealed(around.settings)))
     count = f"{counted(len(found), 'reject')}, {counted(len(lines), 'line')}"
     if asked.to:

@@ -3,7 +3,7 @@
 SELECT r.reject_id, d.pipeline, d.instance, d.logical_name AS file, d.sequence, r.row_number AS row, r.output, r.step, r.rule,
        r.column_name AS "column", r.message, r.problems, r.verbatim, r.verbatim_bytes, l.loaded_at AS since, l.outcome AS load_outcome,
        l.generation, l.replay_id, u.interval_start, u.interval_end, d.delivery_id, d.sha256, d.bytes, d.uri, d.modified_at, d.original,
-       coalesce(resolved.status, CASE WHEN again.times > 0 THEN 'failed again' ELSE 'open' END) AS status
+       coalesce(resolved.status, said.status, CASE WHEN again.times > 0 THEN 'failed again' ELSE 'open' END) AS status
 FROM haulier.reject r
 JOIN haulier.load l USING (load_id)
 JOIN haulier.run u USING (run_id)
@@ -11,7 +11,8 @@ JOIN haulier.delivery d USING (delivery_id)
 LEFT JOIN haulier.reject_event resolved ON resolved.reject_id = r.reject_id AND resolved.status <> 'failed again'
 CROSS JOIN LATERAL (SELECT count(*) AS times FROM haulier.reject_event e
                     WHERE e.reject_id = r.reject_id AND e.status = 'failed again') AS again
-WHERE (%(every)s OR resolved.reject_id IS NULL)
+LEFT JOIN haulier.query said ON said.kind = 'reject' AND said.raised_id = r.reject_id AND said.status IN ('released', 'closed')
+WHERE (%(every)s OR resolved.reject_id IS NULL AND said.status IS NULL)
   AND (%(pipeline)s::text IS NULL OR d.pipeline = %(pipeline)s)
   AND (%(instance)s::text IS NULL OR d.instance = %(instance)s)
   AND (%(rule)s::text IS NULL OR r.rule = %(rule)s)
@@ -27,8 +28,10 @@ SELECT d.pipeline, r.rule, r.column_name AS "column", count(*) AS rejects,
 FROM haulier.reject r
 JOIN haulier.load l USING (load_id)
 JOIN haulier.delivery d USING (delivery_id)
-WHERE (%(every)s OR NOT EXISTS (SELECT FROM haulier.reject_event e
-                                WHERE e.reject_id = r.reject_id AND e.status <> 'failed again'))
+WHERE (%(every)s
+       OR NOT EXISTS (SELECT FROM haulier.reject_event e WHERE e.reject_id = r.reject_id AND e.status <> 'failed again')
+          AND NOT EXISTS (SELECT FROM haulier.query said WHERE said.kind = 'reject' AND said.raised_id = r.reject_id
+                          AND said.status IN ('released', 'closed')))
   AND (%(pipeline)s::text IS NULL OR d.pipeline = %(pipeline)s)
   AND (%(instance)s::text IS NULL OR d.instance = %(instance)s)
   AND (%(rule)s::text IS NULL OR r.rule = %(rule)s)
@@ -42,6 +45,8 @@ SELECT r.reject_id, d.pipeline, d.instance, u.interval_start, u.interval_end, l.
        l.outcome AS load_outcome, l.loaded_at AS since, d.delivery_id, d.logical_name AS file, d.sequence, d.uri,
        d.sha256, d.modified_at, r.row_number AS row, r.output, r.step, r.rule, r.column_name AS "column", r.message, r.problems,
        r.verbatim, r.verbatim_bytes,
+       (SELECT said.status FROM haulier.query said
+        WHERE said.kind = 'reject' AND said.raised_id = r.reject_id AND said.status IN ('released', 'closed')) AS said,
        EXISTS (SELECT FROM haulier.model_build b
                WHERE b.run_id = l.run_id AND b.generation = l.generation AND b.materialized = 'merge') AS has_merges
 FROM haulier.reject r

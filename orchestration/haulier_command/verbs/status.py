@@ -10,7 +10,7 @@ from haulier.errors import DefinitionError
 from haulier.interval import Interval, parse_instant
 from haulier.ledger.queries import queries
 from haulier_command.choice import add_instance_options, chosen_instances, due_intervals, positive
-from haulier_command.ledger import Row, corrected_runs, reading, rows
+from haulier_command.ledger import Row, corrected_runs, reading, refuse_unknown, rows
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.surroundings import Surroundings, me
 from haulier_command.words import counted, interval_name
@@ -39,12 +39,16 @@ def status(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         corrected = values["corrected"] = corrected_runs(cursor)
         if asked.runs:
             found = rows(cursor, _SQL["runs"], values)
+            if not found:
+                refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
             screen.show({"runs": found}, _runs_table(found, asked.limit))
             return 0
         held = rows(cursor, _SQL["runs"], {**values, "quarantined": True, "limit": None})
         for row in held:
             row["corrected"] = row["run_id"] in corrected
         instances = rows(cursor, _SQL["instances"], values)
+        if not instances:
+            refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
     now = parse_instant(asked.now, "--now") if asked.now else datetime.now(UTC)
     due = _due(asked, around, screen, now, held)
     known = {(row["pipeline"], row["instance"]) for row in instances}
