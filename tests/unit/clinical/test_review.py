@@ -6,11 +6,14 @@ from datetime import date, timedelta
 
 import pytest
 
+from haulier_clinical.__main__ import main
 from haulier_clinical.reviewing import board, trends
 from haulier_clinical.reviewing.asking import alert
+from haulier_clinical.reviewing.completeness import _planned as planned
 from haulier_clinical.reviewing.drawing import charts
 from haulier_clinical.reviewing.drawing.html import Html, join, left_out, measured, number, table, tag
 from haulier_clinical.reviewing.habits import _site as habit
+from haulier_clinical.reviewing.planned import Visit
 from haulier_clinical.reviewing.shares import MOST_SITES
 
 DATES = [date(2026, 1, 5) + timedelta(days=day) for day in range(9)]
@@ -128,3 +131,32 @@ def test_numbers_are_short():
         "0.011",
         "0",
     ]
+
+
+def test_a_start_at_the_end_of_all_dates_is_no_end_of_the_page():
+    def visit(day):
+        return Visit(name="WEEK 2", number="3", day=day)
+
+    assert planned(date(2026, 1, 5), visit(14)) == date(2026, 1, 18)
+    assert planned(date(2026, 1, 5), visit(-7)) == date(2025, 12, 29)
+    assert planned(date(9999, 12, 31), visit(14)) is None
+    assert planned(date(2026, 1, 5), visit(10**9)) is None
+    assert planned(None, visit(14)) is None
+
+
+@pytest.mark.parametrize("option", ["--visit-window", "--overdue-after", "--late-after", "--days"])
+@pytest.mark.parametrize("days", ["3651", "9999999999", "9" * 5000, "-1", "٣"])
+def test_no_number_of_days_is_beyond_ten_years(capsys, option, days):
+    with pytest.raises(SystemExit) as ended:
+        main(["review", "--output", "json", f"{option}={days}"])
+
+    assert ended.value.code == 2
+    assert f"argument {option}: {days!r} is no number of days from 0 to 3650" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-05T00:00Z", "9999-12-31T00:00Z", "0001-01-01T00:00+05:00", "1899-12-31T23:59Z"]
+)
+def test_a_clock_without_days_before_and_behind_it_is_refused(capsys, moment):
+    assert main(["review", "--output", "json", "--as-of", moment]) == 2
+    assert capsys.readouterr().err == f"--as-of {moment}: is no time of the years 1900 to 9899\n"

@@ -54,12 +54,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 #: A board of more days is no page any more.
 _MOST_DAYS = 92
+#: Ten years: no other number of days asks a question about a trial.
+_LONGEST = 3650
+#: Between these years every day that a review counts from its clock is one.
+_YEARS = range(1900, 9900)
 
 
 def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(_LONGEST)) or int(text) > _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 0 to {_LONGEST}")
     return int(text)
+
+
+def _moment(text: str) -> datetime:
+    said = f"--as-of {text}: is no time of the years {_YEARS[0]} to {_YEARS[-1]}"
+    try:
+        moment = parse_instant(text, "--as-of")
+    except OverflowError as exc:
+        raise DefinitionError(said) from exc
+    if moment.year not in _YEARS:
+        raise DefinitionError(said)
+    return moment
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -84,9 +99,7 @@ def _asked(asked: argparse.Namespace) -> Asked:
     if not 1 <= asked.days <= _MOST_DAYS:
         raise DefinitionError(f"--days {asked.days}: a board has 1 to {_MOST_DAYS} days")
     return Asked(
-        as_of=parse_instant(asked.as_of, "--as-of")
-        if asked.as_of
-        else datetime.now(UTC).replace(microsecond=0),
+        as_of=_moment(asked.as_of) if asked.as_of else datetime.now(UTC).replace(microsecond=0),
         schema=asked.schema,
         study=asked.study,
         days=asked.days,
