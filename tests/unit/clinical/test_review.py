@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from haulier.errors import DefinitionError
 from haulier_clinical.__main__ import main
 from haulier_clinical.reviewing import board, trends
 from haulier_clinical.reviewing.asking import alert
@@ -13,7 +14,7 @@ from haulier_clinical.reviewing.completeness import _planned as planned
 from haulier_clinical.reviewing.drawing import charts
 from haulier_clinical.reviewing.drawing.html import Html, join, left_out, measured, number, table, tag
 from haulier_clinical.reviewing.habits import _site as habit
-from haulier_clinical.reviewing.planned import Visit
+from haulier_clinical.reviewing.planned import Visit, soft_limits
 from haulier_clinical.reviewing.shares import MOST_SITES
 
 DATES = [date(2026, 1, 5) + timedelta(days=day) for day in range(9)]
@@ -160,3 +161,35 @@ def test_no_number_of_days_is_beyond_ten_years(capsys, option, days):
 def test_a_clock_without_days_before_and_behind_it_is_refused(capsys, moment):
     assert main(["review", "--output", "json", "--as-of", moment]) == 2
     assert capsys.readouterr().err == f"--as-of {moment}: is no time of the years 1900 to 9899\n"
+
+
+def limits(folder, *lines):
+    path = folder / "limits.csv"
+    path.write_text("\n".join(["domain,testcd,unit,hard_low,hard_high,soft_low,soft_high", *lines]), "utf-8")
+    return path
+
+
+def test_of_a_limit_that_stands_there_twice_the_last_counts(tmp_path):
+    path = limits(
+        tmp_path,
+        *("VS,SYSBP,mmHg,,,60,200", "VS,SYSBP,mmHg,,,70,190", "VS,SYSBP,MMHG,,,80,180"),
+        *("VS,TEMP,C,,,1/2,42", "VS,TEMP,F,,,95,", "LB,K,mmol/L,,,2,8", "LB,K,mmol/L,,,,"),
+    )
+
+    # A measurement that meets a limit twice would be two of them.
+    assert soft_limits(path) == {
+        "VS": [
+            {"testcd": "SYSBP", "unit": "MMHG", "low": "80", "high": "180"},
+            {"testcd": "TEMP", "unit": "C", "low": "0.5", "high": "42"},
+        ]
+    }
+
+
+@pytest.mark.parametrize("limit", ["sixty", "NaN", "Infinity", "1/0"])
+def test_a_limit_that_is_no_number_is_named(tmp_path, limit):
+    path = limits(tmp_path, "VS,SYSBP,mmHg,,,60,200", f"VS,DIABP,mmHg,,,{limit},120")
+
+    with pytest.raises(DefinitionError) as raised:
+        soft_limits(path)
+
+    assert str(raised.value) == f"{path}, row 2: soft_low: {limit!r} is no number such as 0.357 or 5/9"

@@ -20,7 +20,7 @@ from haulier.settings import Settings
 from haulier_clinical.exporting.blinding import blinded_columns, contracts_behind
 from haulier_clinical.exporting.datasets import LABELS
 from haulier_clinical.exporting.reading import Position, Relation, positions, relations, the_study
-from haulier_clinical.reviewing.planned import rows_of
+from haulier_clinical.reviewing.planned import soft_limits
 
 LEDGER = queries("haulier_clinical.reviewing", "ledger.sql")
 SDTM = queries("haulier_clinical.reviewing", "sdtm.sql")
@@ -197,14 +197,7 @@ class Trial:
     def _limits(self) -> Mapping[str, str]:
         """Domain -> tests, units and soft limits as JSON, where the definitions have them."""
         path = self.settings.definitions / "references" / "limits.csv"
-        found: dict[str, list[dict[str, str]]] = {}
-        if path.is_file():
-            for row in rows_of(path, "limits", ("domain", "testcd", "unit", "soft_low", "soft_high")):
-                if row["soft_low"] and row["soft_high"]:
-                    limit = {"low": row["soft_low"], "high": row["soft_high"]}
-                    found.setdefault(row["domain"], []).append(
-                        {"testcd": row["testcd"], "unit": row["unit"], **limit}
-                    )
+        found = soft_limits(path) if path.is_file() else {}
         return {domain: json.dumps(limits) for domain, limits in found.items()}
 
     def _source(self, relation: Relation, named: Mapping[str, str]) -> sql.Composable:
