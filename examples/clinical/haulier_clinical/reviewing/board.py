@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from haulier.loading import instances
+from haulier.loading import instances, resolve_instance
 from haulier_clinical.reviewing.reading import Row, Trial
 from haulier_clinical.reviewing.shares import MOST_SITES, percent
 
@@ -39,7 +39,7 @@ def figures(trial: Trial) -> dict[str, Any]:
     lanes = list(_lanes(trial))
     came = {
         (row["pipeline"], row["instance"], row["day"]): row
-        for row in trial.ledger("days", first=first, last=last)
+        for row in trial.ledger("days", first=first, last=last, by_name=list(_by_name(trial)))
     }
     refused = {(row["pipeline"], row["instance"], row["day"]) for row in trial.ledger("refusals")}
     days = [first + _DAY * number for number in range(trial.asked.days)]
@@ -91,6 +91,15 @@ def _lanes(trial: Trial) -> Iterator[_Lane]:
             is_daily=False,
             latency=_LATENCY,
         )
+
+
+def _by_name(trial: Trial) -> Iterator[str]:
+    """Instances whose runs take the files that have their day in the name: those of a run are of its day."""
+    for name, file in trial.pipelines.items():
+        for instance in instances(file):
+            source = resolve_instance(file, instance).source
+            if source.files is not None and source.files.select == "name":
+                yield f"{name}/{instance}"
 
 
 def _is_daily(schedule: str | None) -> bool:
