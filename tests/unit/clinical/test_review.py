@@ -105,6 +105,20 @@ def test_texts_and_attributes_are_escaped_and_markup_is_not_twice():
     assert tag("p", Html("<b>x</b>"), None) == "<p><b>x</b></p>"
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("701\u202e107", "701\\u202e107"),
+        ("a\u2066b\u200bc", "a\\u2066b\\u200bc"),
+        ("\x00\x1b[31m\n", "\\x00\\x1b[31m\\n"),
+        ("\u2028", "\\u2028"),
+        ("Hämoglobin µg/L 1\u202f234", "Hämoglobin µg/L 1\u202f234"),
+    ],
+)
+def test_what_steers_text_is_written_out(sent, shown):
+    assert tag("td", sent, title=sent) == f'<td title="{shown}">{shown}</td>'
+
+
 def test_a_text_that_looks_like_a_cell_is_none():
     made = table("t", [("a", ""), ("b", "")], [("x", "<td onclick=alert(1)>")])
 

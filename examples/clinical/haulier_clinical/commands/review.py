@@ -16,6 +16,7 @@ from haulier.errors import DefinitionError, HaulierError
 from haulier.interval import parse_instant
 from haulier.ledger.connection import connect, transaction
 from haulier.settings import Settings
+from haulier_clinical.reviewing.drawing.html import visible
 from haulier_clinical.reviewing.drawing.page import page
 from haulier_clinical.reviewing.figures import figures
 from haulier_clinical.reviewing.reading import Asked, Trial
@@ -145,6 +146,8 @@ def _plain(value: object) -> object:
 
 
 def _told(found: dict[str, Any], to: Path) -> str:
-    lines = [f"{to}: {found['study'] or 'no SDTM rows yet'}, as of {found['as_of']:%Y-%m-%d %H:%M} UTC"]
+    lines = [
+        f"{to}: {visible(found['study'] or 'no SDTM rows yet')}, as of {found['as_of']:%Y-%m-%d %H:%M} UTC"
+    ]
     lines += [f"  {one['count']:>7} {one['what']}" for one in found["attention"]]
     return "\n".join(lines)
