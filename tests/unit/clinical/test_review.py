@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 
 import pytest
@@ -207,3 +208,22 @@ def test_a_limit_that_is_no_number_is_named(tmp_path, limit):
         soft_limits(path)
 
     assert str(raised.value) == f"{path}, row 2: soft_low: {limit!r} is no number such as 0.357 or 5/9"
+
+
+@pytest.mark.parametrize("verb", [["review", "--to", "review.html"], ["export", "--to", "export"]])
+def test_without_a_server_by_name_the_error_says_how_to_name_it(monkeypatch, tmp_path, capsys, verb):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
+    # Nobody listens on this port of this machine.
+    monkeypatch.setenv("PGPORT", "1")
+
+    assert main(verb) == 75
+    assert (
+        "PG* name no server: for the one of `haulier up`, say first: . .haulier/env.sh"
+        in capsys.readouterr().err
+    )
+
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    assert main(verb) == 75
+    assert "PG* name no server" not in capsys.readouterr().err

@@ -14,8 +14,9 @@ from typing import Any
 
 from haulier.errors import DefinitionError, HaulierError
 from haulier.interval import parse_instant
-from haulier.ledger.connection import connect, transaction
+from haulier.ledger.connection import transaction
 from haulier.settings import Settings
+from haulier_clinical.commands.server import connected
 from haulier_clinical.reviewing.drawing.html import visible
 from haulier_clinical.reviewing.drawing.page import page
 from haulier_clinical.reviewing.figures import figures
@@ -113,7 +114,7 @@ def _asked(asked: argparse.Namespace) -> Asked:
 
 def review(asked: Asked, settings: Settings) -> dict[str, Any]:
     """The figures, all of one snapshot. Raises `HaulierError`."""
-    with connect(settings, "haulier-clinical review") as connection:
+    with connected(settings, "haulier-clinical review") as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with transaction(connection, settings, may_idle=True) as cursor:
             return figures(Trial(cursor=cursor, settings=settings, asked=asked))
