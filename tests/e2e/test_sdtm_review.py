@@ -212,7 +212,7 @@ def test_lateness_is_counted_from_collection_to_load(found):
     assert (first["records"], first["median"], first["p90"], first["within_percent"]) == (53, 1, 1, 100.0)
     assert (second["records"], second["median"], second["p90"], second["longest"]) == (72, 5, 7.7, 8)
     assert (second["within_percent"], domain["all"]["records"]) == (0.0, 125)
-    # One of 101 is of a day behind its load, which is none: 52 of 124.
+    # One of 101 is of a day after its load, which is none: 52 of 124.
     assert (first["undated"], domain["all"]["within_percent"]) == (1, 41.9)
     # Two subjects and two measurements a day.
     assert of(found["lateness"]["domains"], domain="VS")["all"]["records"] == 76
@@ -534,6 +534,12 @@ def test_the_page_needs_nothing_else_and_can_be_read_by_anybody(page):
     assert set(reading.pictures) == {"img"}
     assert page.count("<svg") == len(re.findall(r"<svg[^>]*><title>[^<]", page))
     assert all(link.startswith("#") and link[1:] in reading.ids for link in reading.links)
+
+
+def test_the_page_says_which_sections_no_study_bounds(page):
+    words = " ".join(read(page).words)
+
+    assert "The site board, the queries and the schema changes are of all studies in the database." in words
 
 
 def test_the_same_moment_gives_the_same_bytes(trial, page, tmp_path):

@@ -5,7 +5,7 @@ SELECT count(*) AS records, count(DISTINCT usubjid) AS subjects, count(DISTINCT 
 -- name: lateness
 -- Days from collection to the load that gave a row its values, by site.
 WITH waited AS (
-    -- A day behind the load is a slip, and nothing came in time by it.
+    -- A day after the load is a slip, and nothing came in time by it.
     SELECT f.siteid, CASE WHEN w.days >= 0 THEN w.days END AS days
     FROM {rows} AS f
     JOIN haulier.load AS l ON l.load_id = f.load_id
