@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import date, timedelta
+import shutil
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from haulier.errors import DefinitionError
+from haulier.settings import Settings
 from haulier_clinical.__main__ import main
 from haulier_clinical.reviewing import board, trends
 from haulier_clinical.reviewing.asking import alert
@@ -16,6 +18,7 @@ from haulier_clinical.reviewing.drawing import charts
 from haulier_clinical.reviewing.drawing.html import Html, join, left_out, measured, number, table, tag
 from haulier_clinical.reviewing.habits import _site as habit
 from haulier_clinical.reviewing.planned import Visit, soft_limits
+from haulier_clinical.reviewing.reading import Asked, Trial
 from haulier_clinical.reviewing.shares import MOST_SITES
 
 DATES = [date(2026, 1, 5) + timedelta(days=day) for day in range(9)]
@@ -77,6 +80,27 @@ def test_of_too_many_sites_those_that_want_nobody_are_left_out():
     assert made["left_out"] == ["116", "118", "120", "122", "124"]
     assert (made["counts"]["missing"], made["rows"], made["reject_percent"]) == (62, 250, 50.0)
     assert "sites 116, 118" in join([left_out(made["left_out"], "sites")]).replace("<span>", "")
+
+
+@pytest.mark.parametrize(
+    ("was", "other"),
+    [
+        ('lb_{date:%Y-%m-%d}.csv"\n    select: name', 'lb_*.csv"\n    select: modified'),
+        ("select: name", "select: name\n    look_back_days: 2"),
+        ('schedule: "@daily"', 'schedule: "@weekly"'),
+        ('schedule: "@daily"', 'schedule: "0 6 * * *"'),
+    ],
+)
+def test_a_file_is_of_its_runs_day_only_where_that_is_the_day_in_its_name(tmp_path, was, other):
+    shutil.copytree("examples/clinical/sdtm", tmp_path / "sdtm")
+    path = tmp_path / "sdtm/pipelines/lb.yaml"
+    text = path.read_text("utf-8")
+    assert was in text
+    path.write_text(text.replace(was, other), "utf-8")
+    settings = Settings.from_env({"HAULIER_DEFINITIONS": str(tmp_path / "sdtm")})
+    trial = Trial(cursor=None, settings=settings, asked=Asked(as_of=datetime(2026, 1, 6, tzinfo=UTC)))
+
+    assert {name.partition("/")[0] for name in board._by_name(trial)} == {"dm", "vs"}
 
 
 def test_digits_are_judged_from_fifty_numbers_on():

@@ -15,6 +15,8 @@ from haulier_clinical.reviewing.shares import MOST_SITES, percent
 #: What a day of a site can be, the worst first.
 STATES = (*("refused", "quarantined", "not loaded", "missing", "late", "corrected", "arrived", "waiting"),)
 _DAY = timedelta(days=1)
+#: Schedules whose runs are whole days.
+_MIDNIGHT = ("@daily", "0 0 * * *")
 #: Where a contract says no latency.
 _LATENCY = timedelta(days=1)
 
@@ -94,11 +96,13 @@ def _lanes(trial: Trial) -> Iterator[_Lane]:
 
 
 def _by_name(trial: Trial) -> Iterator[str]:
-    """Instances whose runs take the files that have their day in the name: those of a run are of its day."""
+    """Instances whose runs take the files that have their day in the name, and of no other: those of a run are of its day."""
     for name, file in trial.pipelines.items():
+        if file.pipeline.schedule not in _MIDNIGHT:
+            continue
         for instance in instances(file):
-            source = resolve_instance(file, instance).source
-            if source.files is not None and source.files.select == "name":
+            files = resolve_instance(file, instance).source.files
+            if files is not None and files.select == "name" and not files.look_back_days:
                 yield f"{name}/{instance}"
 
 
