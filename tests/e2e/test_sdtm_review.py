@@ -15,6 +15,11 @@ import pytest
 from support.databases import fresh_database
 from support.reviewed import DAY, START, STUDY, Site
 
+from haulier.interval import parse_instant
+from haulier.ledger.connection import connect
+from haulier_clinical.reviewing import board, completeness, lateness, reconciliation, trends
+from haulier_clinical.reviewing.reading import Asked, Trial
+
 #: Days of the trial: one file a site, domain and day.
 DAYS = 10
 AS_OF = "2026-01-16T06:00Z"
@@ -159,6 +164,21 @@ def found(trial):
     return figures(trial)
 
 
+@contextmanager
+def changed(site, *statements, as_of=AS_OF):
+    """The trial as it would be if the database were a little different; nothing of it stays."""
+    with connect(site.settings, "test") as connection:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL session_replication_role = replica")
+                for statement in statements:
+                    cursor.execute(statement)
+                asked = Asked(as_of=parse_instant(as_of, "as of"), days=12)
+                yield Trial(cursor=cursor, settings=site.settings, asked=asked)
+        finally:
+            connection.rollback()
+
+
 def of(items, **wanted):
     (one,) = [item for item in items if all(item[name] == value for name, value in wanted.items())]
     return one
@@ -192,7 +212,8 @@ def test_lateness_is_counted_from_collection_to_load(found):
     assert (first["records"], first["median"], first["p90"], first["within_percent"]) == (53, 1, 1, 100.0)
     assert (second["records"], second["median"], second["p90"], second["longest"]) == (72, 5, 7.7, 8)
     assert (second["within_percent"], domain["all"]["records"]) == (0.0, 125)
-    assert domain["all"]["within_percent"] == 42.4
+    # One of 101 is of a day after its load, which is none: 52 of 124.
+    assert (first["undated"], domain["all"]["within_percent"]) == (1, 41.9)
     # Two subjects and two measurements a day.
     assert of(found["lateness"]["domains"], domain="VS")["all"]["records"] == 76
 
@@ -317,6 +338,146 @@ def test_changes_tell_new_columns_of_files_made_tables_and_definitions(found):
     assert changes["manifests_gone"] == 0
 
 
+def sites(domain):
+    return {one["site"]: one["records"] for one in domain["sites"]}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE clinical.lb SET siteid = ''",
+        "CREATE OR REPLACE VIEW sdtm.lb AS SELECT l.studyid, l.usubjid, l.lbtestcd, l.lbdtc FROM clinical.lb AS l",
+    ],
+)
+def test_results_that_say_no_site_are_of_the_one_in_dm(trial, statement):
+    if "VIEW" in statement:
+        statement = f"DROP VIEW sdtm.lb; {statement}"
+    with changed(trial, statement) as other:
+        kinds = {kind["kind"]: kind for kind in reconciliation.figures(other)["kinds"]}
+        strangers = [line["site"] for line in kinds["stranger"]["rows"]]
+
+    # Nobody knows 102-4, nor its site.
+    assert (kinds["site"]["lines"], strangers) == (0, ["?"])
+
+
+def test_another_site_than_in_dm_is_told_where_both_say_one(trial):
+    with changed(
+        trial,
+        "UPDATE clinical.lb SET siteid = '109' WHERE usubjid = '101-1'",
+        "UPDATE clinical.dm SET siteid = '' WHERE usubjid = '101-2'",
+    ) as other:
+        (kind,) = [kind for kind in reconciliation.figures(other)["kinds"] if kind["kind"] == "site"]
+
+    assert [(line["usubjid"], line["dm"], line["said"]) for line in kind["rows"]] == [("101-1", "101", "109")]
+
+
+@pytest.mark.parametrize("ended", ["2025-12", "2025", "2025---07", "2025-11-29"])
+def test_who_left_in_a_month_is_not_waited_for_behind_its_end(trial, ended):
+    with changed(trial, f"UPDATE clinical.dm SET rfpendtc = '{ended}' WHERE usubjid = '101-4'") as other:
+        domain = of(completeness.figures(other)["domains"], domain="LB")
+    states = {line["subject"]: [cell["state"] for cell in line["cells"]] for line in domain["subjects"]}
+
+    assert states["101-4"] == [None, None]
+
+
+def test_who_left_in_a_month_is_waited_for_until_its_end(trial):
+    with changed(trial, "UPDATE clinical.dm SET rfpendtc = '2026-01' WHERE usubjid = '101-4'") as other:
+        domain = of(completeness.figures(other)["domains"], domain="LB")
+    states = {line["subject"]: [cell["state"] for cell in line["cells"]] for line in domain["subjects"]}
+
+    assert states["101-4"] == ["overdue", "to come"]
+
+
+def test_a_start_in_the_year_9999_is_one_subject_nobody_waits_for(trial):
+    with changed(trial, "UPDATE clinical.dm SET rfstdtc = '9999-12-31' WHERE usubjid = '101-4'") as other:
+        domain = of(completeness.figures(other)["domains"], domain="LB")
+
+    assert domain["totals"]["overdue"] == 1
+
+
+#: Another name of one file of 101's fourth day; what its day was taken for.
+NAMES = ["P20210112_lb_2026-01-08.csv", "lb_2026-01-08_v20260101.csv", "lb_202601-08.csv", "lb_120260108.csv"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_number_in_a_name_is_no_day_of_a_file_whose_name_chose_its_run(trial, name):
+    with changed(
+        trial,
+        f"UPDATE haulier.delivery SET logical_name = '{name}' WHERE logical_name = 'lb_2026-01-08.csv' AND instance = '101'",
+    ) as other:
+        table = of(board.figures(other)["tables"], table="clinical.lb")
+
+    assert of(of(table["sites"], site="101")["cells"], day=START.date() + 3 * DAY)["state"] == "arrived"
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        ("P20210112_lb_2026-01-08.csv", 8),
+        ("lb_20260107_run_120260109.csv", 7),
+        ("lb_2026-01-09_20261399.csv", 9),
+        ("lb_none.csv", 5),
+    ],
+)
+def test_elsewhere_the_last_date_of_the_name_that_is_one_is_the_day(trial, name, day):
+    with changed(
+        trial,
+        f"UPDATE haulier.delivery SET logical_name = '{name}', uri = '/in/{name}' WHERE instance = '101' AND pipeline = 'lb'"
+        " AND logical_name = 'lb_2026-01-05.csv'",
+        "DELETE FROM haulier.delivery WHERE logical_name <> '" + name + "'",
+    ) as other:
+        rows = other.ledger("days", first=START.date() - 2000 * DAY, last=START.date() + 30 * DAY, by_name=[])
+
+    assert [row["day"] for row in rows] == [START.date() + (day - 5) * DAY]
+
+
+def test_what_was_loaded_after_the_clock_is_not_loaded_yet(trial):
+    with changed(trial, as_of="2026-01-10T00:00Z") as other:
+        rows = other.ledger(
+            "days", first=START.date(), last=START.date() + 30 * DAY, by_name=["lb/101", "lb/102"]
+        )
+        runs = other.ledger("runs", first=START.date(), last=START.date() + 30 * DAY)
+
+    states = {
+        row["day"].day: row["is_waiting"]
+        for row in rows
+        if (row["pipeline"], row["instance"]) == ("lb", "102")
+    }
+    # Loads come at two in the night after; that of the ninth, which came three days late, on the thirteenth.
+    assert states == {5: False, 6: False, 7: False}
+    assert {run["interval_start"].day for run in runs} == {5, 6, 7, 8}
+
+
+def test_lateness_counts_every_table_behind_a_view_or_says_that_it_cannot(trial):
+    union = (
+        "CREATE TABLE clinical.lb2 AS SELECT * FROM clinical.lb WHERE siteid = '102';"
+        "DELETE FROM clinical.lb WHERE siteid = '102'; DROP VIEW sdtm.lb;"
+        "CREATE VIEW sdtm.lb AS SELECT studyid, usubjid, siteid, lbdtc FROM clinical.lb"
+        " UNION ALL SELECT studyid, usubjid, siteid, lbdtc FROM clinical.lb2"
+    )
+    contract = trial.folder / "definitions/contracts/lb2.odcs.yaml"
+    text = (trial.folder / "definitions/contracts/lb.odcs.yaml").read_text("utf-8")
+    contract.write_text(text.replace("clinical.lb", "clinical.lb2"), "utf-8")
+    try:
+        with changed(trial, union) as other:
+            both = of(lateness.figures(other)["domains"], domain="LB")
+        with changed(trial, f"{union}; ALTER TABLE clinical.lb2 RENAME _haulier_since TO since") as other:
+            one = of(lateness.figures(other)["domains"], domain="LB")
+    finally:
+        contract.unlink()
+
+    assert sites(both) == {"101": 53, "102": 72}
+    assert one == {"domain": "LB", "unknown": True, "sites": [], "left_out": []}
+
+
+def test_a_number_that_is_none_is_no_result(trial):
+    with changed(trial, "UPDATE clinical.lb SET lbstresn = 'NaN' WHERE usubjid = '101-1'") as other:
+        found = trends.figures(other)
+
+    json.dumps(found, default=str, allow_nan=False)
+    assert of(of(found["domains"], domain="LB")["tests"], testcd="GLUC")["records"] == 26 - 8 + 36
+
+
 class Reading(HTMLParser):
     """What a browser would make of the page."""
 
@@ -373,6 +534,12 @@ def test_the_page_needs_nothing_else_and_can_be_read_by_anybody(page):
     assert set(reading.pictures) == {"img"}
     assert page.count("<svg") == len(re.findall(r"<svg[^>]*><title>[^<]", page))
     assert all(link.startswith("#") and link[1:] in reading.ids for link in reading.links)
+
+
+def test_the_page_says_which_sections_no_study_bounds(page):
+    words = " ".join(read(page).words)
+
+    assert "The site board, the queries and the schema changes are of all studies in the database." in words
 
 
 def test_the_same_moment_gives_the_same_bytes(trial, page, tmp_path):

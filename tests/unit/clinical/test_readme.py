@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+import subprocess
 from collections import defaultdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ README = (FOLDER / "README.md").read_text("utf-8")
 
 
 def block(language):
-    return re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)[1]
+    return re.search(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)[1]
 
 
 def test_the_site_that_is_shown_becomes_the_rows_that_are_shown(tmp_path):
@@ -45,6 +46,23 @@ def test_the_site_that_is_shown_becomes_the_rows_that_are_shown(tmp_path):
     ]
     assert found == shown
     assert not len(result.rejects)
+
+
+def test_what_there_is_to_try_makes_a_trial_of_the_site_that_is_shown(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "sdtm")
+    before, found, _ = block("sh").partition("export HAULIER_SOURCE_ROOT=landing HAULIER_DEFINITIONS=trial\n")
+    subprocess.run(["bash", "-euo", "pipefail", "-c", before], cwd=tmp_path, check=True)
+
+    assert found
+    files = loading.load_pipelines(tmp_path / "trial")
+    assert {name: loading.instances(file) for name, file in files.items()} == {"dm": ["702"], "lb": ["702"]}
+    # What `haulier run --from` needs, and the views.
+    instance, _ = loading.resolve(files["lb"], "702")
+    assert (instance.schedule, [model.name for model in instance.models]) == ("@daily", ["sdtm_lb"])
+    assert (tmp_path / "landing/702/lb_2026-01-05.csv").read_text("cp1252") == block("csv")
+    header, row = csv.reader((tmp_path / "landing/702/dm_2026-01-05.csv").read_text("ascii").splitlines())
+    subject = dict(zip(header, row, strict=True))
+    assert subject["USUBJID"] == f"HAUL-301-{block('csv').splitlines()[1].partition(';')[0]}"
 
 
 def test_the_flags_that_are_listed_are_those_there_are():

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import os
+import shutil
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from haulier.errors import DefinitionError
+from haulier.settings import Settings
+from haulier_clinical.__main__ import main
 from haulier_clinical.reviewing import board, trends
 from haulier_clinical.reviewing.asking import alert
+from haulier_clinical.reviewing.completeness import _planned as planned
 from haulier_clinical.reviewing.drawing import charts
 from haulier_clinical.reviewing.drawing.html import Html, join, left_out, measured, number, table, tag
 from haulier_clinical.reviewing.habits import _site as habit
+from haulier_clinical.reviewing.planned import Visit, soft_limits
+from haulier_clinical.reviewing.reading import Asked, Trial
 from haulier_clinical.reviewing.shares import MOST_SITES
 
 DATES = [date(2026, 1, 5) + timedelta(days=day) for day in range(9)]
@@ -74,6 +82,27 @@ def test_of_too_many_sites_those_that_want_nobody_are_left_out():
     assert "sites 116, 118" in join([left_out(made["left_out"], "sites")]).replace("<span>", "")
 
 
+@pytest.mark.parametrize(
+    ("was", "other"),
+    [
+        ('lb_{date:%Y-%m-%d}.csv"\n    select: name', 'lb_*.csv"\n    select: modified'),
+        ("select: name", "select: name\n    look_back_days: 2"),
+        ('schedule: "@daily"', 'schedule: "@weekly"'),
+        ('schedule: "@daily"', 'schedule: "0 6 * * *"'),
+    ],
+)
+def test_a_file_is_of_its_runs_day_only_where_that_is_the_day_in_its_name(tmp_path, was, other):
+    shutil.copytree("examples/clinical/sdtm", tmp_path / "sdtm")
+    path = tmp_path / "sdtm/pipelines/lb.yaml"
+    text = path.read_text("utf-8")
+    assert was in text
+    path.write_text(text.replace(was, other), "utf-8")
+    settings = Settings.from_env({"HAULIER_DEFINITIONS": str(tmp_path / "sdtm")})
+    trial = Trial(cursor=None, settings=settings, asked=Asked(as_of=datetime(2026, 1, 6, tzinfo=UTC)))
+
+    assert {name.partition("/")[0] for name in board._by_name(trial)} == {"dm", "vs"}
+
+
 def test_digits_are_judged_from_fifty_numbers_on():
     even = habit("701", [10, 0] * 5, None)
     few = habit("702", [9, 0] * 5, None)
@@ -99,6 +128,20 @@ def test_texts_and_attributes_are_escaped_and_markup_is_not_twice():
     assert "a&amp;b" in made
     assert 'title="&quot;&gt;&lt;script&gt;"' in made
     assert tag("p", Html("<b>x</b>"), None) == "<p><b>x</b></p>"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("701\u202e107", "701\\u202e107"),
+        ("a\u2066b\u200bc", "a\\u2066b\\u200bc"),
+        ("\x00\x1b[31m\n", "\\x00\\x1b[31m\\n"),
+        ("\u2028", "\\u2028"),
+        ("Hämoglobin µg/L 1\u202f234", "Hämoglobin µg/L 1\u202f234"),
+    ],
+)
+def test_what_steers_text_is_written_out(sent, shown):
+    assert tag("td", sent, title=sent) == f'<td title="{shown}">{shown}</td>'
 
 
 def test_a_text_that_looks_like_a_cell_is_none():
@@ -128,3 +171,83 @@ def test_numbers_are_short():
         "0.011",
         "0",
     ]
+
+
+def test_a_start_at_the_end_of_all_dates_is_no_end_of_the_page():
+    def visit(day):
+        return Visit(name="WEEK 2", number="3", day=day)
+
+    assert planned(date(2026, 1, 5), visit(14)) == date(2026, 1, 18)
+    assert planned(date(2026, 1, 5), visit(-7)) == date(2025, 12, 29)
+    assert planned(date(9999, 12, 31), visit(14)) is None
+    assert planned(date(2026, 1, 5), visit(10**9)) is None
+    assert planned(None, visit(14)) is None
+
+
+@pytest.mark.parametrize("option", ["--visit-window", "--overdue-after", "--late-after", "--days"])
+@pytest.mark.parametrize("days", ["3651", "9999999999", "9" * 5000, "-1", "٣"])
+def test_no_number_of_days_is_beyond_ten_years(capsys, option, days):
+    with pytest.raises(SystemExit) as ended:
+        main(["review", "--output", "json", f"{option}={days}"])
+
+    assert ended.value.code == 2
+    assert f"argument {option}: {days!r} is no number of days from 0 to 3650" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-05T00:00Z", "9999-12-31T00:00Z", "0001-01-01T00:00+05:00", "1899-12-31T23:59Z"]
+)
+def test_a_clock_without_days_before_and_behind_it_is_refused(capsys, moment):
+    assert main(["review", "--output", "json", "--as-of", moment]) == 2
+    assert capsys.readouterr().err == f"--as-of {moment}: is no time of the years 1900 to 9899\n"
+
+
+def limits(folder, *lines):
+    path = folder / "limits.csv"
+    path.write_text("\n".join(["domain,testcd,unit,hard_low,hard_high,soft_low,soft_high", *lines]), "utf-8")
+    return path
+
+
+def test_of_a_limit_that_stands_there_twice_the_last_counts(tmp_path):
+    path = limits(
+        tmp_path,
+        *("VS,SYSBP,mmHg,,,60,200", "VS,SYSBP,mmHg,,,70,190", "VS,SYSBP,MMHG,,,80,180"),
+        *("VS,TEMP,C,,,1/2,42", "VS,TEMP,F,,,95,", "LB,K,mmol/L,,,2,8", "LB,K,mmol/L,,,,"),
+    )
+
+    # A measurement that meets a limit twice would be two of them.
+    assert soft_limits(path) == {
+        "VS": [
+            {"testcd": "SYSBP", "unit": "MMHG", "low": "80", "high": "180"},
+            {"testcd": "TEMP", "unit": "C", "low": "0.5", "high": "42"},
+        ]
+    }
+
+
+@pytest.mark.parametrize("limit", ["sixty", "NaN", "Infinity", "1/0"])
+def test_a_limit_that_is_no_number_is_named(tmp_path, limit):
+    path = limits(tmp_path, "VS,SYSBP,mmHg,,,60,200", f"VS,DIABP,mmHg,,,{limit},120")
+
+    with pytest.raises(DefinitionError) as raised:
+        soft_limits(path)
+
+    assert str(raised.value) == f"{path}, row 2: soft_low: {limit!r} is no number such as 0.357 or 5/9"
+
+
+@pytest.mark.parametrize("verb", [["review", "--to", "review.html"], ["export", "--to", "export"]])
+def test_without_a_server_by_name_the_error_says_how_to_name_it(monkeypatch, tmp_path, capsys, verb):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
+    # Nobody listens on this port of this machine.
+    monkeypatch.setenv("PGPORT", "1")
+
+    assert main(verb) == 75
+    assert (
+        "PG* name no server: for the one of `haulier up`, say first: . .haulier/env.sh"
+        in capsys.readouterr().err
+    )
+
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    assert main(verb) == 75
+    assert "PG* name no server" not in capsys.readouterr().err

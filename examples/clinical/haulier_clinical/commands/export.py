@@ -18,9 +18,10 @@ from typing import Any
 
 from haulier.contracts import Contract
 from haulier.errors import DefinitionError, HaulierError
-from haulier.ledger.connection import Connection, Cursor, connect, transaction
+from haulier.ledger.connection import Connection, Cursor, transaction
 from haulier.settings import Settings
 from haulier_clinical import __version__
+from haulier_clinical.commands.server import connected
 from haulier_clinical.exporting.blinding import blinded_columns, contracts_behind
 from haulier_clinical.exporting.datasets import LABELS, Dataset, variables
 from haulier_clinical.exporting.pseudonyms import VARIABLES, Key, under_pseudonyms
@@ -138,7 +139,7 @@ def export(request: Request, settings: Settings) -> dict[str, Any]:
     """Write the folder and return its manifest. Raises `HaulierError`; then there is no folder."""
     _require_new(request.to)
     created = datetime.now(UTC).replace(microsecond=0)
-    with connect(settings, "haulier-clinical export") as connection, _partial(request.to) as folder:
+    with connected(settings, "haulier-clinical export") as connection, _partial(request.to) as folder:
         # One snapshot for all domains and for what the ledger says of them.
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with transaction(connection, settings, may_idle=True) as cursor:

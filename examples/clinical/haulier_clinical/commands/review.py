@@ -14,8 +14,10 @@ from typing import Any
 
 from haulier.errors import DefinitionError, HaulierError
 from haulier.interval import parse_instant
-from haulier.ledger.connection import connect, transaction
+from haulier.ledger.connection import transaction
 from haulier.settings import Settings
+from haulier_clinical.commands.server import connected
+from haulier_clinical.reviewing.drawing.html import visible
 from haulier_clinical.reviewing.drawing.page import page
 from haulier_clinical.reviewing.figures import figures
 from haulier_clinical.reviewing.reading import Asked, Trial
@@ -54,12 +56,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 #: A board of more days is no page any more.
 _MOST_DAYS = 92
+#: Ten years: no other number of days asks a question about a trial.
+_LONGEST = 3650
+#: Between these years every day that a review counts from its clock is one.
+_YEARS = range(1900, 9900)
 
 
 def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(_LONGEST)) or int(text) > _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 0 to {_LONGEST}")
     return int(text)
+
+
+def _moment(text: str) -> datetime:
+    said = f"--as-of {text}: is no time of the years {_YEARS[0]} to {_YEARS[-1]}"
+    try:
+        moment = parse_instant(text, "--as-of")
+    except OverflowError as exc:
+        raise DefinitionError(said) from exc
+    if moment.year not in _YEARS:
+        raise DefinitionError(said)
+    return moment
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -84,9 +101,7 @@ def _asked(asked: argparse.Namespace) -> Asked:
     if not 1 <= asked.days <= _MOST_DAYS:
         raise DefinitionError(f"--days {asked.days}: a board has 1 to {_MOST_DAYS} days")
     return Asked(
-        as_of=parse_instant(asked.as_of, "--as-of")
-        if asked.as_of
-        else datetime.now(UTC).replace(microsecond=0),
+        as_of=_moment(asked.as_of) if asked.as_of else datetime.now(UTC).replace(microsecond=0),
         schema=asked.schema,
         study=asked.study,
         days=asked.days,
@@ -99,7 +114,7 @@ def _asked(asked: argparse.Namespace) -> Asked:
 
 def review(asked: Asked, settings: Settings) -> dict[str, Any]:
     """The figures, all of one snapshot. Raises `HaulierError`."""
-    with connect(settings, "haulier-clinical review") as connection:
+    with connected(settings, "haulier-clinical review") as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with transaction(connection, settings, may_idle=True) as cursor:
             return figures(Trial(cursor=cursor, settings=settings, asked=asked))
@@ -132,6 +147,8 @@ def _plain(value: object) -> object:
 
 
 def _told(found: dict[str, Any], to: Path) -> str:
-    lines = [f"{to}: {found['study'] or 'no SDTM rows yet'}, as of {found['as_of']:%Y-%m-%d %H:%M} UTC"]
+    lines = [
+        f"{to}: {visible(found['study'] or 'no SDTM rows yet')}, as of {found['as_of']:%Y-%m-%d %H:%M} UTC"
+    ]
     lines += [f"  {one['count']:>7} {one['what']}" for one in found["attention"]]
     return "\n".join(lines)

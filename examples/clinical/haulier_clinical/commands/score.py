@@ -14,8 +14,9 @@ from pathlib import Path
 from psycopg2 import sql
 
 from haulier.errors import DefinitionError, HaulierError
-from haulier.ledger.connection import connect, transaction
+from haulier.ledger.connection import transaction
 from haulier.settings import Settings
+from haulier_clinical.commands.server import connected
 from haulier_clinical.folding import folded
 from haulier_clinical.scoring import Answer, Question, Row, score, shown, text_of
 
@@ -97,7 +98,7 @@ def _rows(settings: Settings, table: str, columns: list[str]) -> list[Row]:
         sql.SQL(", ").join(sql.Identifier(column.lower()) for column in columns),
         sql.Identifier(schema or "public", name),
     )
-    with connect(settings, "haulier score") as connection, transaction(connection, settings) as cursor:
+    with connected(settings, "haulier score") as connection, transaction(connection, settings) as cursor:
         cursor.execute(statement)
         return [dict(zip(columns, map(text_of, cells), strict=True)) for cells in cursor.fetchall()]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from haulier.contracts import Contract
+from haulier.contracts import Column, Contract
 from haulier.errors import DefinitionError
 from haulier.odcs.contract import load_contract
 from haulier_clinical.exporting.reading import Relation
@@ -37,5 +37,10 @@ def blinded_columns(contracts: dict[str, Contract], relation: Relation) -> froze
         column.name
         for table in relation.tables
         for column in contracts[table].columns
-        if column.classification == BLINDED and column.name in relation.types
+        if _is_blinded(column) and column.name in relation.types
     )
+
+
+def _is_blinded(column: Column) -> bool:
+    """However it is written: a contract that says ``Blinded`` means it, too."""
+    return (column.classification or "").strip().casefold() == BLINDED

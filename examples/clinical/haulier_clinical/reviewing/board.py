@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from haulier.loading import instances
+from haulier.loading import instances, resolve_instance
 from haulier_clinical.reviewing.reading import Row, Trial
 from haulier_clinical.reviewing.shares import MOST_SITES, percent
 
 #: What a day of a site can be, the worst first.
 STATES = (*("refused", "quarantined", "not loaded", "missing", "late", "corrected", "arrived", "waiting"),)
 _DAY = timedelta(days=1)
+#: Schedules whose runs are whole days.
+_MIDNIGHT = ("@daily", "0 0 * * *")
 #: Where a contract says no latency.
 _LATENCY = timedelta(days=1)
 
@@ -39,7 +41,7 @@ def figures(trial: Trial) -> dict[str, Any]:
     lanes = list(_lanes(trial))
     came = {
         (row["pipeline"], row["instance"], row["day"]): row
-        for row in trial.ledger("days", first=first, last=last)
+        for row in trial.ledger("days", first=first, last=last, by_name=list(_by_name(trial)))
     }
     refused = {(row["pipeline"], row["instance"], row["day"]) for row in trial.ledger("refusals")}
     days = [first + _DAY * number for number in range(trial.asked.days)]
@@ -91,6 +93,17 @@ def _lanes(trial: Trial) -> Iterator[_Lane]:
             is_daily=False,
             latency=_LATENCY,
         )
+
+
+def _by_name(trial: Trial) -> Iterator[str]:
+    """Instances whose runs take the files that have their day in the name, and of no other: those of a run are of its day."""
+    for name, file in trial.pipelines.items():
+        if file.pipeline.schedule not in _MIDNIGHT:
+            continue
+        for instance in instances(file):
+            files = resolve_instance(file, instance).source.files
+            if files is not None and files.select == "name" and not files.look_back_days:
+                yield f"{name}/{instance}"
 
 
 def _is_daily(schedule: str | None) -> bool:

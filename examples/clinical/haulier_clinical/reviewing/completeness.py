@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from haulier_clinical.reviewing.planned import Visit, plain, planned_visits
@@ -107,10 +107,7 @@ def _state(
 ) -> dict[str, Any]:
     """What became of one visit of one subject in one domain; None: it is not expected, or nobody knows when."""
     row = records.get(visit.number)
-    planned = None
-    if subject["start"] is not None:
-        # There is no day 0.
-        planned = subject["start"] + timedelta(days=visit.day - (1 if visit.day > 0 else 0))
+    planned = _planned(subject["start"], visit)
     if row is not None and row["done"]:
         return {"state": "received", "records": row["records"], "planned": planned}
     if row is not None:
@@ -121,8 +118,19 @@ def _state(
     later = {one.number for one in visits if one.day > visit.day}
     if later & seen.get(subject["usubjid"], set()):
         return {"state": "missed", "records": 0, "planned": planned}
-    is_over = trial.asked.today > planned + timedelta(days=trial.asked.window_days)
+    is_over = (trial.asked.today - planned).days > trial.asked.window_days
     return {"state": "overdue" if is_over else "to come", "records": 0, "planned": planned}
+
+
+def _planned(start: date | None, visit: Visit) -> date | None:
+    """None: nobody knows, or there is no such day: a start in the year 9999 is a slip, and its visits lie behind all dates."""
+    if start is None:
+        return None
+    try:
+        # There is no day 0.
+        return start + timedelta(days=visit.day - (1 if visit.day > 0 else 0))
+    except OverflowError:
+        return None
 
 
 def _by_site(lines: Sequence[Mapping[str, Any]], visits: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from haulier_clinical.reviewing.shares import MOST_SITES, percent
 def figures(trial: Trial) -> dict[str, Any]:
     domains = []
     for domain in trial.domains:
-        if trial.landed(domain) is None:
+        if not trial.landed(domain):
             domains.append({"domain": domain, "unknown": True, "sites": [], "left_out": []})
             continue
         rows = trial.sdtm("lateness", domain, within=trial.asked.within_days)

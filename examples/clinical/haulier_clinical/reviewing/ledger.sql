@@ -1,10 +1,12 @@
 -- name: days
 -- Of each instance's files, day by day: when the first came, what was read and rejected of the newest, and what became of them. A
--- file is of the day that its name says, else its folder, else its run.
+-- file is of its run's day where its name chose the run (``by_name``), else of the day that its name says last, else its folder, else
+-- of its run's. A name has other numbers, too: a day has no digit beside it.
 WITH loaded AS (
     SELECT a.delivery_id, max(l.load_id) FILTER (WHERE l.kind = 'run') AS load_id, bool_or(l.outcome = 'loaded') AS is_in
     FROM haulier.source_account AS a
     JOIN haulier.load AS l USING (load_id)
+    WHERE l.loaded_at <= %(as_of)s
     GROUP BY a.delivery_id
 ), rejected AS (
     -- Source rows, whatever they were to become.
@@ -14,8 +16,13 @@ WITH loaded AS (
 ), named AS (
     SELECT d.delivery_id, d.pipeline, d.instance, d.logical_name, d.sequence, r.interval_start, l.load_id, l.is_in,
            least(d.modified_at, d.seen_at) AS came_at,
-           coalesce(substring(d.logical_name, '20[0-9]{2}-?[01][0-9]-?[0-3][0-9]'),
-                    substring(d.uri, '20[0-9]{2}-[01][0-9]-[0-3][0-9]')) AS said,
+           CASE WHEN d.pipeline || '/' || d.instance <> ALL (%(by_name)s) THEN coalesce(
+               (SELECT m.said[1] FROM regexp_matches(d.logical_name, '(?<![0-9])20[0-9]{2}(?:-[01][0-9]-|[01][0-9])[0-3][0-9](?![0-9])', 'g')
+                       WITH ORDINALITY AS m (said, place)
+                WHERE pg_input_is_valid(m.said[1], 'date') ORDER BY m.place DESC LIMIT 1),
+               (SELECT m.said[1] FROM regexp_matches(d.uri, '(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])', 'g')
+                       WITH ORDINALITY AS m (said, place)
+                WHERE pg_input_is_valid(m.said[1], 'date') ORDER BY m.place DESC LIMIT 1)) END AS said,
            row_number() OVER (PARTITION BY d.pipeline, d.instance, d.logical_name
                               ORDER BY coalesce(l.is_in, false) DESC, d.sequence DESC) AS place
     FROM haulier.delivery AS d
@@ -23,8 +30,7 @@ WITH loaded AS (
     LEFT JOIN loaded AS l USING (delivery_id)
     WHERE d.disposition = 'reserved' AND d.seen_at <= %(as_of)s
 ), dated AS (
-    SELECT n.*, CASE WHEN pg_input_is_valid(n.said, 'date') THEN n.said::date
-                     ELSE (n.interval_start AT TIME ZONE 'UTC')::date END AS day
+    SELECT n.*, coalesce(n.said::date, (n.interval_start AT TIME ZONE 'UTC')::date) AS day
     FROM named AS n
 )
 SELECT d.pipeline, d.instance, d.day, min(d.came_at) AS came_at, count(*) FILTER (WHERE d.place = 1) AS files,
@@ -106,4 +112,5 @@ ORDER BY since DESC, u.pipeline, l.definition_digest
 SELECT r.pipeline, r.instance, r.interval_start, r.interval_end, r.run_id, r.generation
 FROM haulier.run AS r
 WHERE r.generation > 0 AND (r.interval_start AT TIME ZONE 'UTC')::date BETWEEN %(first)s AND %(last)s
+  AND EXISTS (SELECT FROM haulier.load AS l WHERE l.run_id = r.run_id AND l.loaded_at <= %(as_of)s)
 ORDER BY r.interval_start, r.pipeline, r.instance

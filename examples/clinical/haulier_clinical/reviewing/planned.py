@@ -1,14 +1,16 @@
-"""The trial's own reference tables, as far as a review needs them: which visits are planned."""
+"""The trial's own reference tables, as far as a review needs them: which visits are planned, and what is usual of a test."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from haulier.errors import DefinitionError
+from haulier_clinical.units import fraction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,36 @@ def planned_visits(path: Path) -> list[Visit]:
     except ValueError as exc:
         raise DefinitionError(f"{path}: a visitnum or visitdy is no number ({exc})") from exc
     return sorted(found, key=lambda visit: (visit.day, float(visit.number)))
+
+
+def soft_limits(path: Path) -> dict[str, list[dict[str, str]]]:
+    """Domain -> what is usual of each test, in each unit. Raises `DefinitionError`.
+
+    Of a test and unit that stand there more than once, the last counts; as where results are judged when they are hauled.
+    """
+    rows = rows_of(path, "limits", ("domain", "testcd", "unit", "soft_low", "soft_high"))
+    found: dict[str, dict[tuple[str, str], dict[str, str]]] = {}
+    for number, row in enumerate(rows, 1):
+        ends = {
+            end: _decimal(path, number, name, row[name])
+            for end, name in (("low", "soft_low"), ("high", "soft_high"))
+        }
+        limits = found.setdefault(row["domain"], {})
+        key = (row["testcd"], row["unit"].lower())
+        limits.pop(key, None)
+        if all(ends.values()):
+            limits[key] = {"testcd": row["testcd"], "unit": row["unit"], **ends}
+    return {domain: list(limits.values()) for domain, limits in found.items() if limits}
+
+
+def _decimal(path: Path, number: int, name: str, text: str) -> str:
+    """As PostgreSQL reads it; an empty text stays one."""
+    if not text.strip():
+        return ""
+    where = f"{path}, row {number}: {name}"
+    limit = fraction(text, where)
+    # Digits behind the mark without an end, such as those of 5/9, are cut where no result has any.
+    return f"{limit.numerator / Decimal(limit.denominator):f}"
 
 
 def rows_of(path: Path, what: str, columns: Sequence[str]) -> list[dict[str, str]]:

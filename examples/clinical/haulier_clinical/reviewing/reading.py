@@ -20,7 +20,7 @@ from haulier.settings import Settings
 from haulier_clinical.exporting.blinding import blinded_columns, contracts_behind
 from haulier_clinical.exporting.datasets import LABELS
 from haulier_clinical.exporting.reading import Position, Relation, positions, relations, the_study
-from haulier_clinical.reviewing.planned import rows_of
+from haulier_clinical.reviewing.planned import soft_limits
 
 LEDGER = queries("haulier_clinical.reviewing", "ledger.sql")
 SDTM = queries("haulier_clinical.reviewing", "sdtm.sql")
@@ -38,7 +38,8 @@ _OF_DM = {
 }
 #: What a section may ask of results; of most, the name goes on behind the domain's two letters.
 _OF_FINDINGS = {
-    **{name: name for name in ("usubjid", "siteid", "sex", "visit", "visitnum", "visitdy")},
+    **{name: name for name in ("usubjid", "sex", "visit", "visitnum", "visitdy")},
+    "siteid": "said_site",
     **{
         f"--{name}": name
         for name in (
@@ -49,6 +50,8 @@ _OF_FINDINGS = {
 }
 _NUMBERS = {"stresn": "numeric", "visitnum": "numeric", "visitdy": "integer"}
 _DAYS = frozenset({"start", "consent", "ended", "died"})
+#: Whoever left in November was there on no day of December.
+_ENDS = frozenset({"ended", "died"})
 
 Row = dict[str, Any]
 
@@ -150,8 +153,16 @@ class Trial:
 
     def _rows_of(self, name: str, domain: str) -> sql.Composable:
         if name == "lateness":
-            return self._landed(domain)
-        return self._subjects() if domain == "DM" else self._findings(domain)
+            return self._with_site(self._landed(domain))
+        return self._subjects() if domain == "DM" else self._with_site(self._findings(domain))
+
+    def _with_site(self, rows: sql.Composable) -> sql.Composable:
+        """Where results themselves say no site, it is the one that DM has of their subject."""
+        return sql.SQL(
+            "(SELECT f.*, coalesce(f.said_site, d.siteid, '?') AS siteid FROM {} AS f"
+            " LEFT JOIN (SELECT usubjid, min(siteid) AS siteid FROM {} AS s GROUP BY usubjid) AS d"
+            " ON d.usubjid = f.usubjid)"
+        ).format(rows, self._subjects())
 
     def _rows(self, statement: Any, values: Mapping[str, Any]) -> list[Row]:
         limits = {f"limits_{domain}": text for domain, text in self._limits.items()}
@@ -197,14 +208,7 @@ class Trial:
     def _limits(self) -> Mapping[str, str]:
         """Domain -> tests, units and soft limits as JSON, where the definitions have them."""
         path = self.settings.definitions / "references" / "limits.csv"
-        found: dict[str, list[dict[str, str]]] = {}
-        if path.is_file():
-            for row in rows_of(path, "limits", ("domain", "testcd", "unit", "soft_low", "soft_high")):
-                if row["soft_low"] and row["soft_high"]:
-                    limit = {"low": row["soft_low"], "high": row["soft_high"]}
-                    found.setdefault(row["domain"], []).append(
-                        {"testcd": row["testcd"], "unit": row["unit"], **limit}
-                    )
+        found = soft_limits(path) if path.is_file() else {}
         return {domain: json.dumps(limits) for domain, limits in found.items()}
 
     def _source(self, relation: Relation, named: Mapping[str, str]) -> sql.Composable:
@@ -227,41 +231,54 @@ class Trial:
                 value = sql.SQL("nullif({}::text, '')").format(value)
         if name == "siteid":
             value = sql.SQL("coalesce({}, '?')").format(value)
-        return sql.SQL("{}::{} AS {}").format(value, sql.SQL(kind), sql.Identifier(name))
+        made = sql.SQL("{}::{}").format(value, sql.SQL(kind))
+        if kind == "numeric":
+            # No number that anything could be compared with, and none that JSON has.
+            made = sql.SQL("CASE WHEN {0} NOT IN ('NaN', 'Infinity', '-Infinity') THEN {0} END").format(made)
+        return sql.SQL("{} AS {}").format(made, sql.Identifier(name))
 
     def _day(self, relation: Relation, column: str, name: str) -> sql.Composable:
-        """The day of an ISO 8601 text that is known to the day, else null."""
+        """The day of an ISO 8601 text that is known to the day, else null; of an end, the last that it may be."""
         if not self._shows(relation, column):
             return sql.SQL("NULL::date AS {}").format(sql.Identifier(name))
-        return _day_of(column, name)
+        return _last_day_of(column, name) if name in _ENDS else _day_of(column, name)
 
     def _shows(self, relation: Relation, column: str) -> bool:
         return column in relation.types and column not in self._blinded[relation.domain]
 
-    def landed(self, domain: str) -> tuple[str, str] | None:
-        """The table behind a domain whose rows say which load gave them their values."""
+    def landed(self, domain: str) -> list[tuple[str, str]]:
+        """The tables behind a domain whose rows say which load gave them their values; none where one of several does not."""
+        found = []
         for table in self.relations[domain].tables:
             schema, _, name = table.partition(".")
             types = self._types(schema, name)
-            if {f"{domain.lower()}dtc", "studyid", "_haulier_since"} <= types:
-                return schema, name
-        return None
+            if f"{domain.lower()}dtc" not in types:
+                # What the view looks something up in.
+                continue
+            if not {"studyid", "_haulier_since"} <= types:
+                return []
+            found.append((schema, name))
+        return found
 
     def _landed(self, domain: str) -> sql.Composable:
-        place = self.landed(domain)
-        if place is None:
-            raise AssertionError(f"{domain}: no table behind it knows its loads")
+        return sql.SQL("({})").format(
+            sql.SQL(" UNION ALL ").join(self._landed_in(domain, *place) for place in self.landed(domain))
+        )
+
+    def _landed_in(self, domain: str, schema: str, name: str) -> sql.Composable:
         column = f"{domain.lower()}dtc"
-        relation = self.relations[domain]
-        day = sql.SQL("NULL::date AS day") if column in self._blinded[domain] else _day_of(column, "day")
-        site = (
-            sql.SQL("coalesce(nullif(siteid, ''), '?')")
-            if "siteid" in self._types(*place) and "siteid" not in self._blinded[relation.domain]
-            else sql.SQL("'?'")
+        blinded = self._blinded[domain]
+        shown = self._types(schema, name) - blinded
+        day = sql.SQL("NULL::date AS day") if column in blinded else _day_of(column, "day")
+        site, subject = (
+            sql.SQL("nullif({}::text, '')").format(sql.Identifier(one))
+            if one in shown
+            else sql.SQL("NULL::text")
+            for one in ("siteid", "usubjid")
         )
         return sql.SQL(
-            "(SELECT {}::text AS siteid, {}, _haulier_since AS load_id FROM {} WHERE studyid = %(study)s)"
-        ).format(site, day, sql.Identifier(*place))
+            "SELECT {} AS said_site, {} AS usubjid, {}, _haulier_since AS load_id FROM {} WHERE studyid = %(study)s"
+        ).format(site, subject, day, sql.Identifier(schema, name))
 
     def _types(self, schema: str, name: str) -> set[str]:
         self.cursor.execute(
@@ -277,4 +294,15 @@ def _day_of(column: str, name: str) -> sql.Composable:
     return sql.SQL(
         "CASE WHEN {0} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}' AND pg_input_is_valid(left({0}, 10), 'date')"
         " THEN left({0}, 10)::date END AS {1}"
+    ).format(sql.Identifier(column), sql.Identifier(name))
+
+
+def _last_day_of(column: str, name: str) -> sql.Composable:
+    return sql.SQL(
+        "CASE WHEN {0} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}' AND pg_input_is_valid(left({0}, 10), 'date')"
+        " THEN left({0}, 10)::date"
+        " WHEN {0} ~ '^[0-9]{{4}}-[0-9]{{2}}$' AND pg_input_is_valid({0} || '-01', 'date')"
+        " THEN (({0} || '-01')::date + interval '1 month' - interval '1 day')::date"
+        " WHEN {0} ~ '^[0-9]{{4}}(--|$)' AND pg_input_is_valid(left({0}, 4) || '-12-31', 'date')"
+        " THEN (left({0}, 4) || '-12-31')::date END AS {1}"
     ).format(sql.Identifier(column), sql.Identifier(name))

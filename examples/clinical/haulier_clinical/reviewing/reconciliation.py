@@ -31,7 +31,7 @@ def figures(trial: Trial) -> dict[str, Any]:
                 found["stranger"].append(_line(domain, row))
             for row in trial.sdtm("mismatches", domain):
                 for kind, own, said in (("site", "site", "said_site"), ("sex", "sex", "said_sex")):
-                    if row[own] and row[said] and row[own] != row[said]:
+                    if row[own] and row[said] and row[own] not in ("?", row[said]):
                         line = {"site": row["site"], "usubjid": row["usubjid"], "records": row["records"]}
                         found[kind].append(_line(domain, line) | {"dm": row[own], "said": row[said]})
         for row in trial.sdtm("misdated", domain):

@@ -5,9 +5,11 @@ SELECT count(*) AS records, count(DISTINCT usubjid) AS subjects, count(DISTINCT 
 -- name: lateness
 -- Days from collection to the load that gave a row its values, by site.
 WITH waited AS (
-    SELECT f.siteid, (l.loaded_at AT TIME ZONE 'UTC')::date - f.day AS days
+    -- A day after the load is a slip, and nothing came in time by it.
+    SELECT f.siteid, CASE WHEN w.days >= 0 THEN w.days END AS days
     FROM {rows} AS f
     JOIN haulier.load AS l ON l.load_id = f.load_id
+    CROSS JOIN LATERAL (SELECT (l.loaded_at AT TIME ZONE 'UTC')::date - f.day AS days) AS w
 )
 SELECT siteid AS site, count(*) AS records, count(*) - count(days) AS undated,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median, percentile_cont(0.9) WITHIN GROUP (ORDER BY days) AS p90,
@@ -108,12 +110,12 @@ ORDER BY d.siteid COLLATE "C", d.usubjid COLLATE "C"
 
 -- name: mismatches
 -- Subjects of whom the results say another site or sex than DM.
-SELECT d.siteid AS site, f.usubjid, f.siteid AS said_site, d.sex, f.sex AS said_sex, count(*) AS records
+SELECT d.siteid AS site, f.usubjid, f.said_site, d.sex, f.sex AS said_sex, count(*) AS records
 FROM {rows} AS f
 JOIN {dm} AS d ON d.usubjid = f.usubjid
-WHERE f.siteid <> d.siteid OR f.sex <> d.sex
-GROUP BY d.siteid, f.usubjid, f.siteid, d.sex, f.sex
-ORDER BY d.siteid COLLATE "C", f.usubjid COLLATE "C", f.siteid COLLATE "C", f.sex COLLATE "C"
+WHERE (f.said_site <> d.siteid AND d.siteid <> '?') OR f.sex <> d.sex
+GROUP BY d.siteid, f.usubjid, f.said_site, d.sex, f.sex
+ORDER BY d.siteid COLLATE "C", f.usubjid COLLATE "C", f.said_site COLLATE "C", f.sex COLLATE "C"
 
 -- name: misdated
 -- Results of days that cannot be: before the reference start at a visit that is planned on or after it, before the informed

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from html import escape
 from typing import Any
 
+#: Controls, invisible marks, halves of characters, and line ends to some.
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VOID = frozenset({"br", "col", "meta", "line", "rect", "circle", "path"})
 
 
@@ -29,7 +32,17 @@ def text(value: object) -> Html:
         return Html(value.isoformat())
     if isinstance(value, float | Decimal):
         return Html(number(value))
-    return Html(escape(str(value)))
+    return Html(escape(visible(str(value))))
+
+
+def visible(said: str) -> str:
+    """With what only steers written out: a mark that turns the direction of text would turn what stands beside it."""
+    return "".join(
+        character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        if unicodedata.category(character) in _STEERING
+        else character
+        for character in said
+    )
 
 
 def number(value: float | Decimal | int | None, digits: int = 1) -> str:
@@ -55,7 +68,8 @@ def share(percent: float | None) -> str:
 def tag(name: str, *children: object, **attributes: object) -> Html:
     """An element; an attribute that is None or False is left out, `class_` is `class`, `data_x` is `data-x`."""
     given = "".join(
-        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(str(value))}"')
+        f" {key.rstrip('_').replace('_', '-')}"
+        + ("" if value is True else f'="{escape(visible(str(value)))}"')
         for key, value in attributes.items()
         if value is not None and value is not False
     )

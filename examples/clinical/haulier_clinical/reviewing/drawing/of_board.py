@@ -29,7 +29,7 @@ MARKS = {
 }
 _MEANING = {
     "arrived": "in time; the number is the rows read",
-    "late": "the file came after the day and the contract's latency; the day is the one its name says",
+    "late": "the file came after the day and the contract's latency; the day is the one its name or its run says",
     "missing": "no file, and it is past the latency",
     "quarantined": "the file came, and no row of it entered",
     "refused": "refused for direct identifiers; nothing was kept",

@@ -28,7 +28,7 @@ def lateness(found: Mapping[str, Any]) -> Html:
     parts = []
     for one in found["domains"]:
         if one["unknown"]:
-            parts.append(quiet(f"{one['domain']}: no table behind it knows its loads."))
+            parts.append(quiet(f"{one['domain']}: not every table behind it knows its loads."))
             continue
         if not one["all"]:
             parts.append(quiet(f"{one['domain']}: no row yet."))

@@ -116,6 +116,7 @@ def _head(found: Figures, title: str) -> Html:
             quiet(
                 "Columns that a contract calls blinded are not read",
                 f" ({', '.join(found['blinded'])})." if found["blinded"] else ".",
+                " The site board, the queries and the schema changes are of all studies in the database.",
             ),
         ]
     )
