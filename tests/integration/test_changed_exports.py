@@ -13,6 +13,9 @@ from support.steps import haul
 from support.things import Place, day, place
 
 from haulier.errors import DataError
+from haulier.exchange import open_exchange
+from haulier.keys import RunKeys
+from haulier_command.blinding import BLINDED
 from haulier_command.embedded import Tier
 
 CONTRACT = """
@@ -84,6 +87,42 @@ def send(here: Place) -> None:
         (3, "utf-16", "Export 2\nTeil\tPreis\tDatum\nBüroklammer\t4.50\t08-Jan-2026\n"),
     ):
         (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv").write_bytes(text.encode(encoding))
+
+
+@pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "manifest gone"])
+def test_what_is_blinded_stays_so_where_a_change_gives_its_header_another_meaning(
+    here: Place, sealed: bool
+) -> None:
+    contract = yaml.safe_load(CONTRACT)
+    arm = {"name": "arm", "logicalType": "string", "classification": "blinded"}
+    contract["schema"][0]["properties"].append(arm)
+    (here.settings.definitions / "contracts" / "prices.odcs.yaml").write_text(yaml.safe_dump(contract))
+    headers = {"Preis": "price", "Gruppe": "arm"}
+    change = {"since": "2026-01-06", "transform": {"columns": {"Preis": "arm", "Gruppe": "price"}}}
+    define(here, [change], columns={**COLOGNE["transform"]["columns"], **headers})
+    exchange, manifests = open_exchange(here.settings), dict[str, bytes]()
+    rows = ["Öse;teuer;ACTIVE7;05.01.2026", "Ärmel;PLACEBO9;billig;06.01.2026"]
+    for number, row in enumerate(rows):
+        name = f"cologne_{day(number).start:%Y-%m-%d}.csv"
+        (here.landing / name).write_bytes(f"Stück;Preis;Gruppe;Datum\n{row}\n".encode("cp1252"))
+        haul(here.settings, "prices", "cologne", day(number))
+        keys = RunKeys(pipeline="prices", instance="cologne", interval=day(number), content="g1")
+        manifests[keys.manifest("transform")] = exchange.get(keys.manifest("transform"))
+    for key in () if sealed else manifests:
+        exchange.delete(key)
+
+    code, document, said = here.say(
+        *("rejects", "export", "--pipeline", "prices", "--instance", "cologne"),
+        *("--to", str(here.landing / "rejects.csv")),
+    )
+
+    assert code == 0, said
+    assert {line["original line"] for line in document["lines"]} == {
+        f"Öse;teuer;{BLINDED};05.01.2026",
+        f"Ärmel;{BLINDED};billig;06.01.2026",
+    }
+    for key, manifest in manifests.items():
+        exchange.create(key, manifest)
 
 
 def prices(here: Place) -> list[tuple[str, str, str]]:
