@@ -169,10 +169,12 @@ def resolve_instance(
             [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
         )
     origin.refuse(checks.of_instance(source, transform, parameters))
+    own = {"instance": instance_name, "pipeline": pipeline.pipeline}
+    values = {**own, **parameters}
     if origin.is_changed:
-        before, _ = _Origin(pipeline_file, instance_name, None).sections()
-        origin.refuse(list(checks.of_change(source, before)))
-    values = {"instance": instance_name, "pipeline": pipeline.pipeline, **parameters}
+        first = _Origin(pipeline_file, instance_name, None)
+        before = _filled(first.sections()[0], {**own, **first.parameters()})
+        origin.refuse(list(checks.of_change(_filled(source, values), before)))
     return Instance(
         pipeline=pipeline.pipeline,
         instance=instance_name,
