@@ -194,3 +194,28 @@ def test_a_change_of_one_instance_is_nothing_to_another(write: Write) -> None:
     ((where, said),) = loading.findings(folder)
     assert where == "orders/south"
     assert "instances.south.changes[0].transform.time_zone" in said
+
+
+def test_what_a_change_makes_wrong_elsewhere_says_from_when_on(write: Write) -> None:
+    gone = {"since": date(2026, 1, 20), "parameters": {"folder": None}}
+    folder = write({CHANGES: [gone, TWICE[1]], "transform.time_zone": "Europe/Berln"})
+
+    path, name, zone = refusal(folder, "south").splitlines()
+
+    assert "instances.south.source.files.path: " in path
+    assert "instances.south.source.files.logical_name: " in name
+    assert path.endswith(" (from 2026-01-20 on)")
+    assert name.endswith(" (from 2026-01-20 on)")
+    assert "transform.time_zone: " in zone
+    assert "2026" not in zone
+
+
+def test_what_is_wrong_with_each_change_is_found_once(write: Write) -> None:
+    zone = {"since": date(2026, 1, 20), "transform": {"time_zone": "Europe/Berln"}}
+    column = {"since": date(2026, 2, 1), "transform": {"time_zone": None, "columns": {"Nm": "numbr"}}}
+
+    found = loading.findings(write({CHANGES: [zone, column, {"since": date(2026, 3, 1)}]}), "orders")
+
+    assert [where for where, _ in found] == ["orders/south", "orders/south"]
+    assert "instances.south.changes[0].transform.time_zone: " in found[0][1]
+    assert "instances.south.changes[1].transform.columns.Nm: " in found[1][1]
