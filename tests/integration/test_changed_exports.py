@@ -222,3 +222,19 @@ def test_check_looks_at_the_days_after_a_change(here: Place) -> None:
 
     assert code == 2
     assert "instances.cologne.changes[0].transform.columns.Teil" in str(document)
+
+
+def test_check_names_what_is_wrong_with_each_change_once(here: Place) -> None:
+    send(here)
+    wrong = {**CHANGES[0], "transform": {"columns": {"Teil": "prt"}}}
+    zone = {"since": "2026-01-09", "transform": {"columns": {"Teil": "part"}, "time_zone": "Europe/Berln"}}
+    define(here, [wrong, zone])
+
+    code, document, _ = here.say("check", "--pipeline", "prices")
+
+    assert code == 2
+    said = [line for one in document["checked"] if not one["ok"] for line in one["text"].splitlines()]
+    assert sorted(line.partition(": ")[2].partition(": ")[0] for line in said) == [
+        "instances.cologne.changes[0].transform.columns.Teil",
+        "instances.cologne.changes[1].transform.time_zone",
+    ]
