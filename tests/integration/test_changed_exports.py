@@ -172,6 +172,35 @@ def test_rejects_of_both_are_replayed_each_in_its_way(here: Place) -> None:
     assert here.database.rows("SELECT count(DISTINCT definition_digest) FROM haulier.replay") == [(2,)]
 
 
+@pytest.mark.parametrize("since", ["2026-01-06", "2030-01-01"])
+def test_a_replay_minds_a_pivot_of_the_days_it_is_about(here: Place, since: str) -> None:
+    send(here)
+    for number in range(4):
+        haul(here.settings, "prices", "cologne", day(number))
+    pivot = {
+        "by": ["part"],
+        "names_from": "Art",
+        "values_from": "Wert",
+        "pattern": "(?P<item>.+)",
+        "items": {"P": "price", "D": "sold"},
+    }
+    columns = dict.fromkeys(["Teil", "Preis", "Datum"])
+    last = {"since": since, "transform": {"pivot": pivot, "columns": {**columns, "Stück": "part"}}}
+    define(here, [last] if since < "2026-01-07" else [*CHANGES, last], null_values=["teuer"])
+
+    code, _, said = here.say("replay", "--pipeline", "prices", "--reason", "no price is no price")
+
+    replays = here.database.rows("SELECT count(*) FROM haulier.replay")
+    if since == "2030-01-01":
+        assert "takes all rows of the group" not in said
+        assert ("Öse", "None", "2026-01-05") in prices(here)
+        assert replays == [(2,)]
+    else:
+        assert code == 2
+        assert "prices/cologne makes one row of each group (transform.pivot)" in said
+        assert replays == [(0,)]
+
+
 def test_a_file_in_the_other_way_is_not_guessed_at(here: Place) -> None:
     send(here)
     early, late = (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv" for number in (1, 2))
