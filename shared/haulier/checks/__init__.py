@@ -147,8 +147,8 @@ def _read_from(sql: Sql | None) -> dict[Trail, str | None]:
     return {
         ("source", "sql", "url"): sql.url,
         ("source", "sql", "table" if sql.table else "query"): sql.table or sql.query,
-        ("source", "sql", "watermark", "column"): sql.watermark and sql.watermark.column,
-        ("source", "sql", "changes", "slot"): sql.changes and sql.changes.slot,
+        ("source", "sql", "watermark", "column"): sql.watermark.column if sql.watermark else None,
+        ("source", "sql", "changes", "slot"): sql.changes.slot if sql.changes else None,
     }
 
 
