@@ -30,15 +30,15 @@ def arrived(root: str, path: str, interval: Interval) -> bool:
 class Arrival(BaseOperator):
     """Succeeds when a file is there, or when waiting is over: extract then records the empty run.
 
-    ``paths``: from which beginning of an interval on a path holds, oldest first; ``None``: from the first.
+    ``paths``: from which beginning of an interval on which path is waited for how many minutes, oldest first; ``None``: from
+    the first.
     """
 
     def __init__(
         self,
         *,
-        paths: Sequence[tuple[datetime | None, str]],
+        paths: Sequence[tuple[datetime | None, str, int]],
         source_root: Path,
-        wait_minutes: int,
         schedule: str | None,
         **options: Any,
     ) -> None:
@@ -46,12 +46,13 @@ class Arrival(BaseOperator):
         super().__init__(**{"retries": 3, **options})
         self.paths = paths
         self.source_root = str(source_root)
-        self.wait_minutes = wait_minutes
         self.schedule = schedule
 
     def execute(self, context: Context) -> None:
         interval = interval_of(context, self.schedule)
-        *_, path = (path for since, path in self.paths if since is None or since <= interval.start)
+        *_, (_, path, minutes) = (one for one in self.paths if one[0] is None or one[0] <= interval.start)
+        if not minutes:
+            return
         # Most files are there when their run begins, and a deferral takes seconds.
         if arrived(self.source_root, path, interval):
             self.log.info("a file of %s is there", interval)
@@ -62,20 +63,17 @@ class Arrival(BaseOperator):
                 path=path,
                 start=utc(interval.start),
                 end=utc(interval.end),
-                seconds=self.wait_minutes * 60,
+                seconds=minutes * 60,
             ),
             method_name="resume",
-            timeout=timedelta(minutes=self.wait_minutes + 5),
+            timeout=timedelta(minutes=minutes + 5),
         )
 
     def resume(self, context: Context, event: dict[str, Any]) -> None:
         if event["arrived"]:
             self.log.info("a file arrived")
         else:
-            self.log.warning(
-                "no file came within %d minutes; the run goes on without and a later one finds it",
-                self.wait_minutes,
-            )
+            self.log.warning("no file came in time; the run goes on without and a later one finds it")
 
 
 class ArrivalTrigger(BaseTrigger):

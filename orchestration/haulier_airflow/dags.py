@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param, TriggerRule, chain
@@ -18,7 +19,7 @@ from haulier.definitions import Instance
 from haulier.errors import DefinitionError
 from haulier_airflow import alerts
 from haulier_airflow.arrival import Arrival
-from haulier_airflow.lineage import Datasets
+from haulier_airflow.lineage import Datasets, State
 from haulier_airflow.orders import StepOf, StepTask
 from haulier_airflow.settings import AirflowSettings
 from haulier_command.schedule import NAMED
@@ -55,25 +56,30 @@ def all_dags(settings: AirflowSettings) -> Iterator[DAG]:
             dag_id = f"{name}.{instance_name}"
             try:
                 instance, contract = loading.resolve(file, instance_name)
-                paths = list(_paths(file, instance_name))
+                states = [
+                    (at, loading.resolve_instance(file, instance_name, at))
+                    for at in loading.states(file, instance_name)
+                ]
             except DefinitionError as exc:
                 yield broken_dag(dag_id, str(exc))
             else:
-                yield instance_dag(dag_id, instance, contract, paths, settings)
+                yield instance_dag(dag_id, instance, contract, states, settings)
 
 
-def _paths(file: loading.PipelineFile, instance: str) -> Iterator[tuple[datetime | None, str]]:
-    """From when on which path, oldest first."""
-    for at in loading.states(file, instance):
-        if files := loading.resolve_instance(file, instance, at).source.files:
-            yield at, files.path
+def _paths(states: Sequence[State]) -> list[tuple[datetime | None, str, int]]:
+    """From when on which path is waited for how many minutes, oldest first."""
+    return [
+        (since, files.path, files.ready.wait_minutes if files.select == "name" else 0)
+        for since, instance in states
+        if (files := instance.source.files)
+    ]
 
 
 def instance_dag(
     dag_id: str,
     instance: Instance,
     contract: Contract,
-    paths: Sequence[tuple[datetime | None, str]],
+    states: Sequence[State],
     settings: AirflowSettings,
 ) -> DAG:
     """arrival → extract → transform → load → models → verify, models where there are some.
@@ -84,7 +90,7 @@ def instance_dag(
     with DAG(
         dag_id,
         description=instance.description,
-        doc_md=described(instance, contract),
+        doc_md=described(instance, contract, states),
         tags=[*instance.tags, instance.pipeline],
         schedule=timetable(instance.schedule),
         start_date=start,
@@ -96,14 +102,13 @@ def instance_dag(
         default_args=_default_arguments(instance.owner),
     ) as dag:
         tasks: list[BaseOperator] = []
-        files = instance.source.files
-        if files and files.ready.wait_minutes and files.select == "name":
+        paths = _paths(states)
+        if any(minutes for _, _, minutes in paths):
             tasks.append(
                 Arrival(
                     task_id="arrival",
                     paths=paths,
                     source_root=settings.source_root,
-                    wait_minutes=files.ready.wait_minutes,
                     schedule=instance.schedule,
                 )
             )
@@ -152,7 +157,7 @@ def instance_dag(
             settings, "load", instance, verb="verify", task_id="verify", trigger_rule=_AFTER_LOAD
         )
         datasets = Datasets.of(
-            instance, contract, settings.source_root, settings.containers.environment or {}
+            instance, contract, states, settings.source_root, settings.containers.environment or {}
         )
         for task in (extract, transform, *loaded):
             if isinstance(task, StepTask):
@@ -246,10 +251,13 @@ def timetable(schedule: str | None) -> CronDataIntervalTimetable | None:
     return CronDataIntervalTimetable(NAMED.get(schedule, schedule), timezone="UTC")
 
 
-def described(instance: Instance, contract: Contract) -> str:
-    """What the UI shows of a DAG: where its rows come from and what its table promises."""
+def described(instance: Instance, contract: Contract, states: Sequence[State]) -> str:
+    """What the UI shows of a DAG: where its rows come from, and since when, and what its table promises."""
+    places = [(since, state.source.place) for since, state in states]
+    moved = [new for old, new in pairwise(places) if new[1] != old[1]]
     lines = [
-        f"**{instance.description or instance.pipeline}** `{instance.source.place}` → `{contract.target}`",
+        f"**{instance.description or instance.pipeline}** `{places[0][1]}` → `{contract.target}`",
+        *(f"; from {since:%Y-%m-%d} on `{place}`" for since, place in moved),
         "",
         contract.description,
         "",

@@ -6,19 +6,23 @@ Airflow asks after a task, and only where a lineage backend is configured; impor
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from haulier.definitions import Instance
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset
 
     from haulier.contracts import Contract
-    from haulier.definitions import Instance
 
+#: From which beginning of an interval on an instance is what; ``None``: from the first.
+State = tuple[datetime | None, Instance]
 #: Numbers and names of a result that a reader of lineage may want beside the datasets.
 _RUN = ("outcome", "generation", "replay", "shards", "counts")
 
@@ -29,8 +33,8 @@ class Datasets:
 
     pipeline: str
     instance: str
-    #: (namespace, name), as OpenLineage names files, buckets and hosts.
-    source: tuple[str, str]
+    #: From which beginning of an interval on which (namespace, name), as OpenLineage names files, buckets and hosts.
+    sources: tuple[tuple[datetime | None, tuple[str, str]], ...]
     target: str
     #: (name, type, description) of the contract's columns.
     columns: tuple[tuple[str, str, str], ...]
@@ -39,26 +43,33 @@ class Datasets:
 
     @classmethod
     def of(
-        cls, instance: Instance, contract: Contract, source_root: Path, environment: Mapping[str, str]
+        cls,
+        instance: Instance,
+        contract: Contract,
+        states: Sequence[State],
+        source_root: Path,
+        environment: Mapping[str, str],
     ) -> Datasets:
         return cls(
             pipeline=instance.pipeline,
             instance=instance.instance,
-            source=_named(instance.source.place, source_root),
+            sources=tuple((since, _named(state.source.place, source_root)) for since, state in states),
             target=contract.target,
             columns=tuple((c.name, c.pg_type, c.description) for c in contract.columns),
             environment=environment,
         )
 
-    def lineage(self, step: str, result: Mapping[str, Any] | None) -> OperatorLineage[Any, Any]:
-        """What one step did; without a result, what it would have."""
+    def lineage(
+        self, step: str, result: Mapping[str, Any] | None, begins: datetime | None = None
+    ) -> OperatorLineage[Any, Any]:
+        """What one step did of the run that begins then; without a result, what it would have."""
         from airflow.providers.openlineage.extractors import OperatorLineage
 
         counts = (result or {}).get("counts") or {}
         inputs: list[InputDataset | None] = []
         outputs: list[OutputDataset | None] = []
         if step == "extract":
-            inputs.append(self._source(counts))
+            inputs.append(self._source(counts, begins))
             outputs.append(self._handed_on("extract", counts.get("accepted")))
         elif step == "transform":
             inputs.append(self._handed_over("extract"))
@@ -78,7 +89,7 @@ class Datasets:
             run_facets=_run_facet(result),
         )
 
-    def _source(self, counts: Mapping[str, Any]) -> InputDataset:
+    def _source(self, counts: Mapping[str, Any], begins: datetime | None) -> InputDataset:
         from openlineage.client.event_v2 import InputDataset
         from openlineage.client.facet_v2 import input_statistics_input_dataset
 
@@ -87,7 +98,8 @@ class Datasets:
             facets["inputStatistics"] = input_statistics_input_dataset.InputStatisticsInputDatasetFacet(
                 rowCount=counts["read"], fileCount=counts.get("deliveries")
             )
-        namespace, name = self.source
+        held = [named for since, named in self.sources if not since or not begins or since <= begins]
+        namespace, name = held[-1]
         return InputDataset(namespace=namespace, name=name, inputFacets=facets)
 
     def _table(self, counts: Mapping[str, Any]) -> OutputDataset | None:

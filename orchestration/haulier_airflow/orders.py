@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,12 +97,13 @@ class StepTask(BaseOperator):
     #: Of a mapped task: the line that extract handed on for its shard.
     shard: Mapping[str, Any] | None = None
     _told: Mapping[str, Any] | None = None
+    _begins: datetime | None = None
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any] | None:
         """Asked by Airflow's OpenLineage provider, where one is told to, once the task is done or has failed."""
         if self.datasets is None or self.of.verb != "run" or (self._told or {}).get("outcome") == "planned":
             return None
-        return self.datasets.lineage(self.of.step, self._told)
+        return self.datasets.lineage(self.of.step, self._told, self._begins)
 
     get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 
@@ -142,7 +144,7 @@ class StepTask(BaseOperator):
         self, context: Context, order: Order, code: int, result: Mapping[str, Any] | None
     ) -> dict[str, Any] | list[dict[str, Any]]:
         """The XCom, or the exception that an exit code deserves."""
-        self._told = result
+        self._told, self._begins = result, order.interval.start
         if order.verb == "verify":
             return self._verified(context, order, code, result or {})
         waits = (result or {}).get("counts", {}).get("waiting", 0)

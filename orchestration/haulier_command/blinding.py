@@ -17,6 +17,8 @@ from haulier_command.cells import Divided, Divider
 from haulier_command.sealed import text_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from haulier.contracts import Column, Contract
     from haulier.definitions import Instance
     from haulier_command.ledger import Row
@@ -88,7 +90,7 @@ class Blinding:
         self._sealed = sealed
         self._divider = Divider(sealed)
         self._promises: dict[tuple[Any, ...], _Promise] = {}
-        self._current: dict[tuple[str, str], tuple[Instance, Contract] | None] = {}
+        self._current: dict[tuple[str, str, datetime], tuple[Instance, Contract] | None] = {}
 
     def shown(self, row: Row, verbatim: bytes, size: int, *, divide: bool = False) -> Shown:
         """A row of which ``verbatim`` is the beginning and ``size`` the whole length.
@@ -173,10 +175,10 @@ class Blinding:
 
     def _made(self, row: Row) -> _Promise:
         """As sealed with the load, and as it is now: what was blinded since is blinded in what came before."""
-        lane = (row["pipeline"], row["instance"])
-        if lane not in self._current:
-            self._current[lane] = self._now(*lane)
-        now, manifest = self._current[lane], self._sealed.manifest(row)
+        run = (row["pipeline"], row["instance"], row["interval_start"])
+        if run not in self._current:
+            self._current[run] = self._now(*run)
+        now, manifest = self._current[run], self._sealed.manifest(row)
         sealed = (manifest.definition, manifest.contract) if manifest else None
         said = [one for one in (sealed, now) if one is not None]
         columns = [column for instance, contract in said for column in _columns(instance, contract)]
@@ -192,13 +194,13 @@ class Blinding:
             how_to_fix={column.name: column.how_to_fix for column in reversed(columns) if column.how_to_fix},
         )
 
-    def _now(self, pipeline: str, instance: str) -> tuple[Instance, Contract] | None:
+    def _now(self, pipeline: str, instance: str, begins: datetime) -> tuple[Instance, Contract] | None:
+        """What a run that begins then would obey if it ran now: a change of its instance may give a header another meaning."""
         from haulier import loading
 
         try:
-            return loading.resolve(
-                loading.load_pipeline(self._sealed.settings.definitions, pipeline), instance
-            )
+            file = loading.load_pipeline(self._sealed.settings.definitions, pipeline)
+            return loading.resolve(file, instance, begins)
         except HaulierError:
             return None
 

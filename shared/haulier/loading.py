@@ -6,10 +6,10 @@ pipeline reads no other's file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,7 +131,56 @@ def resolve(
 
     Without a time, as it is after its last change. Raises `DefinitionError`.
     """
-    instance = resolve_instance(pipeline_file, instance_name, at)
+    return _dated(_resolve, pipeline_file, instance_name, at)
+
+
+def resolve_instance(
+    pipeline_file: PipelineFile, instance_name: str, at: datetime | None = LATEST
+) -> Instance:
+    """As `resolve`, without opening the contract, a model or a reference: what a schedule needs to know."""
+    return _dated(_resolve_instance, pipeline_file, instance_name, at)
+
+
+def _dated(
+    how: Callable[[PipelineFile, str, datetime | None], T],
+    file: PipelineFile,
+    instance: str,
+    at: datetime | None,
+) -> T:
+    """Its answer, or a refusal that tells what a change makes wrong elsewhere from what was wrong before it."""
+    try:
+        return how(file, instance, at)
+    except DefinitionError as exc:
+        earlier = [since for since in states(file, instance) if since is None or (at and since <= at)]
+        if len(earlier) < 2:
+            raise
+        found: dict[str, datetime | None] = {}
+        for since in earlier:
+            for line in _lines_of(partial(how, file, instance, since)):
+                found.setdefault(line, since)
+        raise DefinitionError(
+            "\n".join(
+                f"{line} (from {since:%Y-%m-%d} on)"
+                if (since := found.get(line)) and f"instances.{instance}.changes[" not in line
+                else line
+                for line in str(exc).splitlines()
+            )
+        ) from exc
+
+
+def _lines_of(asked: Callable[[], object]) -> list[str]:
+    """What it is refused with."""
+    try:
+        asked()
+    except DefinitionError as exc:
+        return str(exc).splitlines()
+    return []
+
+
+def _resolve(
+    pipeline_file: PipelineFile, instance_name: str, at: datetime | None
+) -> tuple[Instance, Contract]:
+    instance = _resolve_instance(pipeline_file, instance_name, at)
     models = load_models(pipeline_file.folder, pipeline_file.pipeline.models)
     references, unread = load_references(
         pipeline_file.folder, pipeline_file.path.parent, instance.transform.references
@@ -149,10 +198,7 @@ def resolve(
     return instance, with_extra(contract) if keeps else contract
 
 
-def resolve_instance(
-    pipeline_file: PipelineFile, instance_name: str, at: datetime | None = LATEST
-) -> Instance:
-    """As `resolve`, without opening the contract, a model or a reference: what a schedule needs to know."""
+def _resolve_instance(pipeline_file: PipelineFile, instance_name: str, at: datetime | None) -> Instance:
     known = instances(pipeline_file)
     if instance_name not in known:
         hint = suggestion(instance_name, known, "there are")
@@ -169,10 +215,12 @@ def resolve_instance(
             [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
         )
     origin.refuse(checks.of_instance(source, transform, parameters))
+    own = {"instance": instance_name, "pipeline": pipeline.pipeline}
+    values = {**own, **parameters}
     if origin.is_changed:
-        before, _ = _Origin(pipeline_file, instance_name, None).sections()
-        origin.refuse(list(checks.of_change(source, before)))
-    values = {"instance": instance_name, "pipeline": pipeline.pipeline, **parameters}
+        first = _Origin(pipeline_file, instance_name, None)
+        before = _filled(first.sections()[0], {**own, **first.parameters()})
+        origin.refuse(list(checks.of_change(_filled(source, values), before)))
     return Instance(
         pipeline=pipeline.pipeline,
         instance=instance_name,
@@ -210,14 +258,12 @@ def _findings(folder: Path, pipeline: str | None, instance: str | None) -> Itera
             yield name, str(exc)
             continue
         for chosen in [instance] if instance else instances(pipeline_file):
-            try:
-                for at in states(pipeline_file, chosen):
-                    resolve(pipeline_file, chosen, at)
-            except DefinitionError as exc:
+            for at in states(pipeline_file, chosen):
+                said = _lines_of(partial(resolve, pipeline_file, chosen, at))
                 # What is wrong with the pipeline or its contract is wrong with every instance: said once.
-                if str(exc) not in seen:
-                    seen.add(str(exc))
-                    yield f"{name}/{chosen}", str(exc)
+                if new := [line for line in said if line not in seen]:
+                    seen.update(new)
+                    yield f"{name}/{chosen}", "\n".join(new)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from haulier.contracts import Contract
-from haulier.definitions import Instance, InstanceOverride, Pipeline
+from haulier.definitions import Change, Instance, InstanceOverride, Pipeline
 from haulier.manifest import Step
 from haulier.odcs.standard import Document
 
@@ -91,10 +91,11 @@ def pipeline_schema() -> Schema:
     """For editors of ``pipelines/*.yaml``."""
     schema = _schema(Pipeline, "Haulier: pipeline")
     definitions = schema["$defs"]
-    override = definitions[InstanceOverride.__name__]["properties"]
-    for name in ("source", "transform"):
-        description = override[name]["description"]
-        override[name] = {"description": description, **_partial(_reference(name.title()), definitions)}
+    for struct in (InstanceOverride, Change):
+        override = definitions[struct.__name__]["properties"]
+        for name in ("source", "transform"):
+            description = override[name]["description"]
+            override[name] = {"description": description, **_partial(_reference(name.title()), definitions)}
     return schema
 
 

@@ -11,10 +11,12 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from kubernetes.client import ApiClient
 from kubernetes_validate import validate
+from support.definitions import writer
 
 from haulier.errors import EXIT_CODES, DefinitionError
 from haulier_airflow.arrival import Arrival, arrived
 from haulier_airflow.codes import ByExitCode, judged
+from haulier_airflow.dags import all_dags
 from haulier_airflow.docker import DockerStep, _lines
 from haulier_airflow.kubernetes import KubernetesStep, _exit_code, _quantity
 from haulier_airflow.orders import StepOf, interval_of
@@ -228,9 +230,12 @@ def test_arrival_defers_only_while_nothing_is_there(tmp_path):
 
     operator = Arrival(
         task_id="arrival",
-        paths=[(None, "x_{date:%Y-%m-%d}.csv"), (at(6), "y_{date:%Y-%m-%d}.csv")],
+        paths=[
+            (None, "x_{date:%Y-%m-%d}.csv", 7),
+            (at(6), "y_{date:%Y-%m-%d}.csv", 5),
+            (at(7), "z_{date:%Y-%m-%d}.csv", 0),
+        ],
         source_root=tmp_path,
-        wait_minutes=7,
         schedule="@daily",
     )
     with pytest.raises(TaskDeferred) as deferred:
@@ -249,10 +254,47 @@ def test_arrival_defers_only_while_nothing_is_there(tmp_path):
     operator.execute(a_run(at(5), at(6)))
     # From the sixth on files go by another name.
     (tmp_path / "x_2026-01-06.csv").write_text("a\n")
-    with pytest.raises(TaskDeferred):
+    with pytest.raises(TaskDeferred) as deferred:
         operator.execute(a_run(at(6), at(7)))
+    assert deferred.value.trigger.serialize()[1]["seconds"] == 300
     (tmp_path / "y_2026-01-06.csv").write_text("a\n")
     operator.execute(a_run(at(6), at(7)))
+    # From the seventh on nothing is waited for.
+    operator.execute(a_run(at(7), at(8)))
+
+
+def test_a_dag_knows_each_state_of_its_instance(tmp_path):
+    waits = {"path": "a_{date:%Y-%m-%d}.csv", "select": "name", "ready": {"wait_minutes": 7}}
+    changes = [
+        {"since": "2026-01-20", "source": {"files": {"ready": {"wait_minutes": 0}}}},
+        {"since": "2026-02-01", "source": {"files": {"path": "b_*.csv", "select": "modified"}}},
+    ]
+    folder = writer(tmp_path)(
+        {"instances.south.source": {"files": waits}, "instances.south.changes": changes}
+    )
+    settings = AirflowSettings.from_env(
+        {
+            "HAULIER_DEFINITIONS": str(folder),
+            "HAULIER_SOURCE_ROOT": str(tmp_path),
+            "HAULIER_RUNNER": "process",
+        }
+    )
+    north, south = all_dags(settings)
+
+    assert "arrival" not in north.task_ids
+    assert [(path, minutes) for _, path, minutes in south.get_task("arrival").paths] == [
+        ("a_{date:%Y-%m-%d}.csv", 7),
+        ("a_{date:%Y-%m-%d}.csv", 0),
+        ("b_*.csv", 0),
+    ]
+    assert "`a_{date:%Y-%m-%d}.csv` → `sales.orders`\n; from 2026-02-01 on `b_*.csv`" in south.doc_md
+    for begins, name in (
+        (None, "b_*.csv"),
+        (at(5), "a_{date:%Y-%m-%d}.csv"),
+        (datetime(2026, 2, 1, tzinfo=UTC), "b_*.csv"),
+    ):
+        (source,) = south.get_task("extract").datasets.lineage("extract", None, begins).inputs
+        assert source.name == f"{tmp_path}/{name}"
 
 
 @pytest.mark.parametrize("found", [True, False])

@@ -13,6 +13,9 @@ from support.steps import haul
 from support.things import Place, day, place
 
 from haulier.errors import DataError
+from haulier.exchange import open_exchange
+from haulier.keys import RunKeys
+from haulier_command.blinding import BLINDED
 from haulier_command.embedded import Tier
 
 CONTRACT = """
@@ -86,6 +89,42 @@ def send(here: Place) -> None:
         (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv").write_bytes(text.encode(encoding))
 
 
+@pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "manifest gone"])
+def test_what_is_blinded_stays_so_where_a_change_gives_its_header_another_meaning(
+    here: Place, sealed: bool
+) -> None:
+    contract = yaml.safe_load(CONTRACT)
+    arm = {"name": "arm", "logicalType": "string", "classification": "blinded"}
+    contract["schema"][0]["properties"].append(arm)
+    (here.settings.definitions / "contracts" / "prices.odcs.yaml").write_text(yaml.safe_dump(contract))
+    headers = {"Preis": "price", "Gruppe": "arm"}
+    change = {"since": "2026-01-06", "transform": {"columns": {"Preis": "arm", "Gruppe": "price"}}}
+    define(here, [change], columns={**COLOGNE["transform"]["columns"], **headers})
+    exchange, manifests = open_exchange(here.settings), dict[str, bytes]()
+    rows = ["Öse;teuer;ACTIVE7;05.01.2026", "Ärmel;PLACEBO9;billig;06.01.2026"]
+    for number, row in enumerate(rows):
+        name = f"cologne_{day(number).start:%Y-%m-%d}.csv"
+        (here.landing / name).write_bytes(f"Stück;Preis;Gruppe;Datum\n{row}\n".encode("cp1252"))
+        haul(here.settings, "prices", "cologne", day(number))
+        keys = RunKeys(pipeline="prices", instance="cologne", interval=day(number), content="g1")
+        manifests[keys.manifest("transform")] = exchange.get(keys.manifest("transform"))
+    for key in () if sealed else manifests:
+        exchange.delete(key)
+
+    code, document, said = here.say(
+        *("rejects", "export", "--pipeline", "prices", "--instance", "cologne"),
+        *("--to", str(here.landing / "rejects.csv")),
+    )
+
+    assert code == 0, said
+    assert {line["original line"] for line in document["lines"]} == {
+        f"Öse;teuer;{BLINDED};05.01.2026",
+        f"Ärmel;{BLINDED};billig;06.01.2026",
+    }
+    for key, manifest in manifests.items():
+        exchange.create(key, manifest)
+
+
 def prices(here: Place) -> list[tuple[str, str, str]]:
     return [
         tuple(map(str, row))
@@ -131,6 +170,35 @@ def test_rejects_of_both_are_replayed_each_in_its_way(here: Place) -> None:
         [*ALL, ("Öse", "None", "2026-01-05"), ("Łuk", "None", "2026-01-07")]
     )
     assert here.database.rows("SELECT count(DISTINCT definition_digest) FROM haulier.replay") == [(2,)]
+
+
+@pytest.mark.parametrize("since", ["2026-01-06", "2030-01-01"])
+def test_a_replay_minds_a_pivot_of_the_days_it_is_about(here: Place, since: str) -> None:
+    send(here)
+    for number in range(4):
+        haul(here.settings, "prices", "cologne", day(number))
+    pivot = {
+        "by": ["part"],
+        "names_from": "Art",
+        "values_from": "Wert",
+        "pattern": "(?P<item>.+)",
+        "items": {"P": "price", "D": "sold"},
+    }
+    columns = dict.fromkeys(["Teil", "Preis", "Datum"])
+    last = {"since": since, "transform": {"pivot": pivot, "columns": {**columns, "Stück": "part"}}}
+    define(here, [last] if since < "2026-01-07" else [*CHANGES, last], null_values=["teuer"])
+
+    code, _, said = here.say("replay", "--pipeline", "prices", "--reason", "no price is no price")
+
+    replays = here.database.rows("SELECT count(*) FROM haulier.replay")
+    if since == "2030-01-01":
+        assert "takes all rows of the group" not in said
+        assert ("Öse", "None", "2026-01-05") in prices(here)
+        assert replays == [(2,)]
+    else:
+        assert code == 2
+        assert "prices/cologne makes one row of each group (transform.pivot)" in said
+        assert replays == [(0,)]
 
 
 def test_a_file_in_the_other_way_is_not_guessed_at(here: Place) -> None:
@@ -183,3 +251,19 @@ def test_check_looks_at_the_days_after_a_change(here: Place) -> None:
 
     assert code == 2
     assert "instances.cologne.changes[0].transform.columns.Teil" in str(document)
+
+
+def test_check_names_what_is_wrong_with_each_change_once(here: Place) -> None:
+    send(here)
+    wrong = {**CHANGES[0], "transform": {"columns": {"Teil": "prt"}}}
+    zone = {"since": "2026-01-09", "transform": {"columns": {"Teil": "part"}, "time_zone": "Europe/Berln"}}
+    define(here, [wrong, zone])
+
+    code, document, _ = here.say("check", "--pipeline", "prices")
+
+    assert code == 2
+    said = [line for one in document["checked"] if not one["ok"] for line in one["text"].splitlines()]
+    assert sorted(line.partition(": ")[2].partition(": ")[0] for line in said) == [
+        "instances.cologne.changes[0].transform.columns.Teil",
+        "instances.cologne.changes[1].transform.time_zone",
+    ]

@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from haulier.errors import DefinitionError, HaulierError, worst
@@ -66,8 +66,13 @@ def checked(asked: Namespace, around: Surroundings) -> list[Found]:
         found = [*_own(asked, around), *(one for answer in answers for one in answer.result())]
     # A definition that is wrong is wrong for every step; that is said once.
     told: dict[object, Found] = {}
+    lines: set[str] = set()
     for one in found:
-        told.setdefault(one.text if one.code else one, one)
+        if not one.code:
+            told.setdefault(one, one)
+        elif new := [line for line in one.text.splitlines() or [""] if line not in lines]:
+            lines.update(new)
+            told[one] = replace(one, text="\n".join(new))
     return list(told.values())
 
 

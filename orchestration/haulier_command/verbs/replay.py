@@ -72,12 +72,9 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     runs, asked_for = [], {}
     with driver_errors(), connect(settings, "haulier replay") as connection:
         for name in [asked.instance] if asked.instance else loading.instances(file):
-            for at in loading.states(file, name):
-                if needs := _needs_all(loading.resolve(file, name, at)[0]):
-                    raise DefinitionError(
-                        f"{asked.pipeline}/{name} {needs}, and a replay brings single ones; haul the run again: "
-                        f"{me()} run --pipeline {asked.pipeline} --instance {name} … --reprocess REASON"
-                    )
+            # Where no day's rows can be hauled singly, that is the answer, whatever is open.
+            if all(_needs_all(loading.resolve(file, name, at)[0]) for at in loading.states(file, name)):
+                _refuse(loading.resolve(file, name)[0])
             for found in request_replays(
                 connection,
                 settings,
@@ -101,11 +98,23 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
 
 
 def _digest(file: PipelineFile, instance: str, interval: Interval) -> str:
-    """Of what a run of the interval obeys now."""
+    """Of what a run of the interval obeys now. Raises `DefinitionError` where that cannot haul single rows."""
     from haulier import loading
     from haulier.digests import definition_digest
 
-    return definition_digest(*loading.resolve(file, instance, interval.start))
+    definition, contract = loading.resolve(file, instance, interval.start)
+    _refuse(definition)
+    return definition_digest(definition, contract)
+
+
+def _refuse(definition: Instance) -> None:
+    """Raises `DefinitionError` for what needs all rows of a run."""
+    if needs := _needs_all(definition):
+        pipeline, instance = definition.pipeline, definition.instance
+        raise DefinitionError(
+            f"{pipeline}/{instance} {needs}, and a replay brings single ones; haul the run again: "
+            f"{me()} run --pipeline {pipeline} --instance {instance} … --reprocess REASON"
+        )
 
 
 def _needs_all(definition: Instance) -> str | None:

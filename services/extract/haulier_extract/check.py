@@ -128,8 +128,8 @@ def _of_instances(
             with suppress(HaulierError):
                 file = load_pipeline(settings.definitions, name)
                 for chosen in [instance] if instance else instances(file):
-                    with suppress(HaulierError):
-                        for at in states(file, chosen):
+                    for at in states(file, chosen):
+                        with suppress(HaulierError):
                             yield f"{name}/{chosen}", resolve_instance(file, chosen, at)
 
 

@@ -26,11 +26,14 @@ def check(pipeline: str | None, instance: str | None, settings: Settings) -> lis
 
 def _of_pipeline(file: PipelineFile, instance: str | None, settings: Settings) -> Iterator[tuple[str, str]]:
     for name in [instance] if instance else instances(file):
-        try:
-            for at in states(file, name):
+        seen: set[str] = set()
+        for at in states(file, name):
+            try:
                 _prepare(file, name, at, settings)
-        except HaulierError as exc:
-            yield f"{file.name}/{name}", Told.of(exc)
+            except HaulierError as exc:
+                if str(exc) not in seen:
+                    seen.add(str(exc))
+                    yield f"{file.name}/{name}", Told.of(exc)
 
 
 def _prepare(file: PipelineFile, name: str, at: datetime | None, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from haulier.checks.sql import of_sql
 from haulier.contracts import Contract
 from haulier.definitions import Approval, Change, Instance, Pipeline, Transform
 from haulier.definitions.formats import Csv, Excel, FixedWidth, JsonLines
-from haulier.definitions.sources import KINDS, Custom, Files, Identifiers, Source
+from haulier.definitions.sources import KINDS, Custom, Files, Identifiers, Source, Sql
 from haulier.errors import DefinitionError
 from haulier.identifiers import forbidden_name
 from haulier.keys import check_name
@@ -118,7 +118,7 @@ def _changes(changes: Sequence[Change], trail: Trail) -> Iterator[Problem]:
 
 
 def of_change(source: Source, before: Source) -> Iterator[Problem]:
-    """What a change may not alter: how far a source was read means nothing in another kind of source."""
+    """What a change may not alter, both filled in: how far a source was read means nothing in another one."""
     if (source.kind, source.position, source.as_it_stands) != (
         before.kind,
         before.position,
@@ -129,6 +129,27 @@ def of_change(source: Source, before: Source) -> Iterator[Problem]:
             "is another kind of source than before this change; give it an instance of its own",
             " ",
         )
+    elif source.position:
+        for trail, said in _read_from(source.sql).items():
+            if said != _read_from(before.sql).get(trail):
+                yield Problem(
+                    trail,
+                    "is not what it was before this change, and how far that was read means nothing here; "
+                    "give it an instance of its own",
+                    " ",
+                )
+
+
+def _read_from(sql: Sql | None) -> dict[Trail, str | None]:
+    """What the state of a source is about: how far this was read."""
+    if sql is None:
+        return {}
+    return {
+        ("source", "sql", "url"): sql.url,
+        ("source", "sql", "table" if sql.table else "query"): sql.table or sql.query,
+        ("source", "sql", "watermark", "column"): sql.watermark.column if sql.watermark else None,
+        ("source", "sql", "changes", "slot"): sql.changes.slot if sql.changes else None,
+    }
 
 
 def _parameters(parameters: Mapping[str, str | None], trail: Trail) -> Iterator[Problem]:

@@ -28,6 +28,7 @@ from haulier.contracts import Contract
 from haulier.definitions import Instance, Transform
 from haulier.definitions.sources import Source
 from haulier.errors import DataError, DefinitionError
+from haulier.interval import Interval
 from haulier.odcs.contract import resolve_contract
 from haulier.odcs.standard import Document
 from haulier.settings import Settings
@@ -254,6 +255,22 @@ def test_what_a_definition_says_of_its_format_is_taken_at_its_word(tmp_path: Pat
     proposed = discover(Wanted(pipeline="odd"), Settings(source_root=tmp_path, definitions=tmp_path))
 
     assert list(types(proposed)) == ["n_1", "n_2", "n_3"]
+
+
+def test_a_sample_is_of_the_day_that_is_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "odd.yaml").write_text(
+        "pipeline: odd\ncontract: ../contracts/none.odcs.yaml\nsource: {files: {path: now.csv}}\n"
+        "instances: {main: {changes: [{since: 2020-01-01, source: {files: {path: now.csv}}}, "
+        "{since: 2999-01-01, source: {files: {path: then.csv}}}]}}\n"
+    )
+    for name in ("now", "then"):
+        (tmp_path / f"{name}.csv").write_text(f"{name}\n1\n")
+    settings = Settings(source_root=tmp_path, definitions=tmp_path)
+    then = Interval.parse("2999-01-01T00:00:00Z", "2999-01-02T00:00:00Z")
+
+    assert list(types(discover(Wanted(pipeline="odd"), settings))) == ["now"]
+    assert list(types(discover(Wanted(pipeline="odd", interval=then), settings))) == ["then"]
 
 
 def test_typed_sources_keep_their_types_and_no_float_is_proposed(tmp_path: Path) -> None:

@@ -132,6 +132,57 @@ def test_a_change_that_cannot_be_is_named_where_it_is_written(
     assert f"pipelines/orders.yaml: {message}" in refusal(write({CHANGES: changes}), "south")
 
 
+WATERMARK: dict[str, Any] = {"table": "{folder}.orders", "watermark": {"column": "updated_at"}}
+LOG: dict[str, Any] = {
+    "table": "orders",
+    "changes": {"slot": "{folder}_orders", "publication": "orders", "fields": ["op", "lsn"]},
+}
+ALL: dict[str, Any] = {"table": "orders"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "change", "place"),
+    [
+        (WATERMARK, {"source": {"sql": {"url": "sqlite:///new.db"}}}, "changes[0].source.sql.url"),
+        (WATERMARK, {"source": {"sql": {"table": "new"}}}, "changes[0].source.sql.table"),
+        (WATERMARK, {"parameters": {"folder": "t"}}, "source.sql.table"),
+        (
+            WATERMARK,
+            {"source": {"sql": {"watermark": {"column": "id"}}}},
+            "changes[0].source.sql.watermark.column",
+        ),
+        (LOG, {"source": {"sql": {"changes": {"slot": "new"}}}}, "changes[0].source.sql.changes.slot"),
+        (LOG, {"parameters": {"folder": "t"}}, "source.sql.changes.slot"),
+        (WATERMARK, {"source": {"sql": {"watermark": {"lag_seconds": 60}}}}, None),
+        (WATERMARK, {"parameters": {"more": "t"}}, None),
+        (ALL, {"source": {"sql": {"url": "sqlite:///new.db", "table": "new"}}}, None),
+    ],
+)
+def test_how_far_a_source_was_read_outlives_no_change_of_what_is_read(
+    write: Write, sql: dict[str, Any], change: dict[str, Any], place: str | None
+) -> None:
+    source = {"sql": {"url": "postgresql://reader@host/shop", **sql}, "files": None, "csv": None}
+    file = loading.load_pipeline(
+        write(
+            {
+                "instances.south.source": source,
+                "instances.south.transform": {},
+                CHANGES: [{"since": date(2026, 1, 20), **change}],
+            }
+        ),
+        "orders",
+    )
+
+    assert loading.resolve_instance(file, "south", datetime(2026, 1, 19, tzinfo=UTC))
+    if place is None:
+        assert loading.resolve_instance(file, "south")
+        return
+    with pytest.raises(DefinitionError) as refused:
+        loading.resolve_instance(file, "south")
+    assert f"instances.south.{place} is not what it was before this change" in str(refused.value)
+    assert "give it an instance of its own" in str(refused.value)
+
+
 def test_a_change_of_one_instance_is_nothing_to_another(write: Write) -> None:
     folder = write({CHANGES: [{"since": date(2026, 1, 20), "transform": {"time_zone": "Europe/Berln"}}]})
     file = loading.load_pipeline(folder, "orders")
@@ -143,3 +194,28 @@ def test_a_change_of_one_instance_is_nothing_to_another(write: Write) -> None:
     ((where, said),) = loading.findings(folder)
     assert where == "orders/south"
     assert "instances.south.changes[0].transform.time_zone" in said
+
+
+def test_what_a_change_makes_wrong_elsewhere_says_from_when_on(write: Write) -> None:
+    gone = {"since": date(2026, 1, 20), "parameters": {"folder": None}}
+    folder = write({CHANGES: [gone, TWICE[1]], "transform.time_zone": "Europe/Berln"})
+
+    path, name, zone = refusal(folder, "south").splitlines()
+
+    assert "instances.south.source.files.path: " in path
+    assert "instances.south.source.files.logical_name: " in name
+    assert path.endswith(" (from 2026-01-20 on)")
+    assert name.endswith(" (from 2026-01-20 on)")
+    assert "transform.time_zone: " in zone
+    assert "2026" not in zone
+
+
+def test_what_is_wrong_with_each_change_is_found_once(write: Write) -> None:
+    zone = {"since": date(2026, 1, 20), "transform": {"time_zone": "Europe/Berln"}}
+    column = {"since": date(2026, 2, 1), "transform": {"time_zone": None, "columns": {"Nm": "numbr"}}}
+
+    found = loading.findings(write({CHANGES: [zone, column, {"since": date(2026, 3, 1)}]}), "orders")
+
+    assert [where for where, _ in found] == ["orders/south", "orders/south"]
+    assert "instances.south.changes[0].transform.time_zone: " in found[0][1]
+    assert "instances.south.changes[1].transform.columns.Nm: " in found[1][1]

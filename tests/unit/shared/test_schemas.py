@@ -84,6 +84,8 @@ BREAKAGES = [
     ("instances", "702", {"load": {}}),
     ("instances", "702", {"transform": {"decimal_mark": ";"}}),
     ("instances", "702", None),
+    ("instances", "702", {"changes": [{"since": "2026-01-20", "source": {"csv": {"encodin": "utf-8"}}}]}),
+    ("instances", "702", {"changes": [{"since": "2026-01-20", "transform": {"decimal_mark": ";"}}]}),
 ]
 
 
@@ -102,6 +104,11 @@ def test_what_loading_refuses_the_schema_refuses_too(tmp_path, section, key, val
         {"source": {"csv": {"footer": {"pattern": None}}}},
         {"source": {"files": {"path": "x/*.csv"}}},
         {"transform": {"unpivot": None, "columns": {"WERT": None}}},
+        {
+            "changes": [
+                {"since": "2026-01-20", "source": {"csv": {"footer": None}, "files": {"select": None}}}
+            ]
+        },
         {},
     ],
 )

@@ -94,8 +94,10 @@ def _instance(wanted: Wanted, settings: Settings) -> Instance:
     if wanted.place is not None:
         return Instance(pipeline="sample", instance=wanted.instance, source=source_at(wanted.place))
     assert wanted.pipeline is not None
+    file = load_pipeline(settings.definitions, wanted.pipeline)
+    at = wanted.interval.start if wanted.interval else datetime.now(UTC)
     # Its contract need not be there yet: that is what is asked for.
-    return resolve_instance(load_pipeline(settings.definitions, wanted.pipeline), wanted.instance)
+    return resolve_instance(file, wanted.instance, at)
 
 
 def _told(
