@@ -253,17 +253,20 @@ def test_check_looks_at_the_days_after_a_change(here: Place) -> None:
     assert "instances.cologne.changes[0].transform.columns.Teil" in str(document)
 
 
-def test_check_names_what_is_wrong_with_each_change_once(here: Place) -> None:
+@pytest.mark.parametrize("mended", [{}, {"time_zone": None}], ids=["both", "the last"])
+def test_check_names_what_is_wrong_with_each_change_once(here: Place, mended: dict[str, None]) -> None:
     send(here)
     wrong = {**CHANGES[0], "transform": {"columns": {"Teil": "prt"}}}
     zone = {"since": "2026-01-09", "transform": {"columns": {"Teil": "part"}, "time_zone": "Europe/Berln"}}
-    define(here, [wrong, zone])
+    day_of = {"since": "2026-01-10", "transform": {"date_formats": {"sold": []}, **mended}}
+    define(here, [wrong, zone, day_of])
 
     code, document, _ = here.say("check", "--pipeline", "prices")
 
     assert code == 2
     said = [line for one in document["checked"] if not one["ok"] for line in one["text"].splitlines()]
-    assert sorted(line.partition(": ")[2].partition(": ")[0] for line in said) == [
-        "instances.cologne.changes[0].transform.columns.Teil",
-        "instances.cologne.changes[1].transform.time_zone",
+    assert sorted(line.partition("instances.cologne.")[2].partition(" ")[0].strip(":") for line in said) == [
+        "changes[0].transform.columns.Teil",
+        "changes[1].transform.time_zone",
+        "changes[2].transform.date_formats.sold",
     ]
