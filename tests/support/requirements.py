@@ -129,10 +129,10 @@ def _page(
     yield "| --- | --- | --- | --- | --- |"
     for name, said in required.items():
         tests: Mapping[str, Any] = cells.get(name) or {"none": None}
-        for number, (test, cell) in enumerate(sorted(tests.items())):
-            told = (name, said["text"], said["basis"]) if number == 0 else ("", "", "")
-            result = cell.words() if cell else "**no test**"
-            yield "| " + " | ".join(one.replace("|", "\\|") for one in (*told, f"`{test}`", result)) + " |"
+        # Each line whole, so that the table can be sorted and filtered.
+        for test, cell in sorted(tests.items()):
+            line = (name, said["text"], said["basis"], f"`{test}`", cell.words() if cell else "**no test**")
+            yield "| " + " | ".join(one.replace("|", "\\|") for one in line) + " |"
 
 
 def _surroundings() -> Iterator[tuple[str, str]]:

@@ -11,10 +11,13 @@ from support.requirements import marked, problems, requirements
 
 _TEST = """
 import pytest
-@pytest.mark.requirement({})
+@pytest.mark.requirement({0})
 @pytest.mark.parametrize("n", [1, 2])
 def test_it(n):
-    assert {}
+    assert {1}
+@pytest.mark.requirement({0})
+def test_that():
+    pass
 """
 
 
@@ -66,6 +69,7 @@ def _matrix(tmp_path: Path, marks: str, holds: str) -> tuple[int, str]:
         ('"R-1"', "True", 0, "| R-1 | It holds. | design | `test_one.py::test_it` | passed (2 cases) |"),
         ('"R-1"', "n == 1", 1, "| R-1 | It holds. | design | `test_one.py::test_it` | failed 1, passed 1 |"),
         ('"R-1"', "pytest.skip('no engine')", 0, "| `test_one.py::test_it` | skipped 2; no engine |"),
+        ('"R-1"', "True", 0, "| R-1 | It holds. | design | `test_one.py::test_that` | passed |"),
         ('"R-2"', "True", 1, "- **R-1 has no test**\n- **R-2 is marked and not in docs/requirements.toml**"),
     ],
 )  # fmt: skip
