@@ -290,10 +290,14 @@ def test_a_new_attempt_ends_the_pod_that_a_dead_worker_left(site):
     with ThreadPoolExecutor(1) as pool:
         with held(site.database):
             first = site.started("things.one", when, conf)
-            wait_until(lambda: waits(site.database), 240, "extract to be at work")
-            (twin,) = base_runs()
-            first.kill()
-            first.communicate()
+            try:
+                wait_until(lambda: waits(site.database), 240, "extract to be at work")
+                # A step is at work before the kubelet says that its container runs.
+                wait_until(base_runs, 60, "the cluster to say so")
+                (twin,) = base_runs()
+            finally:
+                first.kill()
+                first.communicate()
             assert base_runs() == [twin], "nobody ended it"
             again = pool.submit(
                 site.airflow.test,
