@@ -85,6 +85,24 @@ def sftp() -> Iterator[SftpServer]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def maria() -> Iterator[Path]:
+    """The socket of a MariaDB of the module's own."""
+    from support import mariadb
+
+    with mariadb.running() as socket:
+        yield socket
+
+
+@pytest.fixture(scope="module")
+def logical() -> Iterator[Tier]:
+    """A server of the module's own whose log can be followed."""
+    from support.replicated import logical_server
+
+    with logical_server() as made:
+        yield made
+
+
 @pytest.fixture
 def database(tier: Tier) -> Iterator[Database]:
     """A database of the test's own, with an empty ledger."""

@@ -17,15 +17,15 @@ import msgspec
 
 from haulier import checks, documents
 from haulier.contracts import Contract, with_extra
-from haulier.definitions import Instance, Pipeline, Transform
-from haulier.definitions.formats import Csv
-from haulier.definitions.sources import Changes, Source, Sql
+from haulier.definitions import Instance, Pipeline
+from haulier.definitions.sources import Sql
 from haulier.errors import DefinitionError
+from haulier.filling import filled_source, filled_transform
 from haulier.keys import check_name
 from haulier.models import load_models, of_models
 from haulier.odcs.contract import load_contract
-from haulier.placeholders import fill
-from haulier.problems import Problem, Trail, quoted, reaches, suggestion
+from haulier.overrides import Origin
+from haulier.problems import Problem, quoted, refuse, suggestion
 from haulier.references import load_references
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def load_pipeline(folder: Path, name: str) -> PipelineFile:
     shown = _shown(path, folder)
     document = documents.read(path, shown)
     pipeline = _converted(document, Pipeline, path, shown, "a pipeline")
-    _refuse(checks.of_pipeline(pipeline, path.stem), shown, document)
+    refuse(checks.of_pipeline(pipeline, path.stem), shown, document)
     return PipelineFile(folder=folder, path=path, pipeline=pipeline, document=document)
 
 
@@ -154,10 +154,12 @@ def _dated(
         earlier = [since for since in states(file, instance) if since is None or (at and since <= at)]
         if len(earlier) < 2:
             raise
-        found: dict[str, datetime | None] = {}
-        for since in earlier:
-            for line in _lines_of(partial(how, file, instance, since)):
-                found.setdefault(line, since)
+        # The earliest that says a line comes last, and stays.
+        found = {
+            line: since
+            for since in reversed(earlier)
+            for line in _lines_of(partial(how, file, instance, since))
+        }
         raise DefinitionError(
             "\n".join(
                 f"{line} (from {since:%Y-%m-%d} on)"
@@ -193,7 +195,7 @@ def _resolve(
         *checks.of_target(instance, contract, contract_shown),
         *of_models(models, contract, instance.load.mode),
     ]
-    _Origin(pipeline_file, instance_name, at).refuse(problems)
+    _origin(pipeline_file, instance_name, at).refuse(problems)
     keeps = instance.transform.drift.new_column == "keep"
     return instance, with_extra(contract) if keeps else contract
 
@@ -205,11 +207,11 @@ def _resolve_instance(pipeline_file: PipelineFile, instance_name: str, at: datet
         raise DefinitionError(f"{pipeline_file.shown}: there is no instance {quoted(instance_name)}{hint}")
     pipeline = pipeline_file.pipeline
     override = pipeline.instances.get(instance_name)
-    origin = _Origin(pipeline_file, instance_name, at)
+    origin = _origin(pipeline_file, instance_name, at)
     parameters = origin.parameters()
     source, transform = origin.sections()
     if source.sql and source.sql.query and not source.sql.statement:
-        source = msgspec.structs.replace(source, sql=origin.with_statement(source.sql))
+        source = msgspec.structs.replace(source, sql=_with_statement(pipeline_file, origin, source.sql))
     elif source.sql and source.sql.statement:
         origin.refuse(
             [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
@@ -217,10 +219,10 @@ def _resolve_instance(pipeline_file: PipelineFile, instance_name: str, at: datet
     origin.refuse(checks.of_instance(source, transform, parameters))
     own = {"instance": instance_name, "pipeline": pipeline.pipeline}
     values = {**own, **parameters}
-    if origin.is_changed:
-        first = _Origin(pipeline_file, instance_name, None)
-        before = _filled(first.sections()[0], {**own, **first.parameters()})
-        origin.refuse(list(checks.of_change(_filled(source, values), before)))
+    if origin.changes:
+        first = _origin(pipeline_file, instance_name, None)
+        before = filled_source(first.sections()[0], {**own, **first.parameters()})
+        origin.refuse(list(checks.of_change(filled_source(source, values), before)))
     return Instance(
         pipeline=pipeline.pipeline,
         instance=instance_name,
@@ -232,8 +234,8 @@ def _resolve_instance(pipeline_file: PipelineFile, instance_name: str, at: datet
         start=pipeline.start,
         catchup=pipeline.catchup,
         parameters=parameters,
-        source=_filled(source, values),
-        transform=_said(transform, values),
+        source=filled_source(source, values),
+        transform=filled_transform(transform, values),
         load=pipeline.load,
         split=pipeline.split,
     )
@@ -266,98 +268,29 @@ def _findings(folder: Path, pipeline: str | None, instance: str | None) -> Itera
                     yield f"{name}/{chosen}", "\n".join(new)
 
 
-@dataclass(frozen=True)
-class _Origin:
-    """Where in the file each setting of an instance was written."""
+def _origin(file: PipelineFile, instance: str, at: datetime | None) -> Origin:
+    changes = [since for since in states(file, instance) if since and at and since <= at]
+    return Origin(
+        path=file.path, shown=file.shown, document=file.document, instance=instance, changes=len(changes)
+    )
 
-    file: PipelineFile
-    instance: str
-    at: datetime | None
 
-    @cached_property
-    def _overrides(self) -> list[tuple[Trail, Mapping[str, Any]]]:
-        """Where each override that holds is written, and it: the instance's own, then its changes up to then."""
-        overrides: Mapping[str, Any] = self.file.document.get("instances") or {}
-        own: Mapping[str, Any] = overrides.get(self.instance) or {}
-        override = self.file.pipeline.instances.get(self.instance)
-        changes = override.changes if override and self.at else ()
-        trail: Trail = ("instances", self.instance)
-        return [
-            (trail, own),
-            *(
-                ((*trail, "changes", number), own["changes"][number])
-                for number, change in enumerate(changes)
-                if self.at and change.begins <= self.at
-            ),
-        ]
-
-    @property
-    def is_changed(self) -> bool:
-        return len(self._overrides) > 1
-
-    def parameters(self) -> dict[str, str]:
-        """The instance's, with those of its changes."""
-        merged: dict[str, str] = {}
-        for _, override in self._overrides:
-            merged = _merged(merged, override.get("parameters", {}))
-        return merged
-
-    def sections(self) -> tuple[Source, Transform]:
-        """The pipeline's source and transform with the instance's laid over them, validated as a whole."""
-        merged = {name: self.file.document.get(name, {}) for name in ("source", "transform")}
-        for _, override in self._overrides:
-            merged = {name: _merged(section, override.get(name, {})) for name, section in merged.items()}
+def _with_statement(file: PipelineFile, origin: Origin, sql: Sql) -> Sql:
+    """The section with what its query's file holds. Raises `DefinitionError`."""
+    path = file.path.parent / (sql.query or "")
+    if not path.resolve().is_relative_to(file.folder.resolve()):
+        problem = f"{quoted(sql.query)} lies outside the definitions folder; move it inside"
+    elif not path.is_file():
+        known = sorted(file.folder.glob("*/*.sql"))
+        near = suggestion(sql.query or "", [f"../{one.parent.name}/{one.name}" for one in known])
+        problem = f"there is no file {quoted(sql.query)}, seen from {file.path.parent}{near}"
+    else:
         try:
-            return msgspec.convert(merged["source"], Source), msgspec.convert(merged["transform"], Transform)
-        except msgspec.ValidationError as exc:
-            self.refuse(self._explained(merged))
-            raise AssertionError(f"{self.file.shown}: refused without a reason: {exc}") from exc
-
-    def with_statement(self, sql: Sql) -> Sql:
-        """The section with what its query's file holds. Raises `DefinitionError`."""
-        path = self.file.path.parent / (sql.query or "")
-        if not path.resolve().is_relative_to(self.file.folder.resolve()):
-            problem = f"{quoted(sql.query)} lies outside the definitions folder; move it inside"
-        elif not path.is_file():
-            known = sorted(self.file.folder.glob("*/*.sql"))
-            near = suggestion(sql.query or "", [f"../{one.parent.name}/{one.name}" for one in known])
-            problem = f"there is no file {quoted(sql.query)}, seen from {self.file.path.parent}{near}"
-        else:
-            try:
-                return msgspec.structs.replace(sql, statement=path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as exc:
-                problem = (
-                    f"{quoted(sql.query)} cannot be read ({type(exc).__name__}); it must be text in UTF-8"
-                )
-        self.refuse([Problem(("source", "sql", "query"), problem)])
-        raise AssertionError(f"{self.file.shown}: refused without a reason")
-
-    def refuse(self, problems: list[Problem]) -> None:
-        _refuse([self._placed(problem) for problem in problems], self.file.shown, self.file.document)
-
-    def _explained(self, merged: Mapping[str, Any]) -> list[Problem]:
-        from haulier.explaining import explain
-
-        originals = documents.original_texts(self.file.path, self.file.shown)
-        laid = dict(originals)
-        for place, _ in self._overrides:
-            there = len(place)
-            laid |= {trail[there:]: text for trail, text in originals.items() if trail[:there] == place}
-        return explain(merged, _Sections, "a pipeline", laid)
-
-    def _placed(self, problem: Problem) -> Problem:
-        """Under ``instances.…`` when that is where the setting was written last."""
-        deepest, written = reaches(self.file.document, problem.trail), problem.trail
-        for place, override in self._overrides:
-            theirs = reaches(override, problem.trail)
-            if theirs > 1 and theirs >= deepest:
-                deepest, written = theirs, (*place, *problem.trail)
-        return Problem(written, problem.text, problem.joint)
-
-
-class _Sections(msgspec.Struct, forbid_unknown_fields=True):
-    source: Source
-    transform: Transform
+            return msgspec.structs.replace(sql, statement=path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as exc:
+            problem = f"{quoted(sql.query)} cannot be read ({type(exc).__name__}); it must be text in UTF-8"
+    origin.refuse([Problem(("source", "sql", "query"), problem)])
+    raise AssertionError(f"{file.shown}: refused without a reason")
 
 
 def _converted(document: object, kind: type[T], path: Path, shown: str, noun: str) -> T:
@@ -367,79 +300,11 @@ def _converted(document: object, kind: type[T], path: Path, shown: str, noun: st
         from haulier.explaining import explain
 
         problems = explain(document, kind, noun, documents.original_texts(path, shown))
-        _refuse(problems, shown, document)
+        refuse(problems, shown, document)
         raise AssertionError(f"{shown}: refused without a reason: {exc}") from exc
-
-
-def _refuse(problems: list[Problem], shown: str, document: object) -> None:
-    if problems:
-        raise DefinitionError("\n".join(f"{shown}: {problem.words(document)}" for problem in problems))
 
 
 def _shown(path: Path, folder: Path) -> str:
     """The path as people know it: from the definitions folder, or as it is when it lies elsewhere."""
     resolved, root = path.resolve(), folder.resolve()
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else str(path)
-
-
-def _merged(base: Any, override: Any) -> Any:
-    """JSON Merge Patch (RFC 7396): mappings merge, anything else replaces, null takes the key away."""
-    if not isinstance(override, dict):
-        return override
-    merged = dict(base) if isinstance(base, dict) else {}
-    for key, value in override.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merged(merged.get(key), value)
-    return merged
-
-
-def _of_one(changes: Changes, values: Mapping[str, str]) -> Changes:
-    return msgspec.structs.replace(
-        changes, slot=fill(changes.slot, values), publication=fill(changes.publication, values)
-    )
-
-
-def _said(transform: Transform, values: Mapping[str, str]) -> Transform:
-    def said(texts: Mapping[str, str]) -> dict[str, str]:
-        return {name: fill(text, values) for name, text in texts.items()}
-
-    unpivot = transform.unpivot
-    if unpivot is not None:
-        along = {column: said(texts) for column, texts in unpivot.constants.items()}
-        unpivot = msgspec.structs.replace(unpivot, constants=along)
-    return msgspec.structs.replace(transform, constants=said(transform.constants), unpivot=unpivot)
-
-
-def _filled(source: Source, values: Mapping[str, str]) -> Source:
-    # An empty section says what none says: to the definition's digest, too.
-    source = msgspec.structs.replace(source, csv=None if source.csv == Csv() and source.files else source.csv)
-    if source.http:
-        http = source.http
-        parameters = {name: fill(text, values) for name, text in http.parameters.items()}
-        headers = {name: fill(text, values) for name, text in http.headers.items()}
-        http = msgspec.structs.replace(
-            http, url=fill(http.url, values), parameters=parameters, headers=headers
-        )
-        return msgspec.structs.replace(source, http=http)
-    if source.custom:
-        given = source.custom.options.items()
-        options = {name: fill(one, values) if isinstance(one, str) else one for name, one in given}
-        return msgspec.structs.replace(source, custom=msgspec.structs.replace(source.custom, options=options))
-    if source.sql:
-        sql = msgspec.structs.replace(
-            source.sql,
-            url=fill(source.sql.url, values),
-            table=source.sql.table and fill(source.sql.table, values),
-            changes=source.sql.changes and _of_one(source.sql.changes, values),
-        )
-        return msgspec.structs.replace(source, sql=sql)
-    files = source.files
-    if files is None:
-        return source
-    marker = files.ready.marker
-    ready = msgspec.structs.replace(files.ready, marker=marker and fill(marker, values))
-    path, logical_name = fill(files.path, values), fill(files.logical_name, values)
-    files = msgspec.structs.replace(files, path=path, logical_name=logical_name, ready=ready)
-    return msgspec.structs.replace(source, files=files)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from haulier.errors import DefinitionError
+
 #: Keys and positions that lead to a value of a document.
 Trail = tuple[str | int, ...]
 
@@ -29,6 +31,12 @@ class Problem:
         """As a person reads it: ``load.mode: "upsrt" is not a mode``."""
         place = show_trail(self.trail, document)
         return f"{place}{self.joint}{self.text}" if place else self.text
+
+
+def refuse(problems: Iterable[Problem], shown: str, document: object) -> None:
+    """Raises `DefinitionError` with all of them, if there are any, for the document that is shown as that."""
+    if said := [f"{shown}: {problem.words(document)}" for problem in problems]:
+        raise DefinitionError("\n".join(said))
 
 
 def show_trail(trail: Trail, document: object = None) -> str:

@@ -73,7 +73,7 @@ def stack(tmp_path_factory):
     (definitions / "pipelines/pieces.yaml").write_text(
         things.replace("things\ncontract", "pieces\ncontract") + split
     )
-    files = Place(database=None, landing=landing, environment={})  # type: ignore[arg-type]  # files alone
+    files = Place(database=None, landing=landing, environment={})  # files alone
     for number in (0, 1, 2):
         files.write("one", number, ROWS)
     files.write("two", 3, SPLIT_ROWS)
@@ -82,8 +82,8 @@ def stack(tmp_path_factory):
     try:
         began = time.monotonic()
         made.make("up")
-        made.seconds = time.monotonic() - began  # type: ignore[attr-defined]  # for these tests
-        made.watcher = watcher  # type: ignore[attr-defined]  # for these tests
+        made.seconds = time.monotonic() - began  # for these tests
+        made.watcher = watcher  # for these tests
         yield made
     finally:
         watcher.done.set()

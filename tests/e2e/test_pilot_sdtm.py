@@ -4,7 +4,7 @@ finished SDTM that was made of them by hand."""
 from __future__ import annotations
 
 import pytest
-from support.clinical import DATA, environment_of, haul_pilot, make_definitions
+from support.clinical import DATA, environment_of, haul_pilot, make_definitions, needs_data
 from support.databases import fresh_database
 from support.pilot import labs, metric, vitals
 
@@ -13,9 +13,7 @@ from haulier.ledger.verify import verify
 from haulier.settings import Settings
 from haulier_clinical.__main__ import main
 
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
-)
+pytestmark = needs_data
 
 
 @pytest.fixture(scope="module")

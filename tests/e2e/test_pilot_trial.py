@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.clinical import DATA, STANDARD_LB, environment_of, read, write_file
+from support.clinical import STANDARD_LB, environment_of, needs_data, read, write_file
 from support.databases import fresh_database
 from support.steps import haul, haul_cold
 
@@ -37,9 +37,7 @@ MEASURED = {
 #: Each row has its number beside what a laboratory knows.
 STANDARDISED = STANDARD_LB - {"LBSEQ"}
 
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
-)
+pytestmark = needs_data
 
 
 def day_of_vitals(row):

@@ -12,14 +12,13 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
+from support.clinical import needs_data
 from support.databases import fresh_database
-from support.sdtm import DATA, DEFINITIONS, environment, make_sdtm
+from support.sdtm import DEFINITIONS, environment, make_sdtm
 
 from haulier_clinical.references import table
 
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
-)
+pytestmark = needs_data
 
 SITES = ("702", "707")
 BLINDED = ["ARMCD", "ARM", "ACTARMCD", "ACTARM", "ACTARMUD"]

@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.sdtm import DATA, export_pilot, read
+from support.clinical import DATA, needs_data
+from support.sdtm import export_pilot, read
 
 from haulier_clinical.references import table
 
@@ -17,9 +18,7 @@ JUDGES = Path(".venv-judges/bin/python")
 RULES = DATA / "cdisc_core_rules_sdtmig_3_4.json.gz"
 
 pytestmark = [
-    pytest.mark.skipif(
-        not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
-    ),
+    needs_data,
     pytest.mark.skipif(not JUDGES.is_file(), reason="the judges are not installed (make judges)"),
 ]
 

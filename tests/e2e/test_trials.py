@@ -6,16 +6,23 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from support.clinical import DATA, DAY, by_site, haul_day, make_definitions, read, settings_of, write_file
+from support.clinical import (
+    DAY,
+    by_site,
+    haul_day,
+    make_definitions,
+    needs_data,
+    read,
+    settings_of,
+    write_file,
+)
 from support.databases import fresh_database
 
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
 
 pytestmark = [
-    pytest.mark.skipif(
-        not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
-    ),
+    needs_data,
     pytest.mark.requirement("R-31"),
 ]
 

@@ -71,7 +71,7 @@ def stack(tmp_path_factory):
             file.unlink()
     for name in ("pipelines/things.yaml", "contracts/things.odcs.yaml"):
         (definitions / name).write_text((DEFINITIONS / name).read_text())
-    Place(database=None, landing=landing, environment={}).write("one", 0, ROWS)  # type: ignore[arg-type]  # files alone
+    Place(database=None, landing=landing, environment={}).write("one", 0, ROWS)  # files alone
     try:
         made.make("up")
         yield made

@@ -8,10 +8,9 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from support.cold import NOVEMBER, RICH, TARGET, environment_of, furnish, snapshot
+from support.cold import NOVEMBER, RICH, TARGET, environment_of, furnish, reader, snapshot
 from support.hauling import Sender
 from support.ledger import findings
 from support.steps import environ
@@ -31,9 +30,8 @@ def environment(database, tmp_path):
 
 @pytest.fixture
 def role(database):
-    name = f"reader_{uuid4().hex[:8]}"
-    yield name
-    database.rows(f"DROP OWNED BY {name}; DROP ROLE {name}")
+    with reader(database) as name:
+        yield name
 
 
 def killed(environment, step, verb):

@@ -90,12 +90,6 @@ def test_a_signal_between_two_statements_of_a_source_stays_what_it_is(tier, tmp_
             connection.execute(sa.select(sa.literal("x", Told())))
 
 
-@pytest.fixture(scope="module")
-def maria():
-    with mariadb.running() as socket:
-        yield socket
-
-
 def cancelled(environment: dict[str, str], instance: str, waits: Callable[[], bool]) -> None:
     """An extract that is told to end once it waits, and does."""
     process = subprocess.Popen(

@@ -11,7 +11,18 @@ from uuid import uuid4
 
 import pytest
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
-from support.cold import NOVEMBER, RICH, TARGET, count, environment_of, furnish, rich, snapshot, tables
+from support.cold import (
+    NOVEMBER,
+    RICH,
+    TARGET,
+    count,
+    environment_of,
+    furnish,
+    reader,
+    rich,
+    snapshot,
+    tables,
+)
 from support.hauling import KEYED, Sender, partitioned, replace_struct
 from support.ledger import findings
 
@@ -50,9 +61,8 @@ def clean(settings):
 
 @pytest.fixture
 def role(database):
-    name = f"reader_{uuid4().hex[:8]}"
-    yield name
-    database.rows(f"DROP OWNED BY {name}; DROP ROLE {name}")
+    with reader(database) as name:
+        yield name
 
 
 @pytest.mark.requirement("R-18")

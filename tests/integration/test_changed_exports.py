@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support.ledger import findings
 from support.steps import haul
-from support.things import Place, day, place
+from support.things import Place, day, defined
 
 from haulier.errors import DataError
 from haulier.exchange import open_exchange
@@ -61,22 +60,21 @@ CHANGES = [
 ]
 
 
+def document(changes: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    instance = {**COLOGNE, "transform": {**COLOGNE["transform"], **more}, "changes": changes}
+    return {**PIPELINE, "instances": {"cologne": instance}}
+
+
 @pytest.fixture
 def here(tier: Tier, tmp_path: Path) -> Iterator[Place]:
-    for folder in ("pipelines", "contracts"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "contracts" / "prices.odcs.yaml").write_text(CONTRACT)
-    with place(tier, tmp_path, HAULIER_DEFINITIONS=str(tmp_path)) as made:
-        define(made, CHANGES)
+    files = {"contracts/prices.odcs.yaml": CONTRACT, "pipelines/prices.yaml": document(CHANGES)}
+    with defined(tier, tmp_path, files) as made:
         yield made
-        assert findings(made.settings) == []
 
 
 def define(here: Place, changes: list[dict[str, Any]], **more: Any) -> None:
-    instance = {**COLOGNE, "transform": {**COLOGNE["transform"], **more}, "changes": changes}
-    document = {**PIPELINE, "instances": {"cologne": instance}}
     path = here.settings.definitions / "pipelines" / "prices.yaml"
-    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    path.write_text(yaml.safe_dump(document(changes, **more), allow_unicode=True), encoding="utf-8")
 
 
 def send(here: Place) -> None:

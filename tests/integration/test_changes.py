@@ -11,19 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.processes import in_process
-from support.replicated import clean, followed, logical_server, peak_of_a_look, reset, told
+from support.replicated import clean, followed, peak_of_a_look, reset, told
 from support.things import day
 
 from haulier.errors import DataError, NothingNew
 from haulier_extract.sources import find
 
 LONG = "SELECT string_agg(md5(n::text), '') FROM generate_series(1, 300) n"
-
-
-@pytest.fixture(scope="module")
-def logical():
-    with logical_server() as tier:
-        yield tier
 
 
 @pytest.fixture

@@ -7,19 +7,13 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from support.replicated import followed, logical_server, told
+from support.replicated import followed, told
 from support.things import day
 
 from haulier.errors import DefinitionError, TransientError
 from haulier_extract.sources import find
 
 LONG = "SELECT string_agg(md5(n::text), '') FROM generate_series(1, 300) n"
-
-
-@pytest.fixture(scope="module")
-def logical():
-    with logical_server() as tier:
-        yield tier
 
 
 @pytest.fixture

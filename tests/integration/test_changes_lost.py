@@ -20,12 +20,6 @@ from haulier_extract.sources.sql.changes.slot import number_of
 from haulier_extract.sources.sql.engine import replicating
 
 
-@pytest.fixture(scope="module")
-def logical():
-    with logical_server() as tier:
-        yield tier
-
-
 @pytest.fixture
 def here(logical, tier, tmp_path):
     with followed(logical, tier, tmp_path) as made:

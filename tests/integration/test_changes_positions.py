@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.replicated import clean, followed, logical_server
+from support.replicated import clean, followed
 from support.things import day
 
 import haulier_load.step as load_step
@@ -11,12 +11,6 @@ from haulier.errors import NothingNew, TransientError
 from haulier.task import Task
 from haulier_extract.sources.sql.changes.slot import number_of
 from haulier_extract.step import plan
-
-
-@pytest.fixture(scope="module")
-def logical():
-    with logical_server() as tier:
-        yield tier
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from obstore.store import S3Store
 from support.api import Api, served
 from support.databases import Database
 from support.https import Server
+from support.odcs import BASE
 from support.sftp import PASSWORD, READER, SftpServer
 from support.steps import environ
 
@@ -157,24 +158,8 @@ def test_a_source_is_well_or_named_with_what_is_wrong(case: Case, database: Data
 
 def asked(case: Case, database: Database, folder: Path) -> tuple[int, list[tuple[str, str, int]]]:
     """(exit code, findings); that no secret shows is judged here."""
-    contract = {
-        **{
-            "apiVersion": "v3.0.2",
-            "kind": "DataContract",
-            "id": "things",
-            "version": "1.0.0",
-            "status": "active",
-        },
-        "schema": [
-            {
-                "name": "things",
-                "physicalName": "shop.things",
-                "properties": [{"name": "thing", "logicalType": "string", "primaryKey": True}],
-            }
-        ],
-    }
     pipeline = {"pipeline": "things", "contract": "../contracts/things.yaml", "source": case.source}
-    for place, document in (("pipelines", pipeline), ("contracts", contract)):
+    for place, document in (("pipelines", pipeline), ("contracts", BASE)):
         (folder / place).mkdir(exist_ok=True)
         (folder / place / "things.yaml").write_text(json.dumps(document))
     done = subprocess.run(

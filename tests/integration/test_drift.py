@@ -13,14 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from psycopg2 import sql
-from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, thing, versioned
+from support.hauling import KEYED, Sender, deleting, ordered, replace_struct, settings_of, thing, versioned
 from support.ledger import findings
 
 from haulier.contracts import Column, with_extra
 from haulier.definitions.drift import Drift
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier.landing.drift import fits
-from haulier.settings import Settings
 from haulier_load.step import plan
 
 EVOLVE, STOP = Drift(new_column="evolve", type_change="evolve"), Drift()
@@ -42,7 +41,7 @@ WITH_SIZE = replace_struct(KEYED, columns=(*KEYED.columns, SIZE))
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

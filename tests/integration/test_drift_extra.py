@@ -6,11 +6,10 @@ import json
 from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct, versioned
+from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct, settings_of, versioned
 from support.ledger import findings
 
 from haulier.contracts import with_extra
-from haulier.settings import Settings
 
 KEYLESS = replace_struct(
     KEYED, columns=tuple(replace_struct(column, key_position=None) for column in KEYED.columns)
@@ -19,7 +18,7 @@ KEYLESS = replace_struct(
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from psycopg2 import sql
 from support.databases import Database
-from support.hauling import Sender
+from support.hauling import Sender, settings_of
 from support.ledger import findings
 from support.site import DAY, Site
 
@@ -24,7 +24,7 @@ TENANTS, ROWS = 6, 2000
 
 @pytest.fixture
 def settings(database: Database, tmp_path: Any) -> Settings:
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 def rows_of(tenant: str, colour: str) -> list[dict[str, Any]]:

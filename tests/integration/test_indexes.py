@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from support.hauling import KEYED, Sender, partitioned, replace_struct
+from support.hauling import KEYED, Sender, partitioned, replace_struct, settings_of
 
 from haulier.contracts import Column, Index
 from haulier.definitions.drift import Drift
-from haulier.settings import Settings
 from haulier_load.step import plan
 
 WANTED = (
@@ -26,7 +25,7 @@ INDEXED = replace_struct(
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

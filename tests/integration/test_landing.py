@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support import cells
 from support.databases import fresh_database
-from support.hauling import KEYED, Sender, deleting
+from support.hauling import FATES, KEYED, Sender, deleting, settings_of
 from support.steps import haul
 from support.things import day
 
@@ -39,17 +39,6 @@ VERSIONS = {
         {"property": "validTo", "value": "valid_to"},
     ]
 }
-FATES = [
-    "inserted",
-    "updated",
-    "unchanged",
-    "superseded",
-    "duplicate",
-    "deleted",
-    "rejected",
-    "held",
-    "removed",
-]
 #: What one calls it -> mode, more columns, more of the table.
 WAYS = {
     "append": ("append", [], {}),
@@ -119,7 +108,7 @@ def place(tier, tmp_path):
 def test_what_a_cell_of_the_table_says_happens(database, tmp_path, case, way):
     files, fates, table = cells.CELLS[case, way]
     here = cells.WAYS[way]
-    settings = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    settings = settings_of(database, tmp_path)
     sender = Sender(settings=settings, mode=here.mode, contract=here.contract, reject_threshold=1)
     has = {column.name for column in here.contract.columns}
     for number, (on, words) in enumerate(files):
@@ -192,7 +181,7 @@ def test_a_deletion_in_a_file_needs_no_more_than_its_key_and_when(place, way, le
 def test_keys_that_a_cumulative_file_no_longer_has_are_counted(
     database, tmp_path, mode, deleted_at, vanished, removed
 ):
-    settings = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    settings = settings_of(database, tmp_path)
     contract = KEYED if mode == "replace" else deleting(KEYED, deleted_at=deleted_at)
     sender = Sender(settings=settings, contract=contract, mode=mode, content="cumulative")
     marked = {} if mode == "replace" else {"op": "U"}

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from support.ledger import findings
 from support.steps import haul
-from support.things import Place, day, place
+from support.things import Place, day, defined
 
 from haulier_command.embedded import Tier
 
@@ -79,16 +77,16 @@ ITEMS = {
 
 @pytest.fixture
 def here(tier: Tier, tmp_path: Path) -> Iterator[Place]:
-    for folder in ("pipelines", "contracts", "functions", "references"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "contracts" / "prices.odcs.yaml").write_text(CONTRACT)
-    (tmp_path / "functions" / "shop.py").write_text(FUNCTIONS)
-    (tmp_path / "references" / "units.csv").write_text("unit,kilos\nkg,1\ng,0.001\n")
+    files: dict[str, Any] = {
+        "contracts/prices.odcs.yaml": CONTRACT,
+        "functions/shop.py": FUNCTIONS,
+        "references/units.csv": "unit,kilos\nkg,1\ng,0.001\n",
+    }
     for name, transform, instances in (
         ("wide", WIDE, {"berlin": {}}),
         ("items", ITEMS, {"paris": {"parameters": {"city": "Paris"}}}),
     ):
-        document = {
+        files[f"pipelines/{name}.yaml"] = {
             **COMMON,
             "pipeline": name,
             "source": {
@@ -98,10 +96,8 @@ def here(tier: Tier, tmp_path: Path) -> Iterator[Place]:
             "transform": {**transform, **SHARED},
             "instances": instances,
         }
-        (tmp_path / "pipelines" / f"{name}.yaml").write_text(yaml.safe_dump(document))
-    with place(tier, tmp_path, HAULIER_DEFINITIONS=str(tmp_path), HAULIER_BATCH_ROWS="2") as made:
+    with defined(tier, tmp_path, files, HAULIER_BATCH_ROWS="2") as made:
         yield made
-        assert findings(made.settings) == []
 
 
 def send(here: Place, name: str, *lines: str) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from support.databases import fresh_database
-from support.hauling import KEYED, Sender, interval, ordered, partitioned, replace_struct
+from support.hauling import KEYED, Sender, fates, interval, ordered, partitioned, replace_struct
 
 from haulier.cold.archive import archive
 from haulier.cold.restore import restore
@@ -75,21 +75,6 @@ def table(database, columns="thing", where="true"):
 
 def names(database, where="true"):
     return "".join(name for (name,) in table(database, where=where))
-
-
-def fates(outcome):
-    said = (
-        "inserted",
-        "updated",
-        "unchanged",
-        "superseded",
-        "duplicate",
-        "rejected",
-        "held",
-        "removed",
-        "vanished",
-    )
-    return {name: outcome.counts[name] for name in said if outcome.counts[name]}
 
 
 def test_a_key_that_vanished_leaves_and_its_history_keeps_it_whole(sender, database):

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct
+from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct, settings_of
 from support.ledger import findings
 
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
-from haulier.settings import Settings
 
 HARD, SOFT = deleting(KEYED), deleting(KEYED, deleted_at="deleted_at")
 COMPOSITE = replace_struct(
@@ -34,7 +33,7 @@ def gone(name, **more):
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

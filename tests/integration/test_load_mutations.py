@@ -5,19 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, deleting
+from support.hauling import KEYED, Sender, deleting, settings_of
 
 import haulier_load.step as step
 from haulier.landing.upsert import Upsert
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
-from haulier.settings import Settings
 from haulier_load.modes.cumulative import Cumulative
 
 
 @pytest.fixture
 def sender(database, tmp_path):
-    settings = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    settings = settings_of(database, tmp_path)
     return Sender(settings=settings)
 
 

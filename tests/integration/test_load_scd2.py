@@ -7,10 +7,8 @@ from decimal import Decimal
 
 import psycopg2.errors
 import pytest
-from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct, versioned
+from support.hauling import KEYED, Sender, deleting, fates, ordered, replace_struct, settings_of, versioned
 from support.ledger import findings
-
-from haulier.settings import Settings
 
 
 def thing(name, colour, edited, op="U"):
@@ -23,7 +21,7 @@ def gone(name, edited):
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from decimal import Decimal
 
 import pytest
 from support import models
-from support.hauling import KEYED, Sender, deleting, ordered
+from support.hauling import KEYED, Sender, deleting, ordered, settings_of
 from support.ledger import findings
 from support.processes import at_once
 
-from haulier.settings import Settings
 from haulier_load.step import load
 
 INSTANCES = 50
@@ -19,7 +18,7 @@ INSTANCES = 50
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 def rows_of(lines):

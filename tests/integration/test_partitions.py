@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from support.hauling import KEYED, Sender, partitioned, replace_struct
+from support.hauling import KEYED, Sender, partitioned, replace_struct, settings_of
 from support.ledger import findings
 from support.monthly import MONTHLY, thing
 
@@ -36,7 +36,7 @@ BY_SITE = replace_struct(
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

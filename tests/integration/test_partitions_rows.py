@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.hauling import Sender, deleting, ordered, replace_struct, versioned
+from support.hauling import Sender, deleting, ordered, replace_struct, settings_of, versioned
 from support.ledger import findings
 from support.monthly import MONTHLY, thing
 
@@ -11,12 +11,11 @@ from haulier.contracts import Column, Partitioning
 from haulier.definitions.drift import Drift
 from haulier.errors import DefinitionError
 from haulier.landing.merge import Merge
-from haulier.settings import Settings
 
 
 @pytest.fixture
 def settings(database, tmp_path):
-    return Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

@@ -5,24 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from support import mariadb
-from support.lab import INSERT, clean, lab, run
+from support.lab import INSERT, KINDS, clean, lab, lab_of, run
 from support.marked import arrived, moved, put, task
 
 from haulier.errors import DataError, DefinitionError, TransientError
 from haulier_extract.step import extract
 
 
-@pytest.fixture(scope="module")
-def maria():
-    with mariadb.running() as socket:
-        yield socket
-
-
-@pytest.fixture(params=["postgresql", "mariadb", "sqlite"])
+@pytest.fixture(params=KINDS)
 def here(request, tier, tmp_path):
-    socket = request.getfixturevalue("maria") if request.param == "mariadb" else None
-    with lab(request.param, tier, tmp_path, socket) as made:
+    with lab_of(request, tier, tmp_path) as made:
         made.define(watermark={"column": "changed"})
         yield made
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.clinical import needs_data
 from support.databases import fresh_database
-from support.sdtm import DATA, haul_demographics, make_sdtm, make_tables, make_views, read
+from support.sdtm import haul_demographics, make_sdtm, make_tables, make_views, read
 
-pilot_only = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
-)
 FINDINGS = {
     "vs": "usubjid, vstestcd, visitnum, vsdtc, coalesce(vstpt, ''), coalesce(vspos, '')",
     "lb": "usubjid, lbtestcd, visitnum, lbdtc, coalesce(lbtpt, ''), coalesce(lbspec, '')",
@@ -39,7 +37,7 @@ def found(database, domain, *expressions):
     return {(*row[:2], str(row[2]), *row[3:6]): tuple(row[6:]) for row in rows}
 
 
-@pilot_only
+@needs_data
 @pytest.mark.requirement("R-29")
 @pytest.mark.parametrize("domain", ["vs", "lb"])
 def test_study_days_and_baseline_flags_are_the_trials_own(pilot, domain):
@@ -58,7 +56,7 @@ def test_study_days_and_baseline_flags_are_the_trials_own(pilot, domain):
     )
 
 
-@pilot_only
+@needs_data
 def test_demographics_are_the_trials_own(pilot):
     # A subject who failed screening has no arm, and ARMNRS says so; the trial is older than that.
     expected = {
@@ -73,7 +71,7 @@ def test_demographics_are_the_trials_own(pilot):
     assert {usubjid: tuple(rest) for usubjid, *rest in rows} == expected
 
 
-@pilot_only
+@needs_data
 @pytest.mark.parametrize("domain", ["dm", "vs", "lb"])
 def test_columns_come_in_sdtmigs_order(pilot, domain):
     from haulier_clinical.exporting.datasets import variables
@@ -91,7 +89,7 @@ def test_columns_come_in_sdtmigs_order(pilot, domain):
     assert set(columns) - set(order) <= {"siteid"}
 
 
-@pilot_only
+@needs_data
 @pytest.mark.requirement("R-29")
 @pytest.mark.parametrize("domain", ["vs", "lb"])
 def test_numbers_run_from_one_without_a_gap_and_are_the_same_again(pilot, domain):
@@ -109,7 +107,7 @@ def test_numbers_run_from_one_without_a_gap_and_are_the_same_again(pilot, domain
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in of_subject.values())
 
 
-@pilot_only
+@needs_data
 def test_one_record_of_each_test_is_the_last_before_the_first_dose(pilot):
     twice = "SELECT usubjid, {0}testcd FROM sdtm.{0} WHERE {0}lobxfl = 'Y' GROUP BY 1, 2 HAVING count(*) > 1"
     late = (

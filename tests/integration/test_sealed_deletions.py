@@ -6,11 +6,10 @@ from contextlib import closing
 from decimal import Decimal
 
 import pytest
-from support.hauling import KEYED, Sender, deleting, ordered, versioned
+from support.hauling import KEYED, Sender, deleting, ordered, settings_of, versioned
 
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
-from haulier.settings import Settings
 
 WAYS = {
     "leave": ("upsert", deleting(ordered(KEYED))),
@@ -30,7 +29,7 @@ def forged(database, statement):
 @pytest.fixture(params=WAYS)
 def sender(request, database, tmp_path):
     """Load 1 brings x, y and z, load 2 deletes x and y, load 3 deletes x again."""
-    settings = Settings.from_env({**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"})
+    settings = settings_of(database, tmp_path)
     mode, contract = WAYS[request.param]
     made = Sender(settings=settings, mode=mode, contract=contract)
     for day, keys in enumerate(("xyz", "xy", "x")):

@@ -5,24 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from support import mariadb
-from support.lab import EXPECTED, KINDS, ROWS, clean, lab, put, run
+from support.lab import EXPECTED, KINDS, ROWS, clean, lab, lab_of, put, run
 
 from haulier_extract.discovery import Wanted, discover
 from haulier_extract.sources.sql.asking import Asked
 
 
-@pytest.fixture(scope="module")
-def maria():
-    with mariadb.running() as socket:
-        yield socket
-
-
 @pytest.fixture(params=KINDS)
 def here(request, tier, tmp_path):
     """A lab of each kind, with eight rows."""
-    socket = request.getfixturevalue("maria") if request.param == "mariadb" else None
-    with lab(request.param, tier, tmp_path, socket) as made:
+    with lab_of(request, tier, tmp_path) as made:
         put(made, ROWS)
         yield made
 

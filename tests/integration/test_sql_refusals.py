@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 import yaml
-from support import mariadb
-from support.lab import KINDS, ROWS, clean, lab, put, run
+from support.lab import KINDS, ROWS, clean, lab, lab_of, put, run
 from support.steps import run_cold
 from support.things import day
 
@@ -15,17 +14,10 @@ from haulier.errors import DataError, DefinitionError, TransientError
 from haulier_extract.check import check
 
 
-@pytest.fixture(scope="module")
-def maria():
-    with mariadb.running() as socket:
-        yield socket
-
-
 @pytest.fixture(params=KINDS)
 def here(request, tier, tmp_path):
     """A lab of each kind, with eight rows."""
-    socket = request.getfixturevalue("maria") if request.param == "mariadb" else None
-    with lab(request.param, tier, tmp_path, socket) as made:
+    with lab_of(request, tier, tmp_path) as made:
         put(made, ROWS)
         yield made
 

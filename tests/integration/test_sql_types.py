@@ -7,7 +7,6 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 import yaml
-from support import mariadb
 from support.lab import INSERT, KINDS, clean, lab, run
 from support.things import day
 
@@ -16,12 +15,6 @@ from haulier.exchange import open_exchange
 from haulier.manifest import Delivery
 from haulier.parquet import ParquetFile
 from haulier_extract.sources.sql.writing import GROUP_BYTES
-
-
-@pytest.fixture(scope="module")
-def maria():
-    with mariadb.running() as socket:
-        yield socket
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from support.databases import Database
 from support.steps import haul
 
@@ -19,6 +20,10 @@ from haulier.settings import Settings
 from haulier_command.embedded import Tier
 
 DATA = Path(os.environ.get("HAULIER_CLINICAL_DATA", "../shared/data/clinical"))
+#: Of a test that reads it.
+needs_data = pytest.mark.skipif(
+    not DATA.is_dir(), reason="the clinical data folder is absent (HAULIER_CLINICAL_DATA)"
+)
 PRODUCT = Path("examples/clinical/sdtm")
 TRIALS = Path("tests/e2e/trials")
 DAY = datetime(2026, 1, 5, tzinfo=UTC)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from support.databases import Database
 from support.hauling import KEYED, Sender, partitioned, replace_struct
@@ -101,6 +103,14 @@ _AROUND = {
 def snapshot(database: Database, table: str = "shop.things_2025_11") -> dict[str, list[tuple[Any, ...]]]:
     """All that could be told of a table before and after."""
     return {name: database.rows(query.format(table)) for name, query in _AROUND.items()}
+
+
+@contextmanager
+def reader(database: Database) -> Iterator[str]:
+    """The name of a role that what decorates a month may make; it is gone afterwards."""
+    name = f"reader_{uuid4().hex[:8]}"
+    yield name
+    database.rows(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 def furnish(sender: Sender, database: Database, role: str) -> None:

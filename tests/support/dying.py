@@ -61,7 +61,9 @@ def _stepping(name: str) -> None:
 if __name__ == "__main__":
     _last = int(sys.argv[1])
     connect = psycopg2.connect
-    psycopg2.connect = lambda *a, **named: connect(*a, **{**named, "connection_factory": _Connection})  # type: ignore[assignment]  # what connects so may die
+    psycopg2.connect = lambda *a, **named: connect(
+        *a, **{**named, "connection_factory": _Connection}
+    )  # what connects so may die
     for name in ("put", "create", "get"):
         _stepping(name)
     sys.exit(main(sys.argv[2:], os.environ))

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 from support.databases import Database
 
+from haulier.accounts import TARGET
 from haulier.contracts import Column, Contract, Partitioning
 from haulier.definitions import Instance, Load
 from haulier.definitions.drift import Drift
@@ -39,10 +40,7 @@ from haulier_load.step import load
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)
-FATES = (
-    *("inserted", "updated", "unchanged", "superseded", "duplicate"),
-    *("deleted", "rejected", "removed", "vanished"),
-)
+FATES = (*TARGET[1:], "removed", "vanished")
 
 KEYED = Contract(
     id="things",

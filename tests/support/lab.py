@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+import pytest
 import yaml
 from support import mariadb
 from support.databases import Database, fresh_database
@@ -157,6 +158,14 @@ def lab(kind: str, tier: Tier, folder: Path, maria: Path | None = None, **more: 
                 f"price numeric(12, 3), changed {types['instant']})"
             )
             yield made_lab
+
+
+@contextmanager
+def lab_of(request: pytest.FixtureRequest, tier: Tier, folder: Path) -> Iterator[Lab]:
+    """A fresh one of the kind that the fixture's parameter names."""
+    maria = request.getfixturevalue("maria") if request.param == "mariadb" else None
+    with lab(request.param, tier, folder, maria) as made:
+        yield made
 
 
 def put(made: Lab, rows: Sequence[Sequence[Any]]) -> None:

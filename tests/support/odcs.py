@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from haulier.contracts import Contract
+from haulier.contracts import Column, Contract
 from haulier.errors import DefinitionError
 from haulier.odcs.contract import load_contract
 
@@ -44,6 +44,15 @@ def loader(folder: Path) -> Callable[..., Contract]:
         return load_contract(path, "contracts/things.odcs.yaml")
 
     return load
+
+
+def adder(load: Callable[..., Contract]) -> Callable[..., Column]:
+    """Loads one more column, named x unless it says otherwise."""
+
+    def column(**written: Any) -> Column:
+        return load({"name": "x", **written}).columns[-1]
+
+    return column
 
 
 def refuser(load: Callable[..., Contract]) -> Callable[..., str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 from support import servers
-from support.clinical import haul_pilot, make_definitions, settings_of
+from support.clinical import DATA, haul_pilot, make_definitions, settings_of
 from support.databases import Database, fresh_database
 from support.steps import haul
 
@@ -28,7 +28,6 @@ from haulier.models import load_models
 from haulier.settings import Settings
 from haulier_command.embedded import Tier
 
-DATA = Path(os.environ.get("HAULIER_CLINICAL_DATA", "../shared/data/clinical"))
 DEFINITIONS = Path("examples/clinical/sdtm")
 
 Rows = list[dict[str, str]]

@@ -36,7 +36,7 @@ def haul(
         if name == "models" and (outcomes["load"].exit_code or not outcomes["load"].models):
             break
         task = Task(
-            step="transform" if name == "models" else name,  # type: ignore[arg-type]  # one of the three
+            step="transform" if name == "models" else name,
             verb="run",
             pipeline=pipeline,
             instance=instance,

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import yaml
 from support.databases import Database, fresh_database
+from support.ledger import findings
 
 from haulier.interval import Interval
 from haulier.settings import Settings
@@ -91,6 +93,21 @@ def place(tier: Tier, folder: Path, **more: str) -> Iterator[Place]:
             **more,
         }
         yield Place(database=database, landing=landing, environment=environment)
+
+
+@contextmanager
+def defined(
+    tier: Tier, folder: Path, files: Mapping[str, str | Mapping[str, Any]], **more: str
+) -> Iterator[Place]:
+    """A place with definitions of its own, file -> its text or its document; the ledger is clean at its end."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        text = content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
+    with place(tier, folder, HAULIER_DEFINITIONS=str(folder), **more) as made:
+        yield made
+        assert findings(made.settings) == []
 
 
 #: What a rerun may not change: everything but attempt, fence, times, part layout and the gaps that

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from typing import Any
+
+from haulier.xlsx.cells import number_text
 
 _MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -73,6 +76,20 @@ def inline(*texts: str) -> str:
 
 def value(stored: str, style: int = 0, kind: str = "n") -> str:
     return f'<c s="{style}" t="{kind}"><v>{stored}</v></c>'
+
+
+def shown(rows: Sequence[Sequence[Any]]) -> list[tuple[str | None, ...]]:
+    """Rows of Python's values as Excel shows them; one without any is none."""
+    found = [tuple(_shown(one) for one in line) for line in rows]
+    return [line for line in found if any(one is not None for one in line)]
+
+
+def _shown(given: Any) -> str | None:
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, bool):
+        return str(given).upper()
+    return number_text(repr(given), "number", from_1904=False)
 
 
 def _rels(related: Sequence[tuple[str, str, str]]) -> str:

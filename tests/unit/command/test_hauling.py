@@ -270,4 +270,4 @@ def test_the_summary_has_a_line_per_instance_and_both_accounts() -> None:
     assert line["outcomes"] == {"loaded": 1, "quarantined": 1}
     assert outcome_words(line) == "1 quarantined, 1 loaded"
     assert (line["runs"], line["deliveries"], line["seconds"]) == (2, 2, 1.0)
-    assert [len(table.rows[0]) == len(table.columns) for table in tables([line])] == [True, True]  # type: ignore[union-attr]  # all are tables
+    assert [len(table.rows[0]) == len(table.columns) for table in tables([line])] == [True, True]

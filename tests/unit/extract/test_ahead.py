@@ -61,6 +61,6 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
     prepared = ahead(iter(range(1000)))
     next(prepared)
 
-    prepared.close()  # type: ignore[attr-defined]  # it is a generator
+    prepared.close()
 
     assert helpers() == 0

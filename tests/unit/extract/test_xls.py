@@ -13,12 +13,12 @@ import xlwt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.reading import kept, read, unfinished
+from support.workbooks import shown
 from xlwt.CompoundDoc import XlsDoc
 
 from haulier.definitions.formats import Excel
 from haulier.errors import DataError
 from haulier.originals import VerbatimRows
-from haulier.xlsx.cells import number_text
 
 EXCEL = Excel()
 
@@ -158,8 +158,7 @@ cells = (
 def test_what_was_written_is_what_is_read(rows: list[list[Any]], at_once: int) -> None:
     told = read(saved(["a", "b", "c"], *rows), EXCEL, rows=at_once)
 
-    shown = [[_shown(one) for one in row] for row in rows]
-    assert [row[1:] for row in told.rows] == [tuple(row) for row in shown if any(x is not None for x in row)]
+    assert [line[1:] for line in told.rows] == shown(rows)
 
 
 @settings(deadline=None, max_examples=60)
@@ -171,11 +170,3 @@ def test_bytes_that_were_changed_are_an_error_of_the_data_or_other_cells(at: int
 
     with suppress(DataError):  # anything else is a bug
         read(spoilt, EXCEL)
-
-
-def _shown(given: Any) -> str | None:
-    if given is None or isinstance(given, str):
-        return given
-    if isinstance(given, bool):
-        return str(given).upper()
-    return number_text(repr(given), "number", from_1904=False)

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from support.definitions import resolve, writer
 
-from haulier import loading
+from haulier.contracts import Contract
 from haulier.definitions import Instance, Transform
+from haulier.definitions.sources import Source
 from haulier.digests import definition_digest
 
 
@@ -44,7 +45,7 @@ def test_the_digest_of_a_known_definition_never_changes():
         pipeline="p",
         instance="i",
         start=date(2026, 1, 5),
-        source=msgspec.convert({"files": {"path": "*.csv"}}, loading.Source),
+        source=msgspec.convert({"files": {"path": "*.csv"}}, Source),
         transform=Transform(columns={"b": "x", "a": "y"}, functions=("m.f",)),
     )
     contract = msgspec.convert(
@@ -55,7 +56,7 @@ def test_the_digest_of_a_known_definition_never_changes():
             "table": "t",
             "columns": [{"name": "x", "logical_type": "number", "pg_type": "numeric", "minimum": "0.1"}],
         },
-        loading.Contract,
+        Contract,
     )
 
     assert (

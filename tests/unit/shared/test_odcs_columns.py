@@ -1,7 +1,7 @@
 """A column's name, its enum and the custom properties that are Haulier's."""
 
 import pytest
-from support.odcs import custom, loader, refuser
+from support.odcs import adder, custom, loader, refuser
 
 from haulier.contracts import Column
 from haulier.errors import DefinitionError
@@ -15,12 +15,7 @@ def load(tmp_path):
 
 @pytest.fixture
 def column(load):
-    """Load one more column, named x unless it says otherwise."""
-
-    def column(**written):
-        return load({"name": "x", **written}).columns[-1]
-
-    return column
+    return adder(load)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from support.odcs import BASE, loader, refuser
+from support.odcs import BASE, adder, loader, refuser
 
 from haulier import rows
 from haulier.odcs import pgtypes
@@ -16,12 +16,7 @@ def load(tmp_path):
 
 @pytest.fixture
 def column(load):
-    """Load one more column, named x unless it says otherwise."""
-
-    def column(**written):
-        return load({"name": "x", **written}).columns[-1]
-
-    return column
+    return adder(load)
 
 
 @pytest.fixture

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from support.odcs import BASE
 
 from haulier import loading
 from haulier.digests import digest_of
 from haulier.errors import DefinitionError
 from haulier.references import MOST_BYTES, records_of
 
-CONTRACT = {
-    "apiVersion": "v3.2.0",
-    "kind": "DataContract",
-    "id": "things",
-    "version": "1.0.0",
-    "status": "active",
-    "schema": [
-        {
-            "name": "things",
-            "physicalName": "shop.things",
-            "properties": [{"name": "thing", "logicalType": "string", "primaryKey": True}],
-        }
-    ],
-}
-
 
 @pytest.fixture
 def folder(tmp_path):
     for name in ("pipelines", "contracts", "references"):
         (tmp_path / name).mkdir()
-    (tmp_path / "contracts" / "things.odcs.yaml").write_text(yaml.safe_dump(CONTRACT))
+    (tmp_path / "contracts" / "things.odcs.yaml").write_text(yaml.safe_dump(BASE))
     (tmp_path / "references" / "units.csv").write_text("unit,means\nmg,milligram\n")
     return tmp_path
 

@@ -7,7 +7,9 @@ from support import unrun
 
 
 def skipped(nodeid: str, reason: str) -> pytest.CollectReport:
-    return pytest.CollectReport(nodeid, "skipped", ("file.py", 1, f"Skipped: {reason}"), [])  # type: ignore[arg-type]  # as a skip is told
+    return pytest.CollectReport(
+        nodeid, "skipped", ("file.py", 1, f"Skipped: {reason}"), []
+    )  # as a skip is told
 
 
 def test_tests_are_listed_under_their_reason():

@@ -239,7 +239,7 @@ def test_around_the_change_of_the_clocks(year: int, month: int, back: int, minut
     parsed = read("timestamptz", [text], zone="Europe/Berlin")
 
     assert outcome(parsed, [text]) == [_instant(local, BERLIN)]
-    twice = local.replace(tzinfo=BERLIN).utcoffset() > local.replace(tzinfo=BERLIN, fold=1).utcoffset()  # type: ignore[operator]  # neither is None
+    twice = local.replace(tzinfo=BERLIN).utcoffset() > local.replace(tzinfo=BERLIN, fold=1).utcoffset()
     assert [wrong.rule for wrong in parsed.odd] == (["ambiguous-time"] if twice else [])
 
 
