@@ -208,19 +208,14 @@ def _resolve_instance(pipeline_file: PipelineFile, instance_name: str, at: datet
     origin = _Origin(pipeline_file, instance_name, at)
     parameters = origin.parameters()
     source, transform = origin.sections()
-    if source.sql and source.sql.query and not source.sql.statement:
-        source = msgspec.structs.replace(source, sql=origin.with_statement(source.sql))
-    elif source.sql and source.sql.statement:
-        origin.refuse(
-            [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
-        )
     origin.refuse(checks.of_instance(source, transform, parameters))
     own = {"instance": instance_name, "pipeline": pipeline.pipeline}
     values = {**own, **parameters}
     if origin.is_changed:
         first = _Origin(pipeline_file, instance_name, None)
-        before = _filled(first.sections()[0], {**own, **first.parameters()})
-        origin.refuse(list(checks.of_change(_filled(source, values), before)))
+        asked = first.parameters()
+        before = _filled(first.sections()[0], {**own, **asked})
+        origin.refuse(list(checks.of_change(_filled(source, values), before, parameters, asked)))
     return Instance(
         pipeline=pipeline.pipeline,
         instance=instance_name,
@@ -303,17 +298,27 @@ class _Origin:
         return merged
 
     def sections(self) -> tuple[Source, Transform]:
-        """The pipeline's source and transform with the instance's laid over them, validated as a whole."""
+        """The pipeline's source and transform with the instance's laid over them, validated as a whole, and with the
+        statement that a query names.
+        """
         merged = {name: self.file.document.get(name, {}) for name in ("source", "transform")}
         for _, override in self._overrides:
             merged = {name: _merged(section, override.get(name, {})) for name, section in merged.items()}
         try:
-            return msgspec.convert(merged["source"], Source), msgspec.convert(merged["transform"], Transform)
+            source = msgspec.convert(merged["source"], Source)
+            transform = msgspec.convert(merged["transform"], Transform)
         except msgspec.ValidationError as exc:
             self.refuse(self._explained(merged))
             raise AssertionError(f"{self.file.shown}: refused without a reason: {exc}") from exc
+        if source.sql and source.sql.statement:
+            self.refuse(
+                [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
+            )
+        if source.sql and source.sql.query:
+            source = msgspec.structs.replace(source, sql=self._with_statement(source.sql))
+        return source, transform
 
-    def with_statement(self, sql: Sql) -> Sql:
+    def _with_statement(self, sql: Sql) -> Sql:
         """The section with what its query's file holds. Raises `DefinitionError`."""
         path = self.file.path.parent / (sql.query or "")
         if not path.resolve().is_relative_to(self.file.folder.resolve()):
