@@ -201,6 +201,38 @@ def test_a_replay_minds_a_pivot_of_the_days_it_is_about(here: Place, since: str)
         assert replays == [(0,)]
 
 
+def test_a_replay_that_one_instance_refuses_is_asked_for_of_none(here: Place) -> None:
+    send(here)
+    path = here.settings.definitions / "pipelines" / "prices.yaml"
+    document = yaml.safe_load(path.read_text())
+    first = here.landing / f"aachen_{day(0).start:%Y-%m-%d}.csv"
+    first.write_bytes(
+        (here.landing / f"cologne_{day(0).start:%Y-%m-%d}.csv").read_bytes().replace(b"1", b"2")
+    )
+    document["instances"] = {"aachen": COLOGNE, **document["instances"]}
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    haul(here.settings, "prices", "aachen", day(0))
+    haul(here.settings, "prices", "cologne", day(2))
+    pivot = {
+        "by": ["part"],
+        "names_from": "a",
+        "values_from": "b",
+        "pattern": "(?P<item>.+)",
+        "items": {"P": "price"},
+    }
+    document["instances"]["cologne"]["changes"][0]["transform"] = {
+        "pivot": pivot,
+        "columns": {"Stück": "part"},
+    }
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+
+    code, _, said = here.say("replay", "--pipeline", "prices", "--reason", "try again")
+
+    assert code == 2
+    assert "prices/cologne makes one row of each group (transform.pivot)" in said
+    assert here.database.rows("SELECT count(*) FROM haulier.replay") == [(0,)]
+
+
 def test_a_file_in_the_other_way_is_not_guessed_at(here: Place) -> None:
     send(here)
     early, late = (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv" for number in (1, 2))

@@ -105,9 +105,8 @@ class TestDeadLetter:
                     connection,
                     settings,
                     "things",
-                    "main",
+                    {"main": lambda _: "d" * 64},
                     reason="fixed",
-                    definition_digest=lambda _: "d" * 64,
                 )[0]
                 for _ in range(2)
             ]
@@ -126,7 +125,7 @@ class TestDeadLetter:
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
         with connect(settings, "test") as connection:
             (replay,) = request_replays(
-                connection, settings, "things", "main", reason="fixed", definition_digest=lambda _: "d" * 64
+                connection, settings, "things", {"main": lambda _: "d" * 64}, reason="fixed"
             )
             task = sender.task(0, replay=replay.replay_id)
             reservation = reserved_for_replay(connection, task)

@@ -323,9 +323,8 @@ class Sender:
                 connection,
                 self.settings,
                 "things",
-                instance,
+                {instance: lambda _: self.definition_digest},
                 reason="fixed",
-                definition_digest=lambda _: self.definition_digest,
                 **asked,
             )
         outcomes = []
