@@ -274,6 +274,46 @@ def test_a_look_back_minds_what_was_not_hauled(here: Place) -> None:
         haul(here.settings, "prices", "cologne", day(2))
 
 
+@pytest.fixture
+def looks_back(here: Place) -> Place:
+    """UTF-16 until the second day, UTF-8 from then on; each run looks back a day."""
+    change = {"since": "2026-01-06", "source": {"csv": {"encoding": "utf-8"}}}
+    files = {"path": "{date:%Y-%m-%d}/*.csv", "select": "name", "look_back_days": 1}
+    cologne = {"source": {"files": files, "csv": {"encoding": "utf-16"}}, "changes": [change]}
+    path = here.settings.definitions / "pipelines" / "prices.yaml"
+    path.write_text(yaml.safe_dump({**PIPELINE, "instances": {"cologne": cologne}}), encoding="utf-8")
+    write(here, 0, "a.csv", "part,price,sold\nÖse,1.50,2026-01-05\n", "utf-16")
+    haul(here.settings, "prices", "cologne", day(0))
+    write(here, 1, "b.csv", "part,price,sold\nŁuk,2.50,2026-01-06\n", "utf-8")
+    return here
+
+
+def write(here: Place, number: int, name: str, text: str, encoding: str) -> None:
+    path = here.landing / f"{day(number).start:%Y-%m-%d}" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "copy.csv"], ids=["sent again", "a copy"])
+def test_a_file_of_which_nothing_would_be_hauled_need_not_be_read(looks_back: Place, name: str) -> None:
+    write(looks_back, 1, name, "part,price,sold\nÖse,1.50,2026-01-05\n", "utf-16")
+
+    haul(looks_back.settings, "prices", "cologne", day(1))
+
+    assert prices(looks_back) == [("Öse", "1.50", "2026-01-05"), ("Łuk", "2.50", "2026-01-06")]
+
+
+def test_a_late_file_of_the_old_export_is_read_by_the_run_of_its_own_day(looks_back: Place) -> None:
+    write(looks_back, 0, "late.csv", "part,price,sold\nÄrmel,3.50,2026-01-05\n", "utf-16")
+
+    with pytest.raises(DataError, match=r"haul again the run of 2026-01-05 00:00Z, which reads it as it was"):
+        haul(looks_back.settings, "prices", "cologne", day(1))
+    for number in (0, 1):
+        haul(looks_back.settings, "prices", "cologne", day(number))
+
+    assert [part for part, *_ in prices(looks_back)] == ["Ärmel", "Öse", "Łuk"]
+
+
 def test_check_looks_at_the_days_after_a_change(here: Place) -> None:
     send(here)
     wrong = {**CHANGES[0], "transform": {"columns": {"Teil": "prt"}}}

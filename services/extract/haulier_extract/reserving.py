@@ -33,10 +33,19 @@ def reserved(
         with connect(task.settings, application) as connection, cancelling(connection.cancel):
             return reserved_for_replay(connection, task), ()
 
-    def is_known(uri: str, sha256: str) -> bool:
+    copies = instance.source.files.copies if instance.source.files else "load"
+
+    def is_known(file: SourceFile) -> bool:
         with connect(task.settings, application) as connection:
-            recorded = known(connection, task.settings, task.pipeline, task.instance, [uri])
-        return uri in recorded and recorded[uri][0] == sha256
+            looked = reserve(
+                connection,
+                task,
+                definition_digest=definition_digest,
+                candidates=[_candidate(file, "")],
+                copies=copies,
+                preview=True,
+            )
+        return not looked.is_news
 
     stood: Standing | None = None
     found = Found(files=())
@@ -80,7 +89,7 @@ def reserved(
             task,
             definition_digest=definition_digest,
             candidates=candidates,
-            copies=instance.source.files.copies if instance.source.files else "load",
+            copies=copies,
             preview=task.verb == "plan",
             stood=(instance.source.position, stood) if stood else None,
             replaces=found.whole,
@@ -147,15 +156,17 @@ def _kept(task: Task, exchange: Exchange, files: Iterable[SourceFile]) -> tuple[
         except Vanished:
             changed.append(f"{file.uri} waits: it vanished before it could be kept")
             continue
-        candidates.append(
-            Candidate(
-                logical_name=file.logical_name,
-                uri=file.uri,
-                sha256=file.sha256,
-                bytes=file.bytes,
-                modified_at=file.modified_at,
-                original=original,
-                position=file.position,
-            )
-        )
+        candidates.append(_candidate(file, original))
     return candidates, changed
+
+
+def _candidate(file: SourceFile, original: str) -> Candidate:
+    return Candidate(
+        logical_name=file.logical_name,
+        uri=file.uri,
+        sha256=file.sha256,
+        bytes=file.bytes,
+        modified_at=file.modified_at,
+        original=original,
+        position=file.position,
+    )
