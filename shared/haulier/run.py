@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from haulier.errors import Cancelled, HaulierError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from haulier.task import Outcome, Task
 
     RunName = tuple[str, str, Interval]
+
+T = TypeVar("T")
 
 
 # No dataclass: that module takes 10 ms to import, a quarter of what `--help` takes.
@@ -317,6 +319,31 @@ def cancelling(interrupt: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _on_cancel.remove(interrupt)
+
+
+def heard(opening: Callable[[], T]) -> T:
+    """What a driver's call gives that waits in C and that nothing can cancel yet, as it opens its connection.
+
+    In a thread of its own, so that a signal ends the wait at once; what comes of the call then is nobody's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return opening()
+    given: list[T] = []
+    raised: list[BaseException] = []
+    over = threading.Event()
+
+    def call() -> None:
+        try:
+            given.append(opening())
+        except BaseException as exc:  # noqa: BLE001 - raised where it is waited for
+            raised.append(exc)
+        over.set()
+
+    threading.Thread(target=call, name="opening", daemon=True).start()
+    over.wait()
+    if raised:
+        raise raised[0]
+    return given[0]
 
 
 def cancel_on_signals() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -28,6 +30,36 @@ def test_extract_ends_143_though_nobody_gives_it_the_lock(tier, tmp_path):
         connection.cursor().execute("LOCK TABLE haulier.delivery")
         patient = {**here.environment, "HAULIER_LOCK_TIMEOUT_SECONDS": "600"}
         cancelled(patient, "one", lambda: bool(here.database.rows(_WAITING)))
+
+
+LOG = {"changes": {"slot": "things", "publication": "things"}, "load": {"mode": "append"}}
+
+
+@pytest.fixture
+def deaf() -> Iterator[socket.socket]:
+    """A server that takes a connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_a_ledger_that_does_not_answer_while_it_is_reached_ends_143(deaf, tier, tmp_path):
+    with place(tier, tmp_path) as here:
+        here.write("one", 0, 100)
+        there = {"PGHOST": "127.0.0.1", "PGPORT": str(deaf.getsockname()[1]), "PGCONNECT_TIMEOUT": "600"}
+        cancelled({**here.environment, **there}, "one", lambda: asked_of(deaf))
+
+
+@pytest.mark.parametrize("more", [{}, LOG], ids=["rows", "log"])
+def test_a_source_that_does_not_answer_while_it_is_reached_ends_143(deaf, more, tier, tmp_path):
+    with lab("postgresql", tier, tmp_path) as made:
+        url = f"postgresql://reader@127.0.0.1:{deaf.getsockname()[1]}/lims"
+        made.define(url=url, timeout_seconds=3600, **more)
+        cancelled(made.place.environment, "main", lambda: asked_of(deaf))
+
+
+def asked_of(deaf: socket.socket) -> bool:
+    """Whether somebody has connected."""
+    return bool(select.select([deaf], [], [], 0)[0])
 
 
 #: Kind -> a query that does not end, and what says that it is being answered.

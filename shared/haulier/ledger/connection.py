@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -11,6 +12,7 @@ import psycopg2.errors
 import psycopg2.extensions
 
 from haulier.errors import DataError, DefinitionError, HaulierError, TransientError
+from haulier.run import heard
 from haulier.settings import Settings
 
 #: The newest migration; `haulier migrate` brings a ledger there.
@@ -55,7 +57,7 @@ def connect(settings: Settings, application_name: str) -> Iterator[Connection]:
     """
     keywords: dict[str, Any] = {"connect_timeout": 10, **conninfo(settings.postgres), **_KEEPALIVE}
     with driver_errors():
-        connection = psycopg2.connect(**keywords, application_name=application_name)
+        connection = heard(partial(psycopg2.connect, **keywords, application_name=application_name))
         try:
             with connection, connection.cursor() as cursor:
                 _require_schema(cursor)
