@@ -199,7 +199,10 @@ class _Load:
             cursor, self._contract, manifest.deliveries, row_groups(self._exchange, manifest.parts)
         )
         if copied != manifest.rows:
-            raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {copied}")
+            raise DataError(
+                f"the manifest promises {manifest.rows} rows and its parts hold {copied}; open a new generation: "
+                "extract with --reprocess"
+            )
         return STAGE
 
     def _judge(self, cursor: Cursor, merge: Merge) -> None:
