@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -300,8 +300,9 @@ def _temporary_folder() -> str:
 _on_cancel: list[Callable[[], None]] = []
 
 
-def on_cancel(interrupt: Callable[[], None]) -> None:
-    """Call ``interrupt`` from another thread when a signal asks this process to end.
+@contextmanager
+def cancelling(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Call ``interrupt`` from another thread when a signal asks this process to end while the block lasts.
 
     Python runs its handlers between bytecodes only; a driver waiting in C for a lock would not
     notice SIGTERM until the lock came. Cancelling its query from outside ends the wait.
@@ -309,12 +310,6 @@ def on_cancel(interrupt: Callable[[], None]) -> None:
     if threading.current_thread() is threading.main_thread():
         _watch_signals()
     _on_cancel.append(interrupt)
-
-
-@contextmanager
-def cancelling(interrupt: Callable[[], None]) -> Iterator[None]:
-    """`on_cancel` for as long as the block lasts."""
-    on_cancel(interrupt)
     try:
         yield
     finally:
@@ -366,6 +361,8 @@ def _watch_signals() -> None:
     def watch() -> None:
         while os.read(reader, 1):
             for interrupt in list(_on_cancel):
-                interrupt()
+                # A connection may be lost, or closed at this moment; the others have to be told all the same.
+                with suppress(Exception):
+                    interrupt()
 
     threading.Thread(target=watch, name="cancel", daemon=True).start()

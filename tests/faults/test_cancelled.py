@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -30,6 +31,38 @@ def test_extract_ends_143_though_nobody_gives_it_the_lock(tier, tmp_path):
         connection.cursor().execute("LOCK TABLE haulier.delivery")
         patient = {**here.environment, "HAULIER_LOCK_TIMEOUT_SECONDS": "600"}
         cancelled(patient, "one", lambda: bool(here.database.rows(_WAITING)))
+
+
+@pytest.mark.parametrize("lock", ["run", "state"])
+def test_whatever_is_asked_of_the_ledger_ends_143(lock, tier, tmp_path):
+    with lab("sqlite", tier, tmp_path) as made, closing(made.database.connect()) as connection:
+        made.define(watermark={"column": "changed"})
+        connection.cursor().execute(f"LOCK TABLE haulier.{lock}")
+        patient = {**made.place.environment, "HAULIER_LOCK_TIMEOUT_SECONDS": "600"}
+        cancelled(patient, "main", lambda: bool(made.database.rows(_WAITING)))
+
+
+def test_a_connection_that_is_gone_keeps_the_signal_from_no_other():
+    code = """
+import os, signal, threading
+from haulier.run import cancel_on_signals, cancelling
+from haulier.errors import Cancelled
+
+def gone():
+    raise OSError
+
+told = threading.Event()
+cancel_on_signals()
+with cancelling(gone), cancelling(told.set):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    except Cancelled:
+        print(told.wait(10))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 LOG = {"changes": {"slot": "things", "publication": "things"}, "load": {"mode": "append"}}

@@ -15,7 +15,6 @@ from haulier.ledger.replays import reserved_for_replay
 from haulier.ledger.reservations import Candidate, Reservation, known, reserve
 from haulier.ledger.runs import Standing, standing
 from haulier.originals import keep
-from haulier.run import cancelling
 from haulier.task import Task
 from haulier_extract.sources import Found, SourceFile, Vanished, find
 
@@ -30,7 +29,7 @@ def reserved(
     """
     application = f"haulier extract {task.attempt}"
     if task.replay is not None:
-        with connect(task.settings, application) as connection, cancelling(connection.cancel):
+        with connect(task.settings, application) as connection:
             return reserved_for_replay(connection, task), ()
 
     copies = instance.source.files.copies if instance.source.files else "load"
@@ -74,7 +73,7 @@ def reserved(
     new: Sequence[SourceFile] = found.files
     if new and not found.whole and task.verb == "run":
         # A connection of its own: no connection stays open while files are sent.
-        with connect(task.settings, application) as connection, cancelling(connection.cancel):
+        with connect(task.settings, application) as connection:
             uris = [file.uri for file in new]
             recorded = known(connection, task.settings, task.pipeline, task.instance, uris)
         digests = {uri: sha256 for uri, (sha256, _, _) in recorded.items()}
@@ -83,7 +82,7 @@ def reserved(
     if new and instance.source.identifiers:
         new, unclear = _cleared(task, instance, definition_digest, new)
     candidates, changed = _kept(task, exchange, new)
-    with connect(task.settings, application) as connection, cancelling(connection.cancel):
+    with connect(task.settings, application) as connection:
         reservation = reserve(
             connection,
             task,
@@ -138,7 +137,7 @@ def _cleared(
     if refused:
         if task.verb == "run":
             application = f"haulier extract {task.attempt}"
-            with connect(task.settings, application) as connection, cancelling(connection.cancel):
+            with connect(task.settings, application) as connection:
                 record(connection, task, definition_digest, [one.on_record() for one in refused])
         raise refusal(refused)
     return clear, waiting

@@ -12,7 +12,7 @@ import psycopg2.errors
 import psycopg2.extensions
 
 from haulier.errors import DataError, DefinitionError, HaulierError, TransientError
-from haulier.run import heard
+from haulier.run import cancelling, heard
 from haulier.settings import Settings
 
 #: The newest migration; `haulier migrate` brings a ledger there.
@@ -51,7 +51,8 @@ def conninfo(postgres: Mapping[str, str]) -> dict[str, Any]:
 
 @contextmanager
 def connect(settings: Settings, application_name: str) -> Iterator[Connection]:
-    """A connection to the ledger's database, closed at the end, its driver's errors translated.
+    """A connection to the ledger's database, closed at the end, its driver's errors translated; a signal that asks this
+    process to end also ends the statement it waits for.
 
     Raises `DefinitionError` when the ledger is not migrated to this version.
     """
@@ -59,9 +60,10 @@ def connect(settings: Settings, application_name: str) -> Iterator[Connection]:
     with driver_errors():
         connection = heard(partial(psycopg2.connect, **keywords, application_name=application_name))
         try:
-            with connection, connection.cursor() as cursor:
-                _require_schema(cursor)
-            yield connection
+            with cancelling(connection.cancel):
+                with connection, connection.cursor() as cursor:
+                    _require_schema(cursor)
+                yield connection
         finally:
             connection.close()
 
