@@ -362,7 +362,7 @@ def _reject(position: int, row: int, rule: str, output: int | None = None) -> di
         ROW: row,
         OUTPUT: output,
         "step": "transform",
-        "rule": rule,
+        "rule": rule.split()[0],
         "column": "price",
         "message": f"broke {rule}",
         "problems": "[]",
