@@ -145,6 +145,7 @@ _REFUSALS = (
 _TRANSIENT = ("08", "40", "53", "55P03", "57", "25P03", "25P04", "25006", "58030")
 _BAD_DATA = ("21", "22", "23")
 _NOT_NULL = "23502"
+_TOO_LARGE = "54000"
 
 
 def translate(exc: psycopg2.Error) -> Exception:
@@ -173,6 +174,12 @@ def translate(exc: psycopg2.Error) -> Exception:
         return DataError(
             f"PostgreSQL refused the rows ({named}): the column takes no empty value. Where the contract lets it be empty: "
             f'ALTER TABLE {table} ALTER COLUMN "{diagnostics.column_name}" DROP NOT NULL; else the contract says required',
+            **where,
+        )
+    if state == _TOO_LARGE:
+        return DataError(
+            f"PostgreSQL refused the rows ({named}: {diagnostics.message_primary}). Where a value is too long for a key or an "
+            "index, say its maxLength in the contract: such rows are rejected then, and the others enter",
             **where,
         )
     if state.startswith(_BAD_DATA):
