@@ -132,7 +132,9 @@ def read_environment(file: Path) -> dict[str, str]:
             continue
         name, equals, value = line.partition("=")
         if not equals or not name.isidentifier():
-            raise DefinitionError(f"{file}:{number}: is not NAME=value")
+            raise DefinitionError(
+                f"{file}:{number}: is not NAME=value; write a variable and its value on each line"
+            )
         if is_secret(name):
             raise DefinitionError(
                 f"{file}:{number}: {name} is a secret and would show in `docker inspect`; "

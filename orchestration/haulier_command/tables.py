@@ -44,7 +44,9 @@ class Target:
         quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table))
         columns = rows(cursor, _SQL["columns"], {"table": quoted})
         if not columns:
-            raise DefinitionError(f"table {name} does not exist, though the ledger loaded it")
+            raise DefinitionError(
+                f"table {name} does not exist, though the ledger loaded it; restore it, or haul its runs again with --reprocess"
+            )
         key = sorted((c for c in columns if c["key_position"]), key=lambda c: c["key_position"])
         return cls(name=name, types={c["name"]: c["type"] for c in columns}, key=[c["name"] for c in key])
 
@@ -86,7 +88,7 @@ class Target:
         except psycopg2.DataError as exc:
             said = " ".join(f"{name}={value}" for name, value in described.items())
             raise DefinitionError(
-                f"{said}: not values of these columns ({exc.diag.message_primary})"
+                f"{said}: these are not values of these columns ({exc.diag.message_primary}); write them as the table has them"
             ) from None
 
     def rows_from(self, cursor: Cursor, delivery: int, row: int) -> list[Row]:

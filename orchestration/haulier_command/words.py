@@ -47,5 +47,5 @@ def counted(number: int, thing: str, things: str = "") -> str:
 def option(name: str, value: str | None) -> str:
     """The value of an option that must be given. Raises `DefinitionError`."""
     if value is None:
-        raise DefinitionError(f"{name} is missing")
+        raise DefinitionError(f"{name} is missing; say it on the command line")
     return value

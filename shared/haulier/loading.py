@@ -17,8 +17,8 @@ import msgspec
 
 from haulier import checks, documents
 from haulier.contracts import Contract, with_extra
-from haulier.definitions import Instance, Pipeline
-from haulier.definitions.sources import Sql
+from haulier.definitions import Instance, Pipeline, Transform
+from haulier.definitions.sources import Source, Sql
 from haulier.errors import DefinitionError
 from haulier.filling import filled_source, filled_transform
 from haulier.keys import check_name
@@ -209,20 +209,15 @@ def _resolve_instance(pipeline_file: PipelineFile, instance_name: str, at: datet
     override = pipeline.instances.get(instance_name)
     origin = _origin(pipeline_file, instance_name, at)
     parameters = origin.parameters()
-    source, transform = origin.sections()
-    if source.sql and source.sql.query and not source.sql.statement:
-        source = msgspec.structs.replace(source, sql=_with_statement(pipeline_file, origin, source.sql))
-    elif source.sql and source.sql.statement:
-        origin.refuse(
-            [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
-        )
+    source, transform = _sections(pipeline_file, origin)
     origin.refuse(checks.of_instance(source, transform, parameters))
     own = {"instance": instance_name, "pipeline": pipeline.pipeline}
     values = {**own, **parameters}
     if origin.changes:
         first = _origin(pipeline_file, instance_name, None)
-        before = filled_source(first.sections()[0], {**own, **first.parameters()})
-        origin.refuse(list(checks.of_change(filled_source(source, values), before)))
+        asked = first.parameters()
+        before = filled_source(_sections(pipeline_file, first)[0], {**own, **asked})
+        origin.refuse(list(checks.of_change(filled_source(source, values), before, parameters, asked)))
     return Instance(
         pipeline=pipeline.pipeline,
         instance=instance_name,
@@ -273,6 +268,18 @@ def _origin(file: PipelineFile, instance: str, at: datetime | None) -> Origin:
     return Origin(
         path=file.path, shown=file.shown, document=file.document, instance=instance, changes=len(changes)
     )
+
+
+def _sections(file: PipelineFile, origin: Origin) -> tuple[Source, Transform]:
+    """As they are merged, with the statement that a query names. Raises `DefinitionError`."""
+    source, transform = origin.sections()
+    if source.sql and source.sql.statement:
+        origin.refuse(
+            [Problem(("source", "sql", "statement"), "is never written; name its file as query", " ")]
+        )
+    if source.sql and source.sql.query:
+        source = msgspec.structs.replace(source, sql=_with_statement(file, origin, source.sql))
+    return source, transform
 
 
 def _with_statement(file: PipelineFile, origin: Origin, sql: Sql) -> Sql:

@@ -104,6 +104,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     deliveries: tuple[Delivery, ...] = ()
     accounts: tuple[SourceAccount, ...] = ()
     parts: tuple[Part, ...] = ()
+    #: Extract's: the place of each delivery of which no row is in the parts, and the columns it has all the same.
+    headers: tuple[tuple[int, tuple[str, ...]], ...] = ()
     #: Extract's: how its parts are shared out; empty: the run is not split.
     shards: tuple[Shard, ...] = ()
     #: Transform's: which shard this is, counted from 1; none: the whole run.

@@ -10,6 +10,7 @@ from haulier.formats import ISO, names_a_day, problem_of_format
 from haulier.problems import Problem, Trail, quoted, suggestion
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_NAMED = re.compile(r"\{(\w+)\}")
 _DATE = "date:"
 #: What a query says of a run's interval; each alone is ISO 8601, or has a format behind a colon.
 INSTANTS = ("start", "end")
@@ -30,6 +31,12 @@ _SERVER = re.compile(r"[^/:]+(?::[1-9]\d{0,4})?/+[^/].*", re.DOTALL)
 def fill(text: str, values: Mapping[str, str]) -> str:
     """``{instance}``, ``{pipeline}`` and parameters become their values; others stay."""
     return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+
+
+def asked_with(statement: str) -> list[str]:
+    """What stands in a query for a value, but in a line that is a comment."""
+    lines = (line for line in statement.splitlines() if not line.lstrip().startswith("--"))
+    return sorted({name for line in lines for name in _NAMED.findall(line)})
 
 
 def date_formats(text: str) -> list[str]:

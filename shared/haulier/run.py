@@ -9,10 +9,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from haulier.errors import Cancelled, HaulierError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from haulier.task import Outcome, Task
 
     RunName = tuple[str, str, Interval]
+
+T = TypeVar("T")
 
 
 # No dataclass: that module takes 10 ms to import, a quarter of what `--help` takes.
@@ -298,8 +300,9 @@ def _temporary_folder() -> str:
 _on_cancel: list[Callable[[], None]] = []
 
 
-def on_cancel(interrupt: Callable[[], None]) -> None:
-    """Call ``interrupt`` from another thread when a signal asks this process to end.
+@contextmanager
+def cancelling(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Call ``interrupt`` from another thread when a signal asks this process to end while the block lasts.
 
     Python runs its handlers between bytecodes only; a driver waiting in C for a lock would not
     notice SIGTERM until the lock came. Cancelling its query from outside ends the wait.
@@ -307,16 +310,35 @@ def on_cancel(interrupt: Callable[[], None]) -> None:
     if threading.current_thread() is threading.main_thread():
         _watch_signals()
     _on_cancel.append(interrupt)
-
-
-@contextmanager
-def cancelling(interrupt: Callable[[], None]) -> Iterator[None]:
-    """`on_cancel` for as long as the block lasts."""
-    on_cancel(interrupt)
     try:
         yield
     finally:
         _on_cancel.remove(interrupt)
+
+
+def heard(opening: Callable[[], T]) -> T:
+    """What a driver's call gives that waits in C and that nothing can cancel yet, as it opens its connection.
+
+    In a thread of its own, so that a signal ends the wait at once; what comes of the call then is nobody's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return opening()
+    given: list[T] = []
+    raised: list[BaseException] = []
+    over = threading.Event()
+
+    def call() -> None:
+        try:
+            given.append(opening())
+        except BaseException as exc:  # noqa: BLE001 - raised where it is waited for
+            raised.append(exc)
+        over.set()
+
+    threading.Thread(target=call, name="opening", daemon=True).start()
+    over.wait()
+    if raised:
+        raise raised[0]
+    return given[0]
 
 
 def cancel_on_signals() -> None:
@@ -339,6 +361,8 @@ def _watch_signals() -> None:
     def watch() -> None:
         while os.read(reader, 1):
             for interrupt in list(_on_cancel):
-                interrupt()
+                # A connection may be lost, or closed at this moment; the others have to be told all the same.
+                with suppress(Exception):
+                    interrupt()
 
     threading.Thread(target=watch, name="cancel", daemon=True).start()

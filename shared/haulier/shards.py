@@ -71,6 +71,7 @@ def of_shard(extracted: Manifest, number: int) -> Manifest:
         parts=extracted.parts[shard.first : shard.end],
         produced=sum(part.rows for part in extracted.parts[shard.first : shard.end]),
         accounts=accounts,
+        headers=extracted.headers if first else (),
         rejects=extracted.rejects if first else (),
         rules=extracted.rules if first else {},
     )

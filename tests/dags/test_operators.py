@@ -319,7 +319,7 @@ def test_the_trigger_ends_with_a_file_or_with_the_time(tmp_path, found):
     ("text", "message"),
     [
         ("PGPASSWORD=secret\n", "a.env:1: PGPASSWORD is a secret"),
-        ("# fine\n\nnothing\n", "a.env:3: is not NAME=value"),
+        ("# fine\n\nnothing\n", "a.env:3: is not NAME=value; write a variable and its value on each line"),
     ],
 )
 def test_an_environment_file_holds_names_and_no_secret(tmp_path, text, message):

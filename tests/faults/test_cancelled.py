@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import signal
+import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -28,6 +31,68 @@ def test_extract_ends_143_though_nobody_gives_it_the_lock(tier, tmp_path):
         connection.cursor().execute("LOCK TABLE haulier.delivery")
         patient = {**here.environment, "HAULIER_LOCK_TIMEOUT_SECONDS": "600"}
         cancelled(patient, "one", lambda: bool(here.database.rows(_WAITING)))
+
+
+@pytest.mark.parametrize("lock", ["run", "state"])
+def test_whatever_is_asked_of_the_ledger_ends_143(lock, tier, tmp_path):
+    with lab("sqlite", tier, tmp_path) as made, closing(made.database.connect()) as connection:
+        made.define(watermark={"column": "changed"})
+        connection.cursor().execute(f"LOCK TABLE haulier.{lock}")
+        patient = {**made.place.environment, "HAULIER_LOCK_TIMEOUT_SECONDS": "600"}
+        cancelled(patient, "main", lambda: bool(made.database.rows(_WAITING)))
+
+
+def test_a_connection_that_is_gone_keeps_the_signal_from_no_other():
+    code = """
+import os, signal, threading
+from haulier.run import cancel_on_signals, cancelling
+from haulier.errors import Cancelled
+
+def gone():
+    raise OSError
+
+told = threading.Event()
+cancel_on_signals()
+with cancelling(gone), cancelling(told.set):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    except Cancelled:
+        print(told.wait(10))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+LOG = {"changes": {"slot": "things", "publication": "things"}, "load": {"mode": "append"}}
+
+
+@pytest.fixture
+def deaf() -> Iterator[socket.socket]:
+    """A server that takes a connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_a_ledger_that_does_not_answer_while_it_is_reached_ends_143(deaf, tier, tmp_path):
+    with place(tier, tmp_path) as here:
+        here.write("one", 0, 100)
+        there = {"PGHOST": "127.0.0.1", "PGPORT": str(deaf.getsockname()[1]), "PGCONNECT_TIMEOUT": "600"}
+        cancelled({**here.environment, **there}, "one", lambda: asked_of(deaf))
+
+
+@pytest.mark.parametrize("more", [{}, LOG], ids=["rows", "log"])
+def test_a_source_that_does_not_answer_while_it_is_reached_ends_143(deaf, more, tier, tmp_path):
+    with lab("postgresql", tier, tmp_path) as made:
+        url = f"postgresql://reader@127.0.0.1:{deaf.getsockname()[1]}/lims"
+        made.define(url=url, timeout_seconds=3600, **more)
+        cancelled(made.place.environment, "main", lambda: asked_of(deaf))
+
+
+def asked_of(deaf: socket.socket) -> bool:
+    """Whether somebody has connected."""
+    return bool(select.select([deaf], [], [], 0)[0])
 
 
 #: Kind -> a query that does not end, and what says that it is being answered.

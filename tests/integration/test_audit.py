@@ -218,7 +218,10 @@ def test_a_past_that_was_tampered_with_is_exported_and_said_to_be(told: Told) ->
         ((), "say --into FOLDER for the trail, or --as-of TIME"),
         (("--as-of", "2026-01-05", "--from", "2026-01-05"), "--as-of is one moment"),
         (("--as-of", "yesterday"), "--as-of"),
-        (("--as-of", "load:99"), "load 99 is none of shop.things"),
+        (
+            ("--as-of", "load:99"),
+            "load 99 is none of shop.things; haulier audit --into has the numbers of its loads",
+        ),
         (("color=red", "--as-of", "2026-01-05"), 'did you mean "colour"?'),
     ],
 )

@@ -145,9 +145,8 @@ class Feed:
                 connection,
                 self.settings,
                 "things",
-                "main",
+                {"main": lambda _: "d" * 64},
                 reason="later",
-                definition_digest=lambda _: "d" * 64,
             )
         for one in replays:
             haul(self.settings, "things", "main", one.interval, replay=one.replay_id)

@@ -199,6 +199,38 @@ def test_a_replay_minds_a_pivot_of_the_days_it_is_about(here: Place, since: str)
         assert replays == [(0,)]
 
 
+def test_a_replay_that_one_instance_refuses_is_asked_for_of_none(here: Place) -> None:
+    send(here)
+    path = here.settings.definitions / "pipelines" / "prices.yaml"
+    document = yaml.safe_load(path.read_text())
+    first = here.landing / f"aachen_{day(0).start:%Y-%m-%d}.csv"
+    first.write_bytes(
+        (here.landing / f"cologne_{day(0).start:%Y-%m-%d}.csv").read_bytes().replace(b"1", b"2")
+    )
+    document["instances"] = {"aachen": COLOGNE, **document["instances"]}
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    haul(here.settings, "prices", "aachen", day(0))
+    haul(here.settings, "prices", "cologne", day(2))
+    pivot = {
+        "by": ["part"],
+        "names_from": "a",
+        "values_from": "b",
+        "pattern": "(?P<item>.+)",
+        "items": {"P": "price"},
+    }
+    document["instances"]["cologne"]["changes"][0]["transform"] = {
+        "pivot": pivot,
+        "columns": {"Stück": "part"},
+    }
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+
+    code, _, said = here.say("replay", "--pipeline", "prices", "--reason", "try again")
+
+    assert code == 2
+    assert "prices/cologne makes one row of each group (transform.pivot)" in said
+    assert here.database.rows("SELECT count(*) FROM haulier.replay") == [(0,)]
+
+
 def test_a_file_in_the_other_way_is_not_guessed_at(here: Place) -> None:
     send(here)
     early, late = (here.landing / f"cologne_{day(number).start:%Y-%m-%d}.csv" for number in (1, 2))
@@ -238,6 +270,46 @@ def test_a_look_back_minds_what_was_not_hauled(here: Place) -> None:
 
     with pytest.raises(DataError, match="begins with the byte order mark of utf-16"):
         haul(here.settings, "prices", "cologne", day(2))
+
+
+@pytest.fixture
+def looks_back(here: Place) -> Place:
+    """UTF-16 until the second day, UTF-8 from then on; each run looks back a day."""
+    change = {"since": "2026-01-06", "source": {"csv": {"encoding": "utf-8"}}}
+    files = {"path": "{date:%Y-%m-%d}/*.csv", "select": "name", "look_back_days": 1}
+    cologne = {"source": {"files": files, "csv": {"encoding": "utf-16"}}, "changes": [change]}
+    path = here.settings.definitions / "pipelines" / "prices.yaml"
+    path.write_text(yaml.safe_dump({**PIPELINE, "instances": {"cologne": cologne}}), encoding="utf-8")
+    write(here, 0, "a.csv", "part,price,sold\nÖse,1.50,2026-01-05\n", "utf-16")
+    haul(here.settings, "prices", "cologne", day(0))
+    write(here, 1, "b.csv", "part,price,sold\nŁuk,2.50,2026-01-06\n", "utf-8")
+    return here
+
+
+def write(here: Place, number: int, name: str, text: str, encoding: str) -> None:
+    path = here.landing / f"{day(number).start:%Y-%m-%d}" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "copy.csv"], ids=["sent again", "a copy"])
+def test_a_file_of_which_nothing_would_be_hauled_need_not_be_read(looks_back: Place, name: str) -> None:
+    write(looks_back, 1, name, "part,price,sold\nÖse,1.50,2026-01-05\n", "utf-16")
+
+    haul(looks_back.settings, "prices", "cologne", day(1))
+
+    assert prices(looks_back) == [("Öse", "1.50", "2026-01-05"), ("Łuk", "2.50", "2026-01-06")]
+
+
+def test_a_late_file_of_the_old_export_is_read_by_the_run_of_its_own_day(looks_back: Place) -> None:
+    write(looks_back, 0, "late.csv", "part,price,sold\nÄrmel,3.50,2026-01-05\n", "utf-16")
+
+    with pytest.raises(DataError, match=r"haul again the run of 2026-01-05 00:00Z, which reads it as it was"):
+        haul(looks_back.settings, "prices", "cologne", day(1))
+    for number in (0, 1):
+        haul(looks_back.settings, "prices", "cologne", day(number))
+
+    assert [part for part, *_ in prices(looks_back)] == ["Ärmel", "Öse", "Łuk"]
 
 
 def test_check_looks_at_the_days_after_a_change(here: Place) -> None:

@@ -180,11 +180,14 @@ def test_rows_are_offered_when_more_than_one_is_meant(hauled: Hauled) -> None:
             "not loaded by this ledger, which knows clinical.labs, clinical.vitals",
         ),
         (("trace", "labs", "testcode=ALB"), 'has no column .testcode.; did you mean "testcd"'),
-        (("trace", "labs", "collected=yesterdayish"), "not values of these columns"),
+        (("trace", "labs", "collected=yesterdayish"), "these are not values of these columns"),
         (("trace", "labs", "testcd=NOSUCH"), "never had one"),
         (("trace", "labs", "testcd"), "is not COLUMN=VALUE"),
         (("trace", "--file", "labs_2026-01-05.csv"), "--row"),
-        (("trace", "--file", "nothing.csv", "--row", "1"), "no delivery is named"),
+        (
+            ("trace", "--file", "nothing.csv", "--row", "1"),
+            "no delivery is named nothing.csv; name the file as it arrived",
+        ),
         (("trace",), "name a TABLE"),
     ],
 )

@@ -31,6 +31,71 @@ FILES = {
 }
 
 
+class TestHeader:
+    """A file that has a header and no row."""
+
+    @pytest.mark.parametrize(
+        ("lines", "said"),
+        [
+            (["thing,colour,size,device"], "new column device in {}: not in the contract, not loaded"),
+            (["thing,colour"], "column size is missing from the header of {}"),
+            (["a,b", "x"], "no column in {} is in the contract; has it a header?"),
+        ],
+        ids=["more", "less", "every row rejected"],
+    )
+    def test_is_looked_at(self, site, lines, said):
+        notes = site.send(1, lines)["transform"].notes
+
+        assert said.format("things_2026-01-06.csv") in notes
+        assert site.rows("thing") == [("old",)]
+
+    @pytest.mark.parametrize(
+        ("kind", "content"),
+        [
+            ("new_column", ["thing,colour,size,device"]),
+            ("missing_column", ["thing,colour"]),
+            ("renamed", ["thing,colour,size_cm"]),
+            ("renamed", typed(pa.int32(), 3, 4)[:0].rename_columns(["thing", "colour", "size_cm"])),
+        ],
+        ids=["more", "less", "otherwise", "Parquet"],
+    )
+    def test_is_stopped_at(self, site, kind, content):
+        site.transform = {"drift": {kind: "stop"}}
+        if isinstance(content, pa.Table):
+            site.source = {"parquet": {}}
+        with pytest.raises(DataError, match=f"things_2026-01-06.*transform.drift.{kind} is stop"):
+            site.send(1, content)
+
+        site.transform = {}
+        site.haul(1)
+        assert site.rows("thing") == [("old",)]
+
+    def test_has_no_types_that_mean_something(self, site):
+        site.transform, site.source = {"drift": {"retyped": "stop"}}, {"parquet": {}}
+
+        assert site.send(1, typed(pa.string(), "3", "4")[:0])["load"].outcome == "loaded"
+
+    def test_of_a_file_without_one_nothing_is_asked(self, site):
+        site.transform = {"drift": {"missing_column": "stop"}}
+
+        notes = site.send(1, [])["extract"].notes
+
+        assert any("is empty: it has no header" in note for note in notes)
+
+    def test_is_looked_at_beside_rows_of_another_file_and_under_a_pivot(self, site):
+        site.source = {"files": {"path": "things_{date:%Y-%m-%d}*.csv", "select": "name"}}
+        pivot = {"by": ["thing"], "names_from": "name", "values_from": "value", "pattern": "(?P<item>.+)"}
+        site.transform = {"pivot": {**pivot, "items": {"colour": "colour", "size": "size"}}}
+        (site.folder / "landing" / "things_2026-01-06_more.csv").write_text("thing,name,value,unit\n")
+
+        notes = site.send(1, ["thing,name,value", "x,colour,red", "x,size,3"])["transform"].notes
+
+        assert (
+            "column unit in things_2026-01-06_more.csv: transform.pivot does not read it, not loaded" in notes
+        )
+        assert site.rows("thing, colour, size") == [("old", "red", 1), ("x", "red", 3)]
+
+
 class TestFile:
     """The file against the contract: `transform.drift`."""
 

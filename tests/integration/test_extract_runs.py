@@ -81,9 +81,8 @@ def test_a_replay_reads_the_rejected_rows_alone_under_the_definition_of_today(si
             connection,
             site.settings,
             "things",
-            "one",
+            {"one": lambda _: "d" * 64},
             reason="no quotes there",
-            definition_digest=lambda _: "d" * 64,
         )
 
     outcome = site.extract(replay=asked.replay_id)

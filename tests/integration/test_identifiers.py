@@ -7,9 +7,11 @@ import hashlib
 import io
 import json
 import logging
+import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from support.things import day
 from support.workbooks import inline, row, workbook
 
 from haulier.errors import DataError
+from haulier_command.__main__ import main
 from haulier_extract import clearing
 from haulier_extract.step import plan
 
@@ -231,6 +234,29 @@ def test_a_name_that_is_an_identifier_is_not_repeated(site: Site, caplog: pytest
     assert f"the file with SHA-256 {hashlib.sha256(CLEAN).hexdigest()} has email in the file's name" in told
     assert site.database.rows("SELECT uri FROM haulier.refusal") == [(None,)]
     assert "jane" not in caplog.text
+
+
+def test_a_person_sees_which_files_were_refused_and_where_it_was(site: Site, tmp_path: Path) -> None:
+    refused(site, "a.csv", DIRTY)
+    (site.landing / "one" / "a.csv").unlink()
+    refused(site, f"{SECRET}.csv", CLEAN)
+    environ = {**os.environ, **site.environment, "HAULIER_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+
+    def ask(*words: str) -> str:
+        said = io.StringIO()
+        with redirect_stdout(said):
+            assert main(["rejects", "refused", *words], environ) == 0
+        return said.getvalue()
+
+    shown = ask()
+    assert "2 refused files" in shown
+    assert "file://one/a.csv" in shown
+    assert "email in column 2, 1 row" in shown
+    assert f"SHA-256 {hashlib.sha256(CLEAN).hexdigest()}" in shown
+    assert SECRET not in shown
+    named, unnamed = (json.loads(ask("--output", "json"))["refused"][at] for at in (1, 0))
+    assert (named["uri"], unnamed["uri"]) == ("file://one/a.csv", None)
+    assert "no refused file" in ask("--pipeline", "things", "--since", "2100-01-01")
 
 
 def test_rows_are_counted_and_the_first_named(site: Site) -> None:

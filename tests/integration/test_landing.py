@@ -153,7 +153,7 @@ def test_a_row_without_a_part_of_its_key_is_rejected_and_can_be_replayed(place, 
     ]
     with connect(here.settings, "test") as connection:
         replays = request_replays(
-            connection, here.settings, "things", "main", reason="seen", definition_digest=lambda _: "d" * 64
+            connection, here.settings, "things", {"main": lambda _: "d" * 64}, reason="seen"
         )
     assert [replay.rejects for replay in replays] == [3]
     assert here.is_clean()

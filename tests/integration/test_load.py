@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -267,6 +268,15 @@ class TestFence:
 
 
 class TestTarget:
+    def test_a_key_too_long_for_an_index_is_the_datas_fault_and_says_the_way_out(self, sender, database):
+        long = "".join(hashlib.sha512(bytes([n])).hexdigest() for n in range(60))
+
+        with pytest.raises(DataError, match=r"things_pkey.*maxLength") as error:
+            sender.send(0, {"a.csv": [thing("x"), thing(long)]})
+
+        assert long[:20] not in str(error.value)
+        assert table(database) == []
+
     def test_a_slow_exchange_ends_no_attempt_while_nobody_waits_for_it(self, sender, settings, monkeypatch):
         """Parts are read inside the transaction, before any lock: an idle timeout may not end that."""
 

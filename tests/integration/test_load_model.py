@@ -199,9 +199,8 @@ def replay(sender, sent, crash):
                 connection,
                 sender.settings,
                 "things",
-                instance,
+                {instance: lambda _: "d" * 64},
                 reason="fixed",
-                definition_digest=lambda _: "d" * 64,
             )
         for one in asked:
             day = (one.interval.start - START) // DAY

@@ -105,9 +105,8 @@ class TestDeadLetter:
                     connection,
                     settings,
                     "things",
-                    "main",
+                    {"main": lambda _: "d" * 64},
                     reason="fixed",
-                    definition_digest=lambda _: "d" * 64,
                 )[0]
                 for _ in range(2)
             ]
@@ -121,12 +120,29 @@ class TestDeadLetter:
         assert [counts(o, "inserted", "duplicate") for o in outcomes] == [(1, 0), (0, 1)]
         assert database.rows("SELECT count(*) FROM haulier.reject_event WHERE status = 'replayed'") == [(1,)]
 
+    def test_a_reason_with_a_nul_is_told_with_its_picture_when_it_fails_again(
+        self, sender, settings, database
+    ):
+        """A function may say in it what it found."""
+        bad = [("a.csv", 9, "type of b\0d")]
+        sender.send(0, {"a.csv": [thing("x")]}, rejects=bad)
+        with connect(settings, "test") as connection:
+            (replay,) = request_replays(
+                connection, settings, "things", {"main": lambda _: "d" * 64}, reason="again"
+            )
+            task = sender.task(0, replay=replay.replay_id)
+            sender.seal(0, reserved_for_replay(connection, task), {"a.csv": []}, rejects=bad)
+
+        assert counts(load(task), "produced", "rejected", "failed_again") == (1, 1, 1)
+        assert database.rows("SELECT message FROM haulier.reject") == [("broke type of b␀d",)]
+        assert database.rows("SELECT message FROM haulier.reject_event") == [("broke type of b␀d",)]
+
     def test_what_a_replay_rejects_beside_its_rejects_is_kept(self, sender, settings, database):
         """A row that failed whole now gives two rows, one of them bad: that one waits in its own name."""
         sender.send(0, {"a.csv": [thing("x")]}, rejects=[("a.csv", 9, "type")])
         with connect(settings, "test") as connection:
             (replay,) = request_replays(
-                connection, settings, "things", "main", reason="fixed", definition_digest=lambda _: "d" * 64
+                connection, settings, "things", {"main": lambda _: "d" * 64}, reason="fixed"
             )
             task = sender.task(0, replay=replay.replay_id)
             reservation = reserved_for_replay(connection, task)

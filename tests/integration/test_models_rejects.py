@@ -94,9 +94,7 @@ class TestRejects:
         site.haul(0)
 
         with connect(site.settings, "test") as connection:
-            asked = request_replays(
-                connection, site.settings, "things", "a", reason="again", definition_digest=lambda _: "d"
-            )
+            asked = request_replays(connection, site.settings, "things", {"a": lambda _: "d"}, reason="again")
         assert asked == []
         code, said = commanded(site, "replay", *RUN, "--reason", "again")
         assert code == 2

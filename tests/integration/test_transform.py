@@ -230,10 +230,9 @@ def test_rejected_rows_are_replayed_through_a_mended_definition(
             connection,
             settings,
             "labs",
-            "main",
+            {"main": lambda _: "d"},
             rule="void",
             reason="void is fine",
-            definition_digest=lambda _: "d",
         )
 
     for step in ("extract", "transform"):

@@ -86,8 +86,7 @@ class Site:
         definition, contract = resolve(load_pipeline(self.settings.definitions, "things"), "main")
         with connect(self.settings, "test") as connection:
             replays = request_replays(
-                connection, self.settings, "things", "main", reason="seen",
-                definition_digest=lambda _: definition_digest(definition, contract),
+                connection, self.settings, "things", {"main": lambda _: definition_digest(definition, contract)}, reason="seen",
             )  # fmt: skip
         for one in replays:
             haul(self.settings, "things", "main", one.interval, replay=one.replay_id)

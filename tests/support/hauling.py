@@ -321,9 +321,8 @@ class Sender:
                 connection,
                 self.settings,
                 "things",
-                instance,
+                {instance: lambda _: self.definition_digest},
                 reason="fixed",
-                definition_digest=lambda _: self.definition_digest,
                 **asked,
             )
         outcomes = []
@@ -361,7 +360,7 @@ def _reject(position: int, row: int, rule: str, output: int | None = None) -> di
         ROW: row,
         OUTPUT: output,
         "step": "transform",
-        "rule": rule,
+        "rule": rule.split()[0],
         "column": "price",
         "message": f"broke {rule}",
         "problems": "[]",

@@ -60,7 +60,9 @@ class Past:
         """Raises `DefinitionError` for a load of another table."""
         found = [int(one["link"]) for one in self.links if one["load_id"] == load_id]
         if not found:
-            raise DefinitionError(f"load {load_id} is none of {self.target.name}")
+            raise DefinitionError(
+                f"load {load_id} is none of {self.target.name}; haulier audit --into has the numbers of its loads"
+            )
         return found[0]
 
     def rows_at(self, link: int) -> Iterator[Row]:

@@ -54,22 +54,33 @@ def add_arguments(parser: ArgumentParser) -> None:
         "the kept original and `rejects show` have the row as it was. Cells of columns that the contract calls blinded, and "
         "of all that it does not know beside them, are marked [blinded]."
     )
-    for sub in (listed, shown, exported):
+    refused = verbs.add_parser(
+        "refused",
+        help="files with direct identifiers (source.identifiers), of which nothing was kept",
+        allow_abbrev=False,
+    )
+    _add_whose(refused)
+    for sub in (listed, shown, exported, refused):
         add_output_option(sub, nested=True)
 
 
-def _add_filters(parser: ArgumentParser) -> None:
+def _add_whose(parser: ArgumentParser) -> None:
     parser.add_argument("--pipeline", metavar="P")
     parser.add_argument("--instance", metavar="I")
+    parser.add_argument("--since", metavar="DATE", help="since then")
+
+
+def _add_filters(parser: ArgumentParser) -> None:
+    _add_whose(parser)
     parser.add_argument("--rule", metavar="R")
-    parser.add_argument("--since", metavar="DATE", help="rejected since then")
     parser.add_argument(
         "--all", dest="every", action="store_true", help="resolved ones, too; default: open ones"
     )
 
 
 def rejects(asked: Namespace, around: Surroundings, screen: Screen) -> int:
-    return {"list": _list, "show": _show, "export": _export}[asked.what](asked, around, screen)
+    shows = {"list": _list, "show": _show, "export": _export, "refused": _refused}
+    return shows[asked.what](asked, around, screen)
 
 
 def _list(asked: Namespace, around: Surroundings, screen: Screen) -> int:
@@ -246,6 +257,38 @@ def _export_lines(found: Sequence[Row], sealed: Sealed) -> Iterator[tuple[object
             )
 
 
+def _refused(asked: Namespace, around: Surroundings, screen: Screen) -> int:
+    with reading(around.settings, "rejects") as cursor:
+        found = rows(cursor, _SQL["refused"], _whose(asked))
+        if not found:
+            refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
+    screen.show(
+        {"refused": found},
+        Table(
+            title=counted(len(found), "refused file"),
+            columns=columns("at", "pipeline", "instance", "run", "file", "what is where"),
+            rows=[
+                (
+                    *(row["refused_at"], row["pipeline"], row["instance"]),
+                    interval_name(Interval(start=row["interval_start"], end=row["interval_end"])),
+                    row["uri"] or f"SHA-256 {row['sha256']}",
+                    "; ".join(_place(one) for one in row["findings"]),
+                )
+                for row in found
+            ],
+            note="its run waits for a file without that; or exempt the column, if it is none",
+        )
+        if found
+        else Lines(lines=["no refused file"]),
+    )
+    return 0
+
+
+def _place(finding: Row) -> str:
+    count = f", {counted(finding['rows'], 'row')}" if finding["rows"] else ""
+    return f"{finding['pattern']} in {finding['place']}{count}"
+
+
 def problems(row: Row) -> list[Row]:
     """All that is wrong with a row, the first of them what it was rejected for."""
     return row["problems"] or [row]
@@ -267,12 +310,10 @@ def _text(row: Row, sealed: Sealed) -> tuple[str, str]:
     return text, "; ".join(notes)
 
 
-def _filters(asked: Namespace) -> dict[str, object]:
+def _whose(asked: Namespace) -> dict[str, object]:
     since = day_or_instant(asked.since, "--since") if asked.since else None
-    return {
-        "pipeline": asked.pipeline,
-        "instance": asked.instance,
-        "rule": asked.rule,
-        "since": since,
-        "every": asked.every,
-    }
+    return {"pipeline": asked.pipeline, "instance": asked.instance, "since": since}
+
+
+def _filters(asked: Namespace) -> dict[str, object]:
+    return {**_whose(asked), "rule": asked.rule, "every": asked.every}

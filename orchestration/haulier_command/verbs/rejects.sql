@@ -58,3 +58,12 @@ WHERE r.reject_id = %(reject_id)s
 -- name: events
 -- What became of one reject, in order.
 SELECT e.at, e.status, e.load_id, e.message FROM haulier.reject_event e WHERE e.reject_id = %(reject_id)s ORDER BY e.event_id
+
+-- name: refused
+-- Files of which nothing was kept, the newest first.
+SELECT r.refused_at, r.pipeline, r.instance, r.interval_start, r.interval_end, r.uri, r.sha256, r.bytes, r.modified_at, r.findings
+FROM haulier.refusal r
+WHERE (%(pipeline)s::text IS NULL OR r.pipeline = %(pipeline)s)
+  AND (%(instance)s::text IS NULL OR r.instance = %(instance)s)
+  AND (%(since)s::timestamptz IS NULL OR r.refused_at >= %(since)s)
+ORDER BY r.refused_at DESC, r.refusal_id DESC

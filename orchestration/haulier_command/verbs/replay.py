@@ -69,32 +69,26 @@ def _request(asked: Namespace, around: Surroundings) -> tuple[list[Run], dict[in
     if not asked.reason.strip():
         raise DefinitionError("--reason is empty; the ledger wants to know what was fixed")
     file = loading.load_pipeline(settings.definitions, asked.pipeline)
-    runs, asked_for = [], {}
+    names = [asked.instance] if asked.instance else loading.instances(file)
+    for name in names:
+        # Where no day's rows can be hauled singly, that is the answer, whatever is open.
+        if all(_needs_all(loading.resolve(file, name, at)[0]) for at in loading.states(file, name)):
+            _refuse(loading.resolve(file, name)[0])
     with driver_errors(), connect(settings, "haulier replay") as connection:
-        for name in [asked.instance] if asked.instance else loading.instances(file):
-            # Where no day's rows can be hauled singly, that is the answer, whatever is open.
-            if all(_needs_all(loading.resolve(file, name, at)[0]) for at in loading.states(file, name)):
-                _refuse(loading.resolve(file, name)[0])
-            for found in request_replays(
-                connection,
-                settings,
-                asked.pipeline,
-                name,
-                rule=asked.rule,
-                reject_ids=asked.reject,
-                reason=asked.reason,
-                definition_digest=partial(_digest, file, name),
-            ):
-                runs.append(
-                    Run(
-                        pipeline=asked.pipeline,
-                        instance=name,
-                        interval=found.interval,
-                        replay=found.replay_id,
-                    )
-                )
-                asked_for[found.replay_id] = found.rejects
-    return runs, asked_for
+        found = request_replays(
+            connection,
+            settings,
+            asked.pipeline,
+            {name: partial(_digest, file, name) for name in names},
+            rule=asked.rule,
+            reject_ids=asked.reject,
+            reason=asked.reason,
+        )
+    runs = [
+        Run(pipeline=asked.pipeline, instance=one.instance, interval=one.interval, replay=one.replay_id)
+        for one in found
+    ]
+    return runs, {one.replay_id: one.rejects for one in found}
 
 
 def _digest(file: PipelineFile, instance: str, interval: Interval) -> str:

@@ -39,7 +39,9 @@ def trace(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         raise DefinitionError("name a TABLE and COLUMN=VALUE to go back, or --file and --row to go forward")
     if asked.file:
         if asked.row is None or asked.row < 1:
-            raise DefinitionError("--row: which row of the file, from 1 on, as a spreadsheet numbers it")
+            raise DefinitionError(
+                "--row is missing or below 1; say which row of the file, as a spreadsheet numbers it"
+            )
         from haulier_command.verbs.trace_forward import forward
 
         return forward(asked, around, screen)

@@ -47,7 +47,9 @@ def forward(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     with reading(around.settings, "trace") as cursor:
         found = rows(cursor, _SQL["deliveries"], values)
         if not found:
-            raise DefinitionError(f"no delivery is named {asked.file}")
+            raise DefinitionError(
+                f"no delivery is named {asked.file}; name the file as it arrived, or as source.files.logical_name calls it"
+            )
         traced = [_one(cursor, sealed, delivery, asked.row) for delivery in found]
     screen.show(
         {

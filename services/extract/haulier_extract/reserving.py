@@ -15,7 +15,6 @@ from haulier.ledger.replays import reserved_for_replay
 from haulier.ledger.reservations import Candidate, Reservation, known, reserve
 from haulier.ledger.runs import Standing, standing
 from haulier.originals import keep
-from haulier.run import cancelling
 from haulier.task import Task
 from haulier_extract.sources import Found, SourceFile, Vanished, find
 
@@ -30,13 +29,22 @@ def reserved(
     """
     application = f"haulier extract {task.attempt}"
     if task.replay is not None:
-        with connect(task.settings, application) as connection, cancelling(connection.cancel):
+        with connect(task.settings, application) as connection:
             return reserved_for_replay(connection, task), ()
 
-    def is_known(uri: str, sha256: str) -> bool:
+    copies = instance.source.files.copies if instance.source.files else "load"
+
+    def is_known(file: SourceFile) -> bool:
         with connect(task.settings, application) as connection:
-            recorded = known(connection, task.settings, task.pipeline, task.instance, [uri])
-        return uri in recorded and recorded[uri][0] == sha256
+            looked = reserve(
+                connection,
+                task,
+                definition_digest=definition_digest,
+                candidates=[_candidate(file, "")],
+                copies=copies,
+                preview=True,
+            )
+        return not looked.is_news
 
     stood: Standing | None = None
     found = Found(files=())
@@ -65,7 +73,7 @@ def reserved(
     new: Sequence[SourceFile] = found.files
     if new and not found.whole and task.verb == "run":
         # A connection of its own: no connection stays open while files are sent.
-        with connect(task.settings, application) as connection, cancelling(connection.cancel):
+        with connect(task.settings, application) as connection:
             uris = [file.uri for file in new]
             recorded = known(connection, task.settings, task.pipeline, task.instance, uris)
         digests = {uri: sha256 for uri, (sha256, _, _) in recorded.items()}
@@ -74,13 +82,13 @@ def reserved(
     if new and instance.source.identifiers:
         new, unclear = _cleared(task, instance, definition_digest, new)
     candidates, changed = _kept(task, exchange, new)
-    with connect(task.settings, application) as connection, cancelling(connection.cancel):
+    with connect(task.settings, application) as connection:
         reservation = reserve(
             connection,
             task,
             definition_digest=definition_digest,
             candidates=candidates,
-            copies=instance.source.files.copies if instance.source.files else "load",
+            copies=copies,
             preview=task.verb == "plan",
             stood=(instance.source.position, stood) if stood else None,
             replaces=found.whole,
@@ -129,7 +137,7 @@ def _cleared(
     if refused:
         if task.verb == "run":
             application = f"haulier extract {task.attempt}"
-            with connect(task.settings, application) as connection, cancelling(connection.cancel):
+            with connect(task.settings, application) as connection:
                 record(connection, task, definition_digest, [one.on_record() for one in refused])
         raise refusal(refused)
     return clear, waiting
@@ -147,15 +155,17 @@ def _kept(task: Task, exchange: Exchange, files: Iterable[SourceFile]) -> tuple[
         except Vanished:
             changed.append(f"{file.uri} waits: it vanished before it could be kept")
             continue
-        candidates.append(
-            Candidate(
-                logical_name=file.logical_name,
-                uri=file.uri,
-                sha256=file.sha256,
-                bytes=file.bytes,
-                modified_at=file.modified_at,
-                original=original,
-                position=file.position,
-            )
-        )
+        candidates.append(_candidate(file, original))
     return candidates, changed
+
+
+def _candidate(file: SourceFile, original: str) -> Candidate:
+    return Candidate(
+        logical_name=file.logical_name,
+        uri=file.uri,
+        sha256=file.sha256,
+        bytes=file.bytes,
+        modified_at=file.modified_at,
+        original=original,
+        position=file.position,
+    )

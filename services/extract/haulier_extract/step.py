@@ -22,7 +22,7 @@ from haulier.loading import load_pipeline, resolve
 from haulier.logs import log
 from haulier.manifest import Manifest, Part, SourceAccount, facts
 from haulier.parts import PartWriter
-from haulier.rows import REJECT_SCHEMA
+from haulier.rows import REJECT_SCHEMA, SYSTEM_FIELDS
 from haulier.sealing import read_manifest, seal
 from haulier.shards import shards_of
 from haulier.task import Outcome, Task
@@ -119,6 +119,7 @@ def _read(
     """Every reserved delivery, from its kept original: each attempt reads exactly what was reserved."""
     parts: list[Part] = []
     accounts: list[SourceAccount] = []
+    headers: list[tuple[int, tuple[str, ...]]] = []
     notes = list(reservation.notes)
     rules: Counter[str] = Counter()
     form, settings = instance.source.format, task.settings
@@ -139,6 +140,9 @@ def _read(
                 rejects.write(batch.rejects)
         parts += rows.close()
         accounts.append(reader.account(delivery.delivery_id))
+        columns = tuple(reader.schema.names[len(SYSTEM_FIELDS) :])
+        if columns and not accounts[-1].accepted and wanted is None:
+            headers.append((position, columns))
         notes += reader.notes
         rules += reader.rules
     return Manifest(
@@ -169,6 +173,7 @@ def _read(
         deliveries=reservation.deliveries,
         accounts=tuple(accounts),
         parts=tuple(parts),
+        headers=tuple(headers),
         shards=cut.shards(len(parts)),
         rejects=rejects.close(),
         produced=sum(part.rows for part in parts),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from haulier.landing.rejects import Place, places
+from haulier.landing.rejects import Place, messages, places
 from haulier.ledger.connection import Cursor
 from haulier.ledger.queries import queries
 
@@ -39,7 +39,7 @@ class Replayed:
         """Note which rejects failed again; return the lines that are rejects of their own."""
         new = []
         resolved = set(self.resolved)
-        for place, message in zip(places(table), table["message"].to_pylist(), strict=True):
+        for place, message in zip(places(table), messages(table).to_pylist(), strict=True):
             if place in self.open:
                 self.failed[self.open[place]] = message
             new.append(place not in self.open and place not in resolved)

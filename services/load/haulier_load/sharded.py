@@ -71,7 +71,10 @@ def _copied(connection: Connection, task: Task, exchange: Exchange, manifest: Ma
         parts = row_groups(exchange, manifest.parts)
         rows = copy_rows(cursor, manifest.contract, manifest.deliveries, parts, stage, task.shard)
         if rows != manifest.rows:
-            raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {rows}")
+            raise DataError(
+                f"the manifest promises {manifest.rows} rows and its parts hold {rows}; open a new generation: "
+                "extract with --reprocess"
+            )
         limit_idle(cursor, task.settings)
         values = {
             "run_id": manifest.run_id,
@@ -152,7 +155,7 @@ def _own_or_stop(cursor: Cursor, manifest: Manifest, values: dict[str, int | Non
         raise DataError(f"the ledger has no run {manifest.run_id}; the exchange belongs to another ledger")
     if found[0] != manifest.generation:
         raise FencedError(
-            f"run {manifest.run_id} is at generation {found[0]}; this task hauls {manifest.generation}"
+            f"run {manifest.run_id} is at generation {found[0]}; this task hauls {manifest.generation} and stops"
         )
 
 

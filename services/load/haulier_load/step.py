@@ -29,7 +29,6 @@ from haulier.ledger.queries import queries
 from haulier.ledger.runs import current_generation
 from haulier.manifest import Manifest, recorded_versions
 from haulier.parts import row_groups
-from haulier.run import on_cancel
 from haulier.sealing import read_manifest
 from haulier.shards import read_transformed
 from haulier.task import Outcome, Task
@@ -59,7 +58,6 @@ def load(task: Task) -> Outcome:
     else:
         manifest = read_manifest(exchange, task.keys(content), "transform")
     with connect(task.settings, f"haulier load {task.attempt}") as connection:
-        on_cancel(connection.cancel)
         if task.shard is not None:
             return stage_shard(connection, task, exchange, manifest)
         attempt = acquire(connection, task, manifest)
@@ -199,7 +197,10 @@ class _Load:
             cursor, self._contract, manifest.deliveries, row_groups(self._exchange, manifest.parts)
         )
         if copied != manifest.rows:
-            raise DataError(f"the manifest promises {manifest.rows} rows and its parts hold {copied}")
+            raise DataError(
+                f"the manifest promises {manifest.rows} rows and its parts hold {copied}; open a new generation: "
+                "extract with --reprocess"
+            )
         return STAGE
 
     def _judge(self, cursor: Cursor, merge: Merge) -> None:

@@ -131,11 +131,7 @@ class Canonical:
         rejects, flags, filtered = Rejects(), Flags(), Counter[str]()
         pivoted, unread = None, list[str]()
         if self._pivoting is not None:
-            unread = [
-                note
-                for name in self._names(delivery)
-                for note in self._pivoting.notes(text.column_names, name)
-            ]
+            unread = self._unread(text, delivery)
             pivoted = self._pivoting.pivoted(text, delivery, row)
             text, filtered = pivoted.text, pivoted.filtered
         header, notes = self._header(text, delivery)
@@ -173,6 +169,23 @@ class Canonical:
             notes=[*unread, *notes],
             filtered=filtered,
         )
+
+    def header(self, place: int, columns: Sequence[str]) -> list[str]:
+        """What a person should know of the header of a delivery without a row, whose types say nothing. Raises as `batch`."""
+        delivery, notes = np.array([place], dtype=np.int32), list[str]()
+        kind = pa.null() if self._pivoting is None else pa.string()
+        text = pa.schema([pa.field(name, kind) for name in columns]).empty_table()
+        if self._pivoting is not None:
+            notes = self._unread(text, delivery)
+            text = self._pivoting.pivoted(text, delivery[:0], np.zeros(0, dtype=np.int64)).text
+        return [*notes, *self._header(text, delivery)[1]]
+
+    def _unread(self, text: pa.Table, delivery: NDArray[np.int32]) -> list[str]:
+        """What a pivot does not find, or does not read."""
+        assert self._pivoting is not None
+        return [
+            note for name in self._names(delivery) for note in self._pivoting.notes(text.column_names, name)
+        ]
 
     def _names(self, delivery: NDArray[np.int32]) -> list[str]:
         return [

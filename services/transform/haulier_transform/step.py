@@ -76,6 +76,8 @@ def _written(task: Task, exchange: Exchange, keys: RunKeys, parent: Manifest, in
     functions = _functions(task, parent)
     canonical = Canonical(parent.definition, parent.contract, parent.deliveries, functions)
     written = Written(exchange, keys, parent, task.attempt, _Originals(exchange, parent))
+    for place, columns in parent.headers:
+        written.note(canonical.header(place, columns))
     for table in _batches(parent, row_groups(exchange, parent.parts), task.settings.batch_rows):
         written.add(canonical.batch(table))
     parts, rejects, flags = written.close()

@@ -51,6 +51,10 @@ class Written:
         self._rules: Counter[str] = Counter(parent.rules)
         self.rejected_outputs = 0
 
+    def note(self, notes: Sequence[str]) -> None:
+        """What a person should know that is in no batch."""
+        self._notes.update(dict.fromkeys(notes))
+
     def add(self, result: Result) -> None:
         """Write one batch."""
         self._canonical.write(result.canonical)
@@ -62,7 +66,7 @@ class Written:
             ("out", result.delivery[result.rejected]),
         ):
             self._counts[name] += np.bincount(delivery, minlength=len(self._parent.deliveries))
-        self._notes.update(dict.fromkeys(result.notes))
+        self.note(result.notes)
         self._filtered.update(result.filtered)
         self._rules.update(reason.rule for reason in result.rejects.reasons)
         self._rules.update(result.flags.rule)

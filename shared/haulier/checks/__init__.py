@@ -20,7 +20,7 @@ from haulier.identifiers import forbidden_name
 from haulier.keys import check_name
 from haulier.modules import FUNCTION
 from haulier.patterns import problems_of_regex
-from haulier.placeholders import is_remote, problems_of_path, problems_of_template
+from haulier.placeholders import asked_with, is_remote, problems_of_path, problems_of_template
 from haulier.problems import Problem, Trail, nearest, quoted
 from haulier.schedules import problems_of_schedule
 
@@ -117,8 +117,13 @@ def _changes(changes: Sequence[Change], trail: Trail) -> Iterator[Problem]:
             )
 
 
-def of_change(source: Source, before: Source) -> Iterator[Problem]:
-    """What a change may not alter, both filled in: how far a source was read means nothing in another one."""
+def of_change(
+    source: Source, before: Source, parameters: Mapping[str, str], earlier: Mapping[str, str]
+) -> Iterator[Problem]:
+    """What a change may not alter, both filled in: how far a source was read means nothing in another one.
+
+    ``parameters`` and ``earlier`` are what a query is asked with, now and before.
+    """
     if (source.kind, source.position, source.as_it_stands) != (
         before.kind,
         before.position,
@@ -136,6 +141,14 @@ def of_change(source: Source, before: Source) -> Iterator[Problem]:
                     trail,
                     "is not what it was before this change, and how far that was read means nothing here; "
                     "give it an instance of its own",
+                    " ",
+                )
+        for name in asked_with(source.sql.statement if source.sql else ""):
+            if parameters.get(name) != earlier.get(name):
+                yield Problem(
+                    ("parameters", name),
+                    "is not what it was before this change, and source.sql.query asks with it: how far that was read "
+                    "means nothing among other rows; give it an instance of its own",
                     " ",
                 )
 

@@ -150,7 +150,7 @@ class Change(Section, frozen=True, kw_only=True):
     #: Laid over the instance's `parameters`.
     parameters: dict[str, str | None] = {}
     #: Laid over the instance's `source`, as that is over the pipeline's. It stays of the same kind, and what a watermark or
-    #: `changes` has a position in stays the same table.
+    #: `changes` has a position in stays the same table, or query with the same parameters.
     source: dict[str, Any] = {}
     #: Laid over the instance's `transform` in the same way.
     transform: dict[str, Any] = {}

@@ -77,7 +77,7 @@ def acquire(connection: Connection, task: Task, manifest: Manifest, step: str = 
             run_id, generation, fence = found
             if generation != manifest.generation:
                 raise FencedError(
-                    f"run {run_id} is at generation {generation}; this task hauls {manifest.generation}"
+                    f"run {run_id} is at generation {generation}; this task hauls {manifest.generation} and stops"
                 )
             cursor.execute(_SQL["end_older_attempt"], {"fence": fence})
             cursor.execute("SET LOCAL lock_timeout = '1s'")
@@ -91,7 +91,9 @@ def acquire(connection: Connection, task: Task, manifest: Manifest, step: str = 
                 fence=taken,
                 content=manifest.content,
             )
-    raise TransientError(f"run {manifest.run_id} is held by another attempt that does not end")
+    raise TransientError(
+        f"run {manifest.run_id} is held by another attempt that does not end; try again later"
+    )
 
 
 def still_own_or_stop(cursor: Cursor, attempt: Attempt) -> None:

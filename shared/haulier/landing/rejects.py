@@ -88,10 +88,14 @@ def places(table: pa.Table) -> list[Place]:
     return list(zip(*(table[name].to_pylist() for name in (DELIVERY, ROW, OUTPUT)), strict=True))
 
 
+def messages(table: pa.Table) -> pa.ChunkedArray:
+    """What is said of each line, as the ledger takes it: a function may repeat what it found."""
+    return pc.replace_substring(table["message"], "\x00", _NUL_PICTURE)
+
+
 def for_ledger(tables: Iterable[pa.Table], names: list[str]) -> Iterator[pa.Table]:
     for table in tables:
-        text = pc.replace_substring(table["message"], "\x00", _NUL_PICTURE)
-        table = table.set_column(table.schema.get_field_index("message"), "message", text)
+        table = table.set_column(table.schema.get_field_index("message"), "message", messages(table))
         if "problems" in table.column_names:
             text = table["problems"]
             # Twice: of two that stand side by side, the first pass takes the first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -11,6 +12,7 @@ import psycopg2.errors
 import psycopg2.extensions
 
 from haulier.errors import DataError, DefinitionError, HaulierError, TransientError
+from haulier.run import cancelling, heard
 from haulier.settings import Settings
 
 #: The newest migration; `haulier migrate` brings a ledger there.
@@ -49,17 +51,19 @@ def conninfo(postgres: Mapping[str, str]) -> dict[str, Any]:
 
 @contextmanager
 def connect(settings: Settings, application_name: str) -> Iterator[Connection]:
-    """A connection to the ledger's database, closed at the end, its driver's errors translated.
+    """A connection to the ledger's database, closed at the end, its driver's errors translated; a signal that asks this
+    process to end also ends the statement it waits for.
 
     Raises `DefinitionError` when the ledger is not migrated to this version.
     """
     keywords: dict[str, Any] = {"connect_timeout": 10, **conninfo(settings.postgres), **_KEEPALIVE}
     with driver_errors():
-        connection = psycopg2.connect(**keywords, application_name=application_name)
+        connection = heard(partial(psycopg2.connect, **keywords, application_name=application_name))
         try:
-            with connection, connection.cursor() as cursor:
-                _require_schema(cursor)
-            yield connection
+            with cancelling(connection.cancel):
+                with connection, connection.cursor() as cursor:
+                    _require_schema(cursor)
+                yield connection
         finally:
             connection.close()
 
@@ -141,6 +145,7 @@ _REFUSALS = (
 _TRANSIENT = ("08", "40", "53", "55P03", "57", "25P03", "25P04", "25006", "58030")
 _BAD_DATA = ("21", "22", "23")
 _NOT_NULL = "23502"
+_TOO_LARGE = "54000"
 
 
 def translate(exc: psycopg2.Error) -> Exception:
@@ -169,6 +174,12 @@ def translate(exc: psycopg2.Error) -> Exception:
         return DataError(
             f"PostgreSQL refused the rows ({named}): the column takes no empty value. Where the contract lets it be empty: "
             f'ALTER TABLE {table} ALTER COLUMN "{diagnostics.column_name}" DROP NOT NULL; else the contract says required',
+            **where,
+        )
+    if state == _TOO_LARGE:
+        return DataError(
+            f"PostgreSQL refused the rows ({named}: {diagnostics.message_primary}). Where a value is too long for a key or an "
+            "index, say its maxLength in the contract: such rows are rejected then, and the others enter",
             **where,
         )
     if state.startswith(_BAD_DATA):

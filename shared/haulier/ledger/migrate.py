@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import psycopg2
 
 from haulier.ledger.connection import conninfo, driver_errors
+from haulier.run import heard
 from haulier.settings import Settings
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -28,7 +30,7 @@ def upgrade(target: Settings | str | Mapping[str, str], revision: str = "head") 
         if isinstance(target, str):
             return psycopg2.connect(target)
         keywords = conninfo(target.postgres if isinstance(target, Settings) else target)
-        made: psycopg2.extensions.connection = psycopg2.connect(**keywords)
+        made: psycopg2.extensions.connection = heard(partial(psycopg2.connect, **keywords))
         return made
 
     engine = create_engine("postgresql+psycopg2://", creator=connection, poolclass=NullPool)

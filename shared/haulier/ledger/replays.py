@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from haulier.errors import DefinitionError
@@ -22,6 +22,7 @@ class Replay:
 
     replay_id: int
     run_id: int
+    instance: str
     generation: int
     interval: Interval
     rejects: int
@@ -57,16 +58,16 @@ def request_replays(
     connection: Connection,
     settings: Settings,
     pipeline: str,
-    instance: str,
+    instances: Mapping[str, Callable[[Interval], str]],
     *,
     rule: str | None = None,
     reject_ids: Iterable[int] | None = None,
     reason: str,
-    definition_digest: Callable[[Interval], str],
 ) -> list[Replay]:
     """Ask for open rejects to be hauled again, one replay per generation; empty when none is open.
 
-    ``definition_digest``: of what a run of an interval would obey now.
+    ``instances``: each with the digest of what a run of an interval would obey now. Where one of them refuses, nothing
+    is asked for.
 
     Rejects of runs whose models were built are left out, too: those read all rows of a run together.
 
@@ -74,33 +75,35 @@ def request_replays(
     ``--reprocess``, not a replay.
     """
     ids = None if reject_ids is None else list(reject_ids)
+    replays = []
     with transaction(connection, settings) as cursor:
-        cursor.execute(
-            _SQL["replayable_rejects"],
-            {"pipeline": pipeline, "instance": instance, "rule": rule, "reject_ids": ids},
-        )
-        replays = []
-        for run_id, generation, start, end, rejects in cursor.fetchall():
-            interval = Interval(start=start, end=end)
+        for instance, digest in instances.items():
             cursor.execute(
-                _SQL["insert_replay"],
-                {
-                    "run_id": run_id,
-                    "generation": generation,
-                    "definition_digest": definition_digest(interval),
-                    "reason": reason,
-                    "actor": settings.actor,
-                },
+                _SQL["replayable_rejects"],
+                {"pipeline": pipeline, "instance": instance, "rule": rule, "reject_ids": ids},
             )
-            replay_id = number_in(cursor)
-            cursor.execute(_SQL["insert_replay_rejects"], {"replay_id": replay_id, "reject_ids": rejects})
-            replays.append(
-                Replay(
-                    replay_id=replay_id,
-                    run_id=run_id,
-                    generation=generation,
-                    interval=interval,
-                    rejects=len(rejects),
+            for run_id, generation, start, end, rejects in cursor.fetchall():
+                interval = Interval(start=start, end=end)
+                cursor.execute(
+                    _SQL["insert_replay"],
+                    {
+                        "run_id": run_id,
+                        "generation": generation,
+                        "definition_digest": digest(interval),
+                        "reason": reason,
+                        "actor": settings.actor,
+                    },
                 )
-            )
-        return replays
+                replay_id = number_in(cursor)
+                cursor.execute(_SQL["insert_replay_rejects"], {"replay_id": replay_id, "reject_ids": rejects})
+                replays.append(
+                    Replay(
+                        replay_id=replay_id,
+                        run_id=run_id,
+                        instance=instance,
+                        generation=generation,
+                        interval=interval,
+                        rejects=len(rejects),
+                    )
+                )
+    return replays

@@ -48,6 +48,11 @@ class Reservation:
     deliveries: tuple[Delivery, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_news(self) -> bool:
+        """Of a preview: whether a candidate would be a delivery."""
+        return any(delivery.delivery_id < 0 for delivery in self.deliveries)
+
 
 def known(
     connection: Connection, settings: Settings, pipeline: str, instance: str, uris: Sequence[str]

@@ -183,6 +183,49 @@ def test_how_far_a_source_was_read_outlives_no_change_of_what_is_read(
     assert "give it an instance of its own" in str(refused.value)
 
 
+ASKED = "-- not {note}\nSELECT id, updated_at FROM orders WHERE shop = {folder}"
+BY_WATERMARK: dict[str, Any] = {"watermark": {"column": "updated_at"}}
+
+
+@pytest.mark.parametrize(
+    ("sql", "statement", "parameters", "refused"),
+    [
+        (BY_WATERMARK, ASKED, {"folder": "t"}, True),
+        (BY_WATERMARK, ASKED, {"folder": None}, True),
+        (BY_WATERMARK, ASKED, {"note": "t"}, False),
+        (BY_WATERMARK, ASKED, {"folder": "s"}, False),
+        ({}, ASKED, {"folder": "t"}, False),
+        ({}, f"{ASKED} AND updated_at >= {{start}}", {"folder": "t"}, False),
+    ],
+)
+def test_how_far_a_query_was_read_outlives_no_change_of_what_it_is_asked_with(
+    write: Write, sql: dict[str, Any], statement: str, parameters: dict[str, str | None], refused: bool
+) -> None:
+    asked = {"url": "postgresql://reader@host/shop", "query": "../queries/orders.sql", "key": ["id"], **sql}
+    folder = write(
+        {
+            "instances.south.source": {"sql": asked, "files": None, "csv": None},
+            "instances.south.transform": {},
+            CHANGES: [{"since": date(2026, 1, 20), "parameters": parameters}],
+        }
+    )
+    (folder / "queries").mkdir()
+    (folder / "queries" / "orders.sql").write_text(statement)
+    file = loading.load_pipeline(folder, "orders")
+
+    assert loading.resolve_instance(file, "south", datetime(2026, 1, 19, tzinfo=UTC))
+    if not refused:
+        assert loading.resolve_instance(file, "south")
+        return
+    with pytest.raises(DefinitionError) as found:
+        loading.resolve_instance(file, "south")
+    assert (
+        "instances.south.changes[0].parameters.folder is not what it was before this change, and source.sql.query "
+        "asks with it"
+    ) in str(found.value)
+    assert "give it an instance of its own" in str(found.value)
+
+
 def test_a_change_of_one_instance_is_nothing_to_another(write: Write) -> None:
     folder = write({CHANGES: [{"since": date(2026, 1, 20), "transform": {"time_zone": "Europe/Berln"}}]})
     file = loading.load_pipeline(folder, "orders")

@@ -58,7 +58,14 @@ def test_an_instance_may_have_its_own(folder):
         (b"unit,\na,b\n", "a column of its header has no name"),
         (b"unit,means\na\n", "line 2 has 1 cells, its header 2"),
         (b'unit,means\na,"b\n', "line 2 is no CSV"),
-        (b"unit,means\n\xff,b\n", "cannot be read (UnicodeDecodeError); it must be CSV in UTF-8"),
+        (
+            b'unit,means\n\n"a\n",b\n\xb5g,b\n',
+            '"../references/units.csv": line 5, column "unit" holds the byte 0xb5, which is no UTF-8 there; save the file as',
+        ),
+        ("unit,means\na,b\n".encode("utf-16"), "line 1, cell 1 holds the byte 0xff, which is no UTF-8 there"),
+        (b"unit,means\na,b\x00\n", 'line 2, column "means" holds a NUL byte, which no database takes'),
+        (b"unit,\x00\na,b\n", "line 1, cell 2 holds a NUL byte"),
+        (b"unit,means\na,b,\x00\n", "line 2, cell 3 holds a NUL byte"),
         (b"unit\n" + b"a\n" * (MOST_BYTES // 2), f"a reference at most {MOST_BYTES}"),
     ],
 )

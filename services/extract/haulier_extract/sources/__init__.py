@@ -67,8 +67,8 @@ class Newest:
 
 #: Finds the deliveries of an interval; of a source with a position, those behind it.
 Find = Callable[..., Found]
-#: Whether these bytes (their SHA-256) are what was last hauled from an address.
-IsKnown = Callable[[str, str], bool]
+#: Whether nothing would be hauled of a file: it was here before.
+IsKnown = Callable[[SourceFile], bool]
 
 #: Section of a definition's source -> the module whose ``find`` and ``newest`` read it; imported when it is needed.
 SOURCES: dict[str, str] = {
@@ -79,7 +79,7 @@ SOURCES: dict[str, str] = {
 }
 
 
-def _is_news(uri: str, sha256: str) -> bool:
+def _is_news(file: SourceFile) -> bool:
     return False
 
 
@@ -96,7 +96,7 @@ def find(
     """What arrived in an interval, where the instance's definition says. Raises what the source raises.
 
     ``standing``: how far a source with a position was read; ``last``: where the increment ended that was read last;
-    ``preview`` leaves the source as it is; ``is_known`` says of a file that cannot be hauled as it is whether it was before.
+    ``preview`` leaves the source as it is; ``is_known`` says of a file that cannot be hauled as it is whether it would be.
     """
     look: Find = import_module(SOURCES[instance.source.kind]).find
     if instance.source.position:

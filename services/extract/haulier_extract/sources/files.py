@@ -21,15 +21,15 @@ from haulier_extract.sources.stores import Entry, Store, open_store
 
 
 def find(
-    instance: Instance, interval: Interval, settings: Settings, is_known: IsKnown = lambda *_: False
+    instance: Instance, interval: Interval, settings: Settings, is_known: IsKnown = lambda _: False
 ) -> Found:
     """The complete files of an interval, oldest first.
 
     Each is read to its end every time: a digest is what a file is, and time and size are not (a
     correction may be as long as what it corrects, and ``cp -p`` keeps the time). Raises
     `DefinitionError` when there is no such store, `TransientError` when it cannot be read, and
-    `DataError` for a file no waiting would help. A file that is known is passed over: a look back behind a change of the
-    export finds those that the runs before it read as they were written.
+    `DataError` for a file no waiting would help. One of which nothing would be hauled is passed over: a look back behind a
+    change of the export finds those that the runs before it read as they were written, and some are sent again.
     """
     source = instance.source.files
     assert source is not None
@@ -72,7 +72,7 @@ class _Looking:
     interval: Interval
     store: Store
     now: datetime
-    is_known: IsKnown = lambda *_: False
+    is_known: IsKnown = lambda _: False
 
     def at(self, entry: Entry | str, date: datetime | None) -> SourceFile | str | None:
         """The file, why it waits, or ``None`` when it is not this run's."""
@@ -84,7 +84,7 @@ class _Looking:
             instant = date if self.source.select == "name" else self._arrival(entry)
             if instant is None:
                 return f"{entry.uri} waits: the date in its name is no day of the calendar"
-            return self._complete(entry) if self._is_due(instant) else None
+            return self._complete(entry, instant) if self._is_due(instant) else None
         except Vanished:
             return f"{entry.uri} waits: it vanished while it was looked at"
 
@@ -114,7 +114,7 @@ class _Looking:
             since -= timedelta(seconds=source.ready.quiet_seconds)
         return since <= instant < self.interval.end
 
-    def _complete(self, entry: Entry) -> SourceFile | str | None:
+    def _complete(self, entry: Entry, instant: datetime) -> SourceFile | str | None:
         uri, ready, marker = entry.uri, self.source.ready, self._marker(entry)
         if marker and not self.store.beside(entry, marker):
             return f"{uri} waits: its marker {marker} is not there"
@@ -135,23 +135,31 @@ class _Looking:
             why = module_of(self.form).unfinished(chunks, self.form, ready, uri)
         except DataError as exc:
             why, wrong = None, exc
-        if why is not None or wrong is not None:
-            for _ in chunks:  # the rest belongs to the digest
-                pass
-            if self.is_known(uri, digest.hexdigest()):
-                return None
-        if wrong is not None:
-            raise wrong
-        if self.store.changed(entry):
-            why = "it was written to while it was read"
-        if why is not None:
-            return f"{uri} waits: {why}"
+        for _ in chunks:  # the rest belongs to the digest
+            pass
         name = entry.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return SourceFile(
+        file = SourceFile(
             uri=uri,
             logical_name=fill(self.source.logical_name, {"name": name, "path": entry.path}),
             sha256=digest.hexdigest(),
             bytes=size,
             modified_at=entry.modified_at,
             open=partial(self.store.chunks, entry),
+        )
+        if (why is not None or wrong is not None) and self.is_known(file):
+            return None
+        if wrong is not None:
+            raise self._placed(wrong, instant)
+        if self.store.changed(entry):
+            why = "it was written to while it was read"
+        return file if why is None else f"{uri} waits: {why}"
+
+    def _placed(self, wrong: DataError, instant: datetime) -> DataError:
+        """With the way out where the file is one of another run, which may read it in another way."""
+        if instant >= self.interval.start:
+            return wrong
+        return DataError(
+            f"{wrong}; or, where its sender changed the export since, haul again the run of {instant:%Y-%m-%d %H:%M}Z, "
+            "which reads it as it was: this one then passes over it",
+            **wrong.context,
         )

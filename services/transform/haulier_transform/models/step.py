@@ -24,7 +24,6 @@ from haulier.ledger.runs import current_generation
 from haulier.manifest import Manifest
 from haulier.parts import row_groups
 from haulier.rows import DELIVERY, ROW
-from haulier.run import on_cancel
 from haulier.sealing import read_manifest
 from haulier.task import Outcome, Task
 from haulier_transform.models import standing
@@ -54,7 +53,6 @@ def build(task: Task) -> Outcome:
     if not ordered:
         return _outcome(manifest, "already done", {}, ("this run was sealed without models",))
     with connect(task.settings, f"haulier models {task.attempt}") as connection:
-        on_cancel(connection.cancel)
         attempt = acquire(connection, task, manifest, step="models")
         for contract in _contracts(ordered):
             ensure(connection, task.settings, contract, manifest.definition.load.drift, manifest.run_id)

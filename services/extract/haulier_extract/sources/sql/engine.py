@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from haulier.definitions.sources import Sql
 from haulier.errors import Cancelled, DataError, DefinitionError, HaulierError, TransientError
-from haulier.run import cancelling
+from haulier.run import cancelling, heard
 from haulier.settings import Settings
 
 #: The drivers that extract has, whichever a URL names.
@@ -45,7 +46,9 @@ def connected(sql: Sql, settings: Settings) -> Iterator[sa.Connection]:
             url, poolclass=NullPool, hide_parameters=True, **_arguments(url, sql, settings)
         )
         try:
-            with engine.connect() as connection, _heard(connection):
+            # A file is open at once, and stays in the thread that opens it.
+            opened = engine.connect() if engine.name == "sqlite" else heard(engine.connect)
+            with opened as connection, _heard(connection):
                 yield connection
         finally:
             engine.dispose()
@@ -65,10 +68,10 @@ def replicating(sql: Sql, settings: Settings) -> Iterator[Any]:
         _, given = engine.dialect.create_connect_args(url)
         more = _arguments(url, sql, settings)["connect_args"]
         try:
-            connection = psycopg2.connect(
-                # Else the server ends a connection from which it hears nothing for a while.
-                **{**given, **more, "options": "-c wal_sender_timeout=0"},
-                connection_factory=LogicalReplicationConnection,
+            # Else the server ends a connection from which it hears nothing for a while.
+            told = {**given, **more, "options": "-c wal_sender_timeout=0"}
+            connection = heard(
+                partial(psycopg2.connect, **told, connection_factory=LogicalReplicationConnection)
             )
             with closing(connection), cancelling(connection.cancel):
                 yield connection
