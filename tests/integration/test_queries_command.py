@@ -96,10 +96,23 @@ def test_what_cannot_be_asked_is_told(hauled: Hauled) -> None:
         assert 'there is no pipeline "cvs"' in err
 
 
+def counted_elsewhere(hauled: Hauled) -> set[int]:
+    """Open rejects as the other screens count them."""
+    instances = hauled.json("status", "--pipeline", "csv")["instances"]
+    runs = hauled.json("status", "--runs", "--pipeline", "csv")["runs"]
+    verified = hauled.json("verify", "--pipeline", "csv", *DAY)["runs"]
+    return {
+        sum(row["open_rejects"] for row in instances),
+        sum(row["open_rejects"] for row in runs),
+        sum(rule["open"] for run in verified for rule in run["rejects"].values()),
+    }
+
+
 def test_a_reject_is_as_people_left_its_query(hauled: Hauled) -> None:
     (first, *_) = hauled.json("rejects", "list", "--pipeline", "csv", "--limit", "1")["rows"]
     number = str(first["reject_id"])
     count = hauled.json("rejects", "list", "--pipeline", "csv")["rejects"]
+    assert counted_elsewhere(hauled) == {count}
     hauled.text("queries", "release", f"R{number}", "--reason", "it stays out")
 
     assert hauled.json("rejects", "show", number)["status"] == "released"
@@ -108,6 +121,15 @@ def test_a_reject_is_as_people_left_its_query(hauled: Hauled) -> None:
     assert f"queries reopen R{number} --reason WHY" in shown
     listed = hauled.json("rejects", "list", "--pipeline", "csv")
     assert listed["rejects"] == count - 1
+    assert counted_elsewhere(hauled) == {count - 1}
+    traced = hauled.json("trace", "--file", first["file"], "--row", str(first["row"]), "--pipeline", "csv")
+    (state,) = [
+        fate["state"]
+        for one in traced["deliveries"]
+        for fate in one["fates"]
+        if fate["what"].startswith(f"reject {number}")
+    ]
+    assert state.startswith("rejected (released): ")
     assert first["reject_id"] not in [row["reject_id"] for row in listed["rows"]]
     (row,) = [
         row
