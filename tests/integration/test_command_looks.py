@@ -68,6 +68,11 @@ def test_status_shows_a_quarantined_run_first_until_its_files_come_corrected(hau
     assert {one["state"] for one in early["instances"][1:]} == {"on time"}
     assert (hauled.home / "status.txt").read_text().startswith("Quarantined: 1 run of which no row entered\n")
 
+    (held,) = early["quarantined"]
+    assert held["read"] == held["rejected_rows"] + held["held"] + held["filtered"] + held["stripped"]
+    (line,) = re.findall("^labs +703 +2026-01-07 .*", (hauled.home / "status.txt").read_text(), re.MULTILINE)
+    assert line.split()[4:7] == [str(held[name]) for name in ("read", "rejected_rows", "held")]
+
     later = hauled.json("status", "--now", "2026-01-10T00:00:00Z")
     assert [one["corrected"] for one in later["quarantined"]] == [True]
     assert {one["state"] for one in later["instances"]} == {"on time"}

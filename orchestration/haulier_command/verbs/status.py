@@ -117,12 +117,14 @@ def _quarantined_blocks(held: Sequence[Row]) -> list[Block]:
             Table(
                 title=f"Quarantined: {counted(len(waiting), 'run')} of which no row entered",
                 columns=columns(
-                    "pipeline", "instance", "run", "table", "read#", "rejects#", "held#", "since"
+                    *("pipeline", "instance", "run", "table", "read#", "rejected#", "held#"),
+                    *("filtered#?", "stripped#?", "since"),
                 ),
                 rows=[
                     (
                         *(row["pipeline"], row["instance"], _name(row), row["target"]),
-                        *(row["read"], row["open_rejects"], row["held"], row["updated_at"]),
+                        *(row[name] for name in ("read", "rejected_rows", "held", "filtered", "stripped")),
+                        row["updated_at"],
                     )
                     for row in waiting
                 ],

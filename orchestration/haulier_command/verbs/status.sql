@@ -33,7 +33,7 @@ ORDER BY n.pipeline, n.instance
 SELECT r.run_id, r.pipeline, r.instance, r.interval_start, r.interval_end, r.generation, r.status, r.updated_at, g.reason,
        (SELECT count(*) FROM haulier.generation_delivery d
         WHERE d.run_id = r.run_id AND d.generation = r.generation) AS deliveries,
-       (SELECT sum(a.read)::bigint FROM haulier.source_account a WHERE a.load_id = l.load_id) AS read,
+       source.read, source.filtered, source.stripped, source.rejected + l.rejected AS rejected_rows,
        l.target, l.produced, l.inserted, l.updated, l.rejected, l.held,
        (SELECT count(*) FROM haulier.open_reject o
         WHERE o.run_id = r.run_id
@@ -45,6 +45,9 @@ LEFT JOIN LATERAL (SELECT * FROM haulier.load one
                    WHERE one.run_id = r.run_id AND one.generation = r.generation
                      AND (one.kind = 'run' OR one.outcome = 'quarantined')
                    ORDER BY one.outcome = 'quarantined' DESC LIMIT 1) AS l ON true
+LEFT JOIN LATERAL (SELECT sum(a.read)::bigint AS read, sum(a.filtered)::bigint AS filtered, sum(a.stripped)::bigint AS stripped,
+                          sum(a.rejected)::bigint AS rejected
+                   FROM haulier.source_account a WHERE a.load_id = l.load_id) AS source ON true
 WHERE (%(pipeline)s::text IS NULL OR r.pipeline = %(pipeline)s) AND (%(instance)s::text IS NULL OR r.instance = %(instance)s)
   AND (NOT %(quarantined)s OR r.status = 'quarantined')
 ORDER BY r.status <> 'quarantined', r.interval_end DESC, r.pipeline, r.instance
