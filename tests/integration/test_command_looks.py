@@ -171,6 +171,26 @@ def test_a_corrected_row_is_traced_to_both_its_files(hauled: Hauled) -> None:
     assert newest["line"] in text
 
 
+def test_digests_are_short_for_people_and_whole_for_programs(hauled: Hauled, tmp_path: Path) -> None:
+    ((number,),) = hauled.database.rows("SELECT min(reject_id) FROM haulier.reject")
+    ((key,),) = hauled.database.rows(
+        "SELECT key FROM haulier.history WHERE target = 'clinical.labs' AND operation = 'update' ORDER BY 1::text LIMIT 1"
+    )
+    for n, words in enumerate(
+        (
+            ("audit", "clinical.labs", "--into"),
+            ("rejects", "show", str(number)),
+            ("trace", "labs", *keyed(key)),
+        )
+    ):
+        into = [[str(tmp_path / f"{n}-{form}")] if words[-1] == "--into" else [] for form in ("text", "json")]
+        text = hauled.text(*words, *into[0])
+        document = json.dumps(hauled.json(*words, *into[1]))
+        assert re.findall(r"\b[0-9a-f]{12}\b", text)
+        assert not re.findall(r"[0-9a-f]{13}", text)
+        assert re.findall(r"\b[0-9a-f]{64}\b", document)
+
+
 def test_rows_are_offered_when_more_than_one_is_meant(hauled: Hauled) -> None:
     text = hauled.text("trace", "clinical.labs", "testcd=ALB")
     assert "which one?" in text

@@ -20,7 +20,7 @@ from haulier_command.summary import summary, tables
 from haulier_command.surroundings import Surroundings, home_of, me, near
 from haulier_command.tables import Target
 from haulier_command.verbs.run import failures
-from haulier_command.words import counted, interval_name
+from haulier_command.words import counted, interval_name, short
 
 if TYPE_CHECKING:
     from haulier.settings import Settings
@@ -182,8 +182,8 @@ def _tables_block(demo: Demo) -> Block:
             (
                 name,
                 digest.rows,
-                *([demo.before[name].sha256[:16]] if was and name in demo.before else [""] * len(was)),
-                digest.sha256[:16],
+                *([short(demo.before[name].sha256)] if was and name in demo.before else [""] * len(was)),
+                short(digest.sha256),
                 state(name),
             )
             for name, digest in demo.after.items()
