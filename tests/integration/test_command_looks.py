@@ -17,6 +17,7 @@ from generator.trial import Trial
 from support.databases import fresh_database
 from support.hauled import Hauled, place
 
+from haulier.ledger.verify import INVARIANTS
 from haulier_command.embedded import Tier
 
 QUARANTINED_DAY = "2026-01-07"
@@ -245,6 +246,14 @@ def test_every_kind_of_row_is_traced_forward(hauled: Hauled) -> None:
     assert fates(hauled, "labs_2026-01-06 (1).csv", 2, "701") == [
         "a copy under another name, so it was not loaded"
     ]
+
+
+def test_verify_says_where_the_invariants_are_that_it_cannot_ask_for(hauled: Hauled) -> None:
+    text = hauled.text("verify")
+
+    assert set(re.findall(r"^(I\d+) .* ok$", text, re.MULTILINE)) == set(INVARIANTS)
+    assert "held by tests, as no query sees it: I3 " in text
+    assert set(re.findall(r"\bI\d+\b", text)) == {f"I{number}" for number in range(1, 11)}
 
 
 def test_no_verb_prints_colour_or_boxes_into_a_pipe(hauled: Hauled) -> None:
