@@ -16,7 +16,8 @@ from haulier_command.surroundings import Surroundings, me
 from haulier_command.words import counted, interval_name
 
 _SQL = queries("haulier_command.verbs", "status.sql")
-_ORDER = ("quarantined", "never ran", "late", "waiting", "not loaded", "on time", "no schedule")
+#: How an instance stands, what waits for someone first.
+STATES = ("quarantined", "never ran", "late", "waiting", "not loaded", "on time", "no schedule")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -55,7 +56,7 @@ def status(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     instances += [_never_ran(*lane) for lane in due if lane not in known]
     for row in instances:
         row["state"], row["missing"] = _state(row, due.get((row["pipeline"], row["instance"])))
-    instances.sort(key=lambda row: (_ORDER.index(row["state"]), row["pipeline"], row["instance"]))
+    instances.sort(key=lambda row: (STATES.index(row["state"]), row["pipeline"], row["instance"]))
     screen.show(
         {"now": now, "quarantined": held, "instances": instances},
         *_quarantined_blocks(held),

@@ -26,7 +26,7 @@ from haulier.parts import row_groups
 from haulier.rows import DELIVERY, ROW
 from haulier.run import on_cancel
 from haulier.sealing import read_manifest
-from haulier.task import Outcome, Task
+from haulier.task import Ending, Outcome, Task
 from haulier_transform.models import standing
 from haulier_transform.models.merging import Merging
 from haulier_transform.models.parsing import ReadModel, in_order, read_model
@@ -331,7 +331,7 @@ def _told(read: ReadModel, built: str, more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcome(
-    manifest: Manifest, outcome: str, counts: dict[str, Any], notes: tuple[str, ...] = ()
+    manifest: Manifest, outcome: Ending, counts: dict[str, Any], notes: tuple[str, ...] = ()
 ) -> Outcome:
     return Outcome(
         outcome=outcome,
