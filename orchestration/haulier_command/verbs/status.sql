@@ -52,3 +52,18 @@ WHERE (%(pipeline)s::text IS NULL OR r.pipeline = %(pipeline)s) AND (%(instance)
   AND (NOT %(quarantined)s OR r.status = 'quarantined')
 ORDER BY r.status <> 'quarantined', r.interval_end DESC, r.pipeline, r.instance
 LIMIT %(limit)s
+
+-- name: failures
+-- The last failure of each run that is not through, and on which nobody works since; the newest first.
+SELECT last.*
+FROM (SELECT DISTINCT ON (f.pipeline, f.instance, f.interval_start, f.interval_end)
+             f.pipeline, f.instance, f.interval_start, f.interval_end, f.step, f.exit_code, f.reason, f.actor, f.failed_at,
+             r.run_id
+      FROM haulier.failure f
+      LEFT JOIN haulier.run r USING (pipeline, instance, interval_start, interval_end)
+      WHERE (r.run_id IS NULL OR r.status = 'open')
+        AND (%(pipeline)s::text IS NULL OR f.pipeline = %(pipeline)s)
+        AND (%(instance)s::text IS NULL OR f.instance = %(instance)s)
+      ORDER BY f.pipeline, f.instance, f.interval_start, f.interval_end, f.failure_id DESC) AS last
+WHERE NOT EXISTS (SELECT FROM haulier.attempt a WHERE a.run_id = last.run_id AND a.started_at > last.failed_at)
+ORDER BY last.failed_at DESC
