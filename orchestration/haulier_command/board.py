@@ -26,7 +26,7 @@ _NARROW = 11
 def watching(lanes: Sequence[tuple[str, str]], days: Sequence[Interval], screen: Screen) -> Iterator[Watch]:
     """A board for these instances and days, for as long as the demo hauls."""
     if not screen.live:
-        yield Plainly(screen)
+        yield Plainly(dict.fromkeys(lanes, len(days)), screen)
         return
     from rich.live import Live
 

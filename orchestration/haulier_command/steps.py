@@ -194,7 +194,7 @@ class Here:
 
         from haulier import logs
         from haulier.errors import HaulierError
-        from haulier.run import Program, build_task
+        from haulier.run import Program, build_task, remembering
         from haulier.settings import Settings
 
         began = time.monotonic()
@@ -223,7 +223,8 @@ class Here:
             try:
                 task = build_task(order.program, asked, settings)
                 act = program.run if order.verb == "run" else program.plan
-                outcome = (program.models if order.step == "models" and program.models else act)(task)
+                with remembering(task, order.step):
+                    outcome = (program.models if order.step == "models" and program.models else act)(task)
             except HaulierError as exc:
                 logs.log.error(str(exc), extra={"facts": {**exc.context, "exit_code": exc.exit_code}})
                 error = "" if exc.exit_code == 99 else str(exc)

@@ -44,6 +44,11 @@ def counted(number: int, thing: str, things: str = "") -> str:
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
+def short(digest: str) -> str:
+    """A digest as people compare it; files and JSON have all 64 digits."""
+    return digest[:12]
+
+
 def option(name: str, value: str | None) -> str:
     """The value of an option that must be given. Raises `DefinitionError`."""
     if value is None:

@@ -117,11 +117,12 @@ def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str,
     }
     logs.configure(bound, settings.log_level)
     task = build_task(program.name, arguments, settings)
-    if arguments.verb == "models":
-        assert program.models
-        outcome = program.models(task)
-    else:
-        outcome = program.run(task) if task.verb == "run" else program.plan(task)
+    with remembering(task, bound["step"]):
+        if arguments.verb == "models":
+            assert program.models
+            outcome = program.models(task)
+        else:
+            outcome = program.run(task) if task.verb == "run" else program.plan(task)
     line = json.dumps(
         {**bound, **{k: v for k, v in asdict(outcome).items() if v is not None}, "attempt": task.attempt},
         default=str,
@@ -131,6 +132,34 @@ def _task(program: Program, arguments: argparse.Namespace, environ: Mapping[str,
     )
     _answer(line, settings)
     return outcome.exit_code
+
+
+@contextmanager
+def remembering(task: Task, step: str) -> Iterator[None]:
+    """What ends the block with an exception is written into the ledger where that is possible, and raised as it was.
+
+    Not what is no failure of the run: nothing new, somebody else's turn, a cancellation; and no replay, whose
+    run is through.
+    """
+    from haulier.errors import FencedError, NothingNew
+
+    try:
+        yield
+    except (NothingNew, FencedError, Cancelled):
+        raise
+    except Exception as exc:
+        if task.verb == "run" and task.replay is None and task.settings.postgres:
+            from haulier.logs import log
+
+            try:
+                from haulier.ledger.failures import record
+
+                record(task, step, exc)
+            except Exception as unrecorded:  # noqa: BLE001 - a signal, too: it ends now in any case, with its own code
+                log.warning(
+                    "the failure is not in the ledger", extra={"facts": {"why": type(unrecorded).__name__}}
+                )
+        raise
 
 
 def _check(program: Program, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

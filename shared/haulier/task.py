@@ -64,12 +64,15 @@ class Task:
         )
 
 
+#: How a step ended that has a result.
+Ending = Literal["sealed", "staged", "loaded", "quarantined", "empty", "already done", "planned"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a step says of itself, as the one JSON line on stdout."""
 
-    #: `sealed`, `staged`, `loaded`, `quarantined`, `empty`, `already done`, `planned`
-    outcome: str
+    outcome: Ending
     exit_code: int = 0
     generation: int = 0
     replay: int | None = None

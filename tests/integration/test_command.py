@@ -76,6 +76,17 @@ def test_what_is_due_is_hauled_once(fresh: Hauled) -> None:
     assert "nothing is due" in fresh.text(*due)
 
 
+def test_days_without_a_file_are_one_line_of_each_instance(fresh: Hauled) -> None:
+    """A schedule that is asked of after a long while has many."""
+    days = ("run", "--from", "2026-02-01", "--to", "2026-02-04", "--pipeline", "labs", "--in-process")
+    code, out, err = fresh.say(*days)
+    assert code == 0
+    expected = [f"labs/{site}, 3 runs since 2026-02-01: 3 empty" for site in ("701", "702", "703")]
+    assert out.splitlines() == expected
+    assert [line.rpartition(" (")[0] for line in err.splitlines()] == expected
+    assert len(fresh.json(*days)["runs"]) == 9
+
+
 def test_a_plan_counts_and_writes_nothing(fresh: Hauled) -> None:
     at = ("--interval-start", "2026-01-05T00:00:00Z", "--interval-end", "2026-01-06T00:00:00Z")
     landed = next((fresh.home / "landing" / "701").glob("*/labs_2026-01-05.csv"))

@@ -17,6 +17,7 @@ from generator.trial import Trial
 from support.databases import fresh_database
 from support.hauled import Hauled, place
 
+from haulier.ledger.verify import INVARIANTS
 from haulier_command.embedded import Tier
 
 QUARANTINED_DAY = "2026-01-07"
@@ -67,6 +68,11 @@ def test_status_shows_a_quarantined_run_first_until_its_files_come_corrected(hau
     assert (first["pipeline"], first["instance"], first["state"]) == ("labs", "703", "quarantined")
     assert {one["state"] for one in early["instances"][1:]} == {"on time"}
     assert (hauled.home / "status.txt").read_text().startswith("Quarantined: 1 run of which no row entered\n")
+
+    (held,) = early["quarantined"]
+    assert held["read"] == held["rejected_rows"] + held["held"] + held["filtered"] + held["stripped"]
+    (line,) = re.findall("^labs +703 +2026-01-07 .*", (hauled.home / "status.txt").read_text(), re.MULTILINE)
+    assert line.split()[4:7] == [str(held[name]) for name in ("read", "rejected_rows", "held")]
 
     later = hauled.json("status", "--now", "2026-01-10T00:00:00Z")
     assert [one["corrected"] for one in later["quarantined"]] == [True]
@@ -166,6 +172,26 @@ def test_a_corrected_row_is_traced_to_both_its_files(hauled: Hauled) -> None:
     assert newest["line"] in text
 
 
+def test_digests_are_short_for_people_and_whole_for_programs(hauled: Hauled, tmp_path: Path) -> None:
+    ((number,),) = hauled.database.rows("SELECT min(reject_id) FROM haulier.reject")
+    ((key,),) = hauled.database.rows(
+        "SELECT key FROM haulier.history WHERE target = 'clinical.labs' AND operation = 'update' ORDER BY 1::text LIMIT 1"
+    )
+    for n, words in enumerate(
+        (
+            ("audit", "clinical.labs", "--into"),
+            ("rejects", "show", str(number)),
+            ("trace", "labs", *keyed(key)),
+        )
+    ):
+        into = [[str(tmp_path / f"{n}-{form}")] if words[-1] == "--into" else [] for form in ("text", "json")]
+        text = hauled.text(*words, *into[0])
+        document = json.dumps(hauled.json(*words, *into[1]))
+        assert re.findall(r"\b[0-9a-f]{12}\b", text)
+        assert not re.findall(r"[0-9a-f]{13}", text)
+        assert re.findall(r"\b[0-9a-f]{64}\b", document)
+
+
 def test_rows_are_offered_when_more_than_one_is_meant(hauled: Hauled) -> None:
     text = hauled.text("trace", "clinical.labs", "testcd=ALB")
     assert "which one?" in text
@@ -223,6 +249,14 @@ def test_every_kind_of_row_is_traced_forward(hauled: Hauled) -> None:
     assert fates(hauled, "labs_2026-01-06 (1).csv", 2, "701") == [
         "a copy under another name, so it was not loaded"
     ]
+
+
+def test_verify_says_where_the_invariants_are_that_it_cannot_ask_for(hauled: Hauled) -> None:
+    text = hauled.text("verify")
+
+    assert set(re.findall(r"^(I\d+) .* ok$", text, re.MULTILINE)) == set(INVARIANTS)
+    assert "held by tests, as no query sees it: I3 " in text
+    assert set(re.findall(r"\bI\d+\b", text)) == {f"I{number}" for number in range(1, 11)}
 
 
 def test_no_verb_prints_colour_or_boxes_into_a_pipe(hauled: Hauled) -> None:

@@ -31,6 +31,9 @@ def test_the_demo_can_be_done_twice_and_what_it_proposes_works(tmp_path: Path) -
         assert len(first["runs"]) == 30
         assert [f"{q['pipeline']}/{q['instance']}" for q in first["quarantined"]] == ["labs/703"]
         assert first["quarantined"][0]["file"] == "labs_2026-01-07.csv.gz", "it says what put it right"
+        for held in first["quarantined"]:
+            assert held["stripped"] == 1
+            assert held["read"] == held["rejects"] + held["held"] + held["filtered"] + held["stripped"]
         for line in first["summary"]:
             assert line["source"]["read"] * 2 == sum(line["source"].values())
             assert line["target"]["produced"] * 2 == sum(line["target"].values())

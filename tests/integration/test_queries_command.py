@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from generator.trial import Trial
 from support.blinded import DAY, haul_blinded
-from support.hauled import Hauled
+from support.databases import Database
+from support.hauled import Hauled, place
 
 from haulier.ledger.decisions import STATUSES
 from haulier_command.embedded import Tier
@@ -96,10 +99,23 @@ def test_what_cannot_be_asked_is_told(hauled: Hauled) -> None:
         assert 'there is no pipeline "cvs"' in err
 
 
+def counted_elsewhere(hauled: Hauled) -> set[int]:
+    """Open rejects as the other screens count them."""
+    instances = hauled.json("status", "--pipeline", "csv")["instances"]
+    runs = hauled.json("status", "--runs", "--pipeline", "csv")["runs"]
+    verified = hauled.json("verify", "--pipeline", "csv", *DAY)["runs"]
+    return {
+        sum(row["open_rejects"] for row in instances),
+        sum(row["open_rejects"] for row in runs),
+        sum(rule["open"] for run in verified for rule in run["rejects"].values()),
+    }
+
+
 def test_a_reject_is_as_people_left_its_query(hauled: Hauled) -> None:
     (first, *_) = hauled.json("rejects", "list", "--pipeline", "csv", "--limit", "1")["rows"]
     number = str(first["reject_id"])
     count = hauled.json("rejects", "list", "--pipeline", "csv")["rejects"]
+    assert counted_elsewhere(hauled) == {count}
     hauled.text("queries", "release", f"R{number}", "--reason", "it stays out")
 
     assert hauled.json("rejects", "show", number)["status"] == "released"
@@ -108,6 +124,15 @@ def test_a_reject_is_as_people_left_its_query(hauled: Hauled) -> None:
     assert f"queries reopen R{number} --reason WHY" in shown
     listed = hauled.json("rejects", "list", "--pipeline", "csv")
     assert listed["rejects"] == count - 1
+    assert counted_elsewhere(hauled) == {count - 1}
+    traced = hauled.json("trace", "--file", first["file"], "--row", str(first["row"]), "--pipeline", "csv")
+    (state,) = [
+        fate["state"]
+        for one in traced["deliveries"]
+        for fate in one["fates"]
+        if fate["what"].startswith(f"reject {number}")
+    ]
+    assert state.startswith("rejected (released): ")
     assert first["reject_id"] not in [row["reject_id"] for row in listed["rows"]]
     (row,) = [
         row
@@ -146,21 +171,36 @@ def test_a_corrected_file_settles_its_queries_and_the_ledger_holds(hauled: Haule
 class TestPage:
     """docs/queries.md"""
 
+    @pytest.fixture
+    def demo(self, tier: Tier, database: Database, tmp_path: Path) -> Hauled:
+        """What its examples ask for of the demo: three days of one site's labs."""
+        made = place(tier, database, tmp_path / "home")
+        for day in range(3):
+            Trial().deliver(day, made.home / "landing")
+        days = ("--from", "2026-01-05", "--to", "2026-01-08")
+        made.json("run", "--pipeline", "labs", "--instance", "702", *days, "--in-process")
+        return made
+
     def test_its_commands_run_as_they_stand(
-        self, hauled: Hauled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, demo: Hauled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         commands = [
-            line
+            shlex.split(line, comments=True)
             for block in re.findall(r"```console\n(.+?)```", PAGE.read_text(), re.DOTALL)
             for line in block.splitlines()
         ]
-        assert len(commands) > 5
-        for command in commands:
-            name, *words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)]
+        place_of_name = commands.index(["query=R1"])
+        (row,) = demo.json(*commands[place_of_name - 1][1:])["rows"]
+        del commands[place_of_name]
+        said = []
+        for name, *words in commands:
             assert name == "haulier"
-            hauled.text(*words)
-        assert {path.name for path in tmp_path.iterdir()} == {"queries-north.xlsx", "queries-north.csv"}
+            said.append(demo.text(*(row["query"] if word == "$query" else word for word in words)))
+
+        assert len(said) > 5
+        assert not [text for text in said if text.startswith("no query")], "each has something to show"
+        assert {path.name for path in tmp_path.iterdir()} == {"home", "queries-702.xlsx", "queries-702.csv"}
 
     def test_it_says_what_every_status_and_every_cell_is(self) -> None:
         statuses, cells = re.findall(r"^\| --- \|.*\n((?:\|.*\n)+)", PAGE.read_text(), re.MULTILINE)

@@ -14,7 +14,7 @@ from haulier.errors import DataError, DefinitionError
 from haulier_command.ledger import Row, reading
 from haulier_command.output import Lines, Screen, Table, columns
 from haulier_command.surroundings import Surroundings
-from haulier_command.words import counted, day_or_instant
+from haulier_command.words import counted, day_or_instant, short
 
 if TYPE_CHECKING:
     from haulier_command.auditing.reading import Past
@@ -275,8 +275,11 @@ def _finish(
         Table(
             title=f"{past.target.name} in {folder.path}",
             columns=columns("file", "rows#", "bytes#", "sha-256"),
-            rows=[(name, one["rows"], one["bytes"], one["sha256"]) for name, one in folder.facts().items()],
-            note=f"Last load: {facts['last load']}.",
+            rows=[
+                (name, one["rows"], one["bytes"], short(str(one["sha256"])))
+                for name, one in folder.facts().items()
+            ],
+            note=f"Last load: {facts['last load']}. manifest.json has the digests whole.",
         ),
         *([Lines(title="The chain does not hold:", lines=violations)] if violations else []),
     )

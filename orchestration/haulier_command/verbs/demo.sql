@@ -5,13 +5,14 @@ FROM (SELECT ROW({columns})::text AS line FROM {table}) AS lines
 
 -- name: quarantined
 -- Runs of which no row entered, with the rule that most of their rows break, and the delivery that put it right.
-SELECT r.pipeline, r.instance, r.interval_start, r.interval_end, n.rejects, n.held, n.read, worst.rule, worst.rows, worst.message,
-       later.file, later.at
+SELECT r.pipeline, r.instance, r.interval_start, r.interval_end, n.rejects, n.held, n.read, n.filtered, n.stripped, worst.rule,
+       worst.rows, worst.message, later.file, later.at
 FROM haulier.run r
 JOIN haulier.load l ON l.run_id = r.run_id AND l.generation = r.generation AND l.kind = 'run'
 CROSS JOIN LATERAL (
     SELECT (SELECT count(*) FROM haulier.reject j WHERE j.load_id = l.load_id) AS rejects, l.held,
-           (SELECT sum(a.read)::bigint FROM haulier.source_account a WHERE a.load_id = l.load_id) AS read
+           sum(a.read)::bigint AS read, sum(a.filtered)::bigint AS filtered, sum(a.stripped)::bigint AS stripped
+    FROM haulier.source_account a WHERE a.load_id = l.load_id
 ) AS n
 LEFT JOIN LATERAL (
     SELECT j.rule, count(*) AS rows, min(j.message) AS message

@@ -20,7 +20,7 @@ from haulier_command.summary import summary, tables
 from haulier_command.surroundings import Surroundings, home_of, me, near
 from haulier_command.tables import Target
 from haulier_command.verbs.run import failures
-from haulier_command.words import counted, interval_name
+from haulier_command.words import counted, interval_name, short
 
 if TYPE_CHECKING:
     from haulier.settings import Settings
@@ -117,20 +117,33 @@ def _outside(by_rule: Sequence[Row], quarantined: Sequence[Row]) -> list[Block]:
                 tuple(row[n] for n in ("pipeline", "rule", "column", "rejects", "example"))
                 for row in by_rule[:8]
             ],
-            note=f"{counted(len(by_rule) - 8, 'more rule')}: {me()} rejects list --all"
-            if len(by_rule) > 8
-            else "",
+            note=_more_rules(by_rule[8:]),
         )
     ]
     for row in quarantined:
-        blocks.append(Lines(title=f"Quarantined, as it should be: {_run_name(row)}", lines=_explained(row)))
+        blocks.append(Lines(title=f"Quarantined, as it should be: {_run_name(row)}", lines=explained(row)))
     return blocks
 
 
-def _explained(row: Row) -> list[str]:
+def _more_rules(left: Sequence[Row]) -> str:
+    if not left:
+        return ""
+    others = counted(sum(row["rejects"] for row in left), "row")
+    return f"{others} of {counted(len(left), 'more rule')}: {me()} rejects list --all"
+
+
+def explained(row: Row) -> list[str]:
+    """Why a run is kept out; every row it read is named, so that the numbers close."""
+    others = row["rejects"] - row["rows"]
+    left = [
+        f"{row[name]} {'was' if row[name] == 1 else 'were'} {name}"
+        for name in ("filtered", "stripped")
+        if row[name]
+    ]
+    fates = [f"{row['rejects']} are in the dead letter", *left, f"{row['held']} good ones are held"]
     lines = [
-        f"{row['rows']} of its {row['read']} rows break the rule {row['rule']}, more than the pipeline lets in, so "
-        f"none entered: {row['held']} good ones are held, the others are in the dead letter."
+        f"{row['rows']} of its {row['read']} rows break the rule {row['rule']}{f', {others} others' if others else ''}: "
+        f"more than the pipeline lets in, so none entered. {', '.join(fates)}."
     ]
     if row["message"]:
         lines.append(f"For example: {row['message']}")
@@ -169,8 +182,8 @@ def _tables_block(demo: Demo) -> Block:
             (
                 name,
                 digest.rows,
-                *([demo.before[name].sha256[:16]] if was and name in demo.before else [""] * len(was)),
-                digest.sha256[:16],
+                *([short(demo.before[name].sha256)] if was and name in demo.before else [""] * len(was)),
+                short(digest.sha256),
                 state(name),
             )
             for name, digest in demo.after.items()

@@ -17,7 +17,7 @@ from haulier_command.output import Facts, Lines, Screen, Table, add_output_optio
 from haulier_command.sealed import Sealed, text_of
 from haulier_command.spreadsheet import csv_text
 from haulier_command.surroundings import Surroundings, me, near
-from haulier_command.words import counted, day_or_instant, interval_name
+from haulier_command.words import counted, day_or_instant, interval_name, short
 
 _SQL = queries("haulier_command.verbs", "rejects.sql")
 
@@ -171,7 +171,7 @@ def _show(asked: Namespace, around: Surroundings, screen: Screen) -> int:
                 ("delivery", f"{row['delivery_id']}, sequence {row['sequence']} of its name"),
                 ("modified", row["modified_at"]),
                 ("from", row["uri"]),
-                ("sha-256", row["sha256"]),
+                ("sha-256", short(row["sha256"])),
             ],
         ),
         Table(

@@ -20,7 +20,7 @@ from haulier_command.choice import (
     positive,
 )
 from haulier_command.codes import meaning
-from haulier_command.hauling import Hauled, Hauling, Run
+from haulier_command.hauling import Hauled, Hauling, Run, by_lane
 from haulier_command.output import Block, Lines, Screen
 from haulier_command.steps import Here, Processes, Start
 from haulier_command.surroundings import Surroundings, near
@@ -143,7 +143,10 @@ def jobs(asked: Namespace) -> int:
 
 
 def _without_accounts(hauled: Sequence[Hauled]) -> Lines:
-    return Lines(lines=[f"{one.run}: {one.outcome}" for one in hauled])
+    from haulier_command.progress import outcomes
+
+    lanes = by_lane(one.run for one in hauled)
+    return Lines(lines=[outcomes([one for one in hauled if one.run.lane == lane]) for lane in lanes])
 
 
 def waiting(hauled: Sequence[Hauled]) -> list[Block]:

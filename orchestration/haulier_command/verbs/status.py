@@ -5,18 +5,25 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from textwrap import shorten
 
 from haulier.errors import DefinitionError
 from haulier.interval import Interval, parse_instant
 from haulier.ledger.queries import queries
 from haulier_command.choice import add_instance_options, chosen_instances, due_intervals, positive
+from haulier_command.codes import meaning
 from haulier_command.ledger import Row, corrected_runs, reading, refuse_unknown, rows
 from haulier_command.output import Block, Lines, Screen, Table, columns
 from haulier_command.surroundings import Surroundings, me
 from haulier_command.words import counted, interval_name
 
 _SQL = queries("haulier_command.verbs", "status.sql")
-_ORDER = ("quarantined", "never ran", "late", "waiting", "not loaded", "on time", "no schedule")
+#: How an instance stands, what waits for someone first.
+STATES = ("quarantined", "failed", "never ran", "late", "waiting", "not loaded", "on time", "no schedule")
+
+#: Above this many characters a reason is cut on the screen, and above so many the rest is only counted.
+_REASON_AT_MOST = 300
+_REASONS_AT_MOST = 10
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,6 +53,7 @@ def status(asked: Namespace, around: Surroundings, screen: Screen) -> int:
         held = rows(cursor, _SQL["runs"], {**values, "quarantined": True, "limit": None})
         for row in held:
             row["corrected"] = row["run_id"] in corrected
+        failures = rows(cursor, _SQL["failures"], values)
         instances = rows(cursor, _SQL["instances"], values)
         if not instances:
             refuse_unknown(cursor, around.settings, asked.pipeline, asked.instance)
@@ -53,12 +61,21 @@ def status(asked: Namespace, around: Surroundings, screen: Screen) -> int:
     due = _due(asked, around, screen, now, held)
     known = {(row["pipeline"], row["instance"]) for row in instances}
     instances += [_never_ran(*lane) for lane in due if lane not in known]
+    # A run that nobody waits for, such as one of a mistyped interval, has not failed anybody.
+    failed = [
+        one
+        for one in failures
+        if one["run_id"] or _interval(one) in due.get((one["pipeline"], one["instance"]), ())
+    ]
+    failing = {(one["pipeline"], one["instance"]) for one in failed}
     for row in instances:
-        row["state"], row["missing"] = _state(row, due.get((row["pipeline"], row["instance"])))
-    instances.sort(key=lambda row: (_ORDER.index(row["state"]), row["pipeline"], row["instance"]))
+        lane = row["pipeline"], row["instance"]
+        row["state"], row["missing"] = _state(row, due.get(lane), failed=lane in failing)
+    instances.sort(key=lambda row: (STATES.index(row["state"]), row["pipeline"], row["instance"]))
     screen.show(
-        {"now": now, "quarantined": held, "instances": instances},
+        {"now": now, "quarantined": held, "failed": failed, "instances": instances},
         *_quarantined_blocks(held),
+        *_failed_blocks(failed),
         _instances_table(instances),
         *_hints(instances),
     )
@@ -87,7 +104,7 @@ def _never_ran(pipeline: str, instance: str) -> Row:
 _COUNTS = ("runs", "quarantined", "open_runs", "open_rejects", "flags")
 
 
-def _state(row: Row, due: list[Interval] | None) -> tuple[str, str]:
+def _state(row: Row, due: list[Interval] | None, *, failed: bool) -> tuple[str, str]:
     """One word for an instance, and which of its runs are missing; without a schedule none is due."""
     missing = ""
     if due:
@@ -98,6 +115,8 @@ def _state(row: Row, due: list[Interval] | None) -> tuple[str, str]:
         )
     if row["quarantined"]:
         return "quarantined", missing
+    if failed:
+        return "failed", missing
     if row["runs"] == 0:
         return "never ran", missing
     if due:
@@ -117,12 +136,14 @@ def _quarantined_blocks(held: Sequence[Row]) -> list[Block]:
             Table(
                 title=f"Quarantined: {counted(len(waiting), 'run')} of which no row entered",
                 columns=columns(
-                    "pipeline", "instance", "run", "table", "read#", "rejects#", "held#", "since"
+                    *("pipeline", "instance", "run", "table", "read#", "rejected#", "held#"),
+                    *("filtered#?", "stripped#?", "since"),
                 ),
                 rows=[
                     (
                         *(row["pipeline"], row["instance"], _name(row), row["target"]),
-                        *(row["read"], row["open_rejects"], row["held"], row["updated_at"]),
+                        *(row[name] for name in ("read", "rejected_rows", "held", "filtered", "stripped")),
+                        row["updated_at"],
                     )
                     for row in waiting
                 ],
@@ -134,6 +155,27 @@ def _quarantined_blocks(held: Sequence[Row]) -> list[Block]:
         text = f"Quarantined, and corrected since by the same files sent again: {', '.join(names[:5])}{more}"
         blocks.append(Lines(lines=[text]))
     return blocks
+
+
+def _failed_blocks(failed: Sequence[Row]) -> list[Block]:
+    """Why runs failed, the newest first, said once for all that failed alike."""
+    if not failed:
+        return []
+    alike: dict[tuple[str, int, str], list[Row]] = {}
+    for row in failed:
+        alike.setdefault((row["step"], row["exit_code"], row["reason"]), []).append(row)
+    lines = []
+    for (step, code, reason), those in list(alike.items())[:_REASONS_AT_MOST]:
+        last = those[0]
+        others = f" and {counted(len(those) - 1, 'other')}" if len(those) > 1 else ""
+        lines += [
+            f"{last['pipeline']}/{last['instance']} {_name(last)}{others}, {step}, exit {code} ({meaning(code)}), "
+            f"at {last['failed_at']:%Y-%m-%d %H:%MZ}:",
+            f"    {shorten(reason, _REASON_AT_MOST, placeholder=' …')}",
+        ]
+    if left := sum(map(len, list(alike.values())[_REASONS_AT_MOST:])):
+        lines.append(f"and {counted(left, 'other')}: --output json has all")
+    return [Lines(title=f"Failed: {counted(len(failed), 'run')}", lines=lines)]
 
 
 def _instances_table(instances: Sequence[Row]) -> Table:

@@ -18,7 +18,9 @@ SELECT n.pipeline, n.instance, n.interval_start, n.interval_end, n.status,
        (SELECT count(*) FROM haulier.run r
         WHERE r.pipeline = n.pipeline AND r.instance = n.instance AND r.status = 'open') AS open_runs,
        (SELECT count(*) FROM haulier.open_reject o
-        WHERE o.pipeline = n.pipeline AND o.instance = n.instance) AS open_rejects,
+        WHERE o.pipeline = n.pipeline AND o.instance = n.instance
+          AND NOT EXISTS (SELECT FROM haulier.query said WHERE said.kind = 'reject' AND said.raised_id = o.reject_id
+                          AND said.status IN ('released', 'closed'))) AS open_rejects,
        (SELECT count(*) FROM haulier.flag f JOIN haulier.load l USING (load_id)
         JOIN haulier.run r ON r.run_id = l.run_id AND r.generation = l.generation
         WHERE r.pipeline = n.pipeline AND r.instance = n.instance) AS flags
@@ -31,16 +33,37 @@ ORDER BY n.pipeline, n.instance
 SELECT r.run_id, r.pipeline, r.instance, r.interval_start, r.interval_end, r.generation, r.status, r.updated_at, g.reason,
        (SELECT count(*) FROM haulier.generation_delivery d
         WHERE d.run_id = r.run_id AND d.generation = r.generation) AS deliveries,
-       (SELECT sum(a.read)::bigint FROM haulier.source_account a WHERE a.load_id = l.load_id) AS read,
+       source.read, source.filtered, source.stripped, source.rejected + l.rejected AS rejected_rows,
        l.target, l.produced, l.inserted, l.updated, l.rejected, l.held,
-       (SELECT count(*) FROM haulier.open_reject o WHERE o.run_id = r.run_id) AS open_rejects
+       (SELECT count(*) FROM haulier.open_reject o
+        WHERE o.run_id = r.run_id
+          AND NOT EXISTS (SELECT FROM haulier.query said WHERE said.kind = 'reject' AND said.raised_id = o.reject_id
+                          AND said.status IN ('released', 'closed'))) AS open_rejects
 FROM haulier.run r
 LEFT JOIN haulier.generation g USING (run_id, generation)
 LEFT JOIN LATERAL (SELECT * FROM haulier.load one
                    WHERE one.run_id = r.run_id AND one.generation = r.generation
                      AND (one.kind = 'run' OR one.outcome = 'quarantined')
                    ORDER BY one.outcome = 'quarantined' DESC LIMIT 1) AS l ON true
+LEFT JOIN LATERAL (SELECT sum(a.read)::bigint AS read, sum(a.filtered)::bigint AS filtered, sum(a.stripped)::bigint AS stripped,
+                          sum(a.rejected)::bigint AS rejected
+                   FROM haulier.source_account a WHERE a.load_id = l.load_id) AS source ON true
 WHERE (%(pipeline)s::text IS NULL OR r.pipeline = %(pipeline)s) AND (%(instance)s::text IS NULL OR r.instance = %(instance)s)
   AND (NOT %(quarantined)s OR r.status = 'quarantined')
 ORDER BY r.status <> 'quarantined', r.interval_end DESC, r.pipeline, r.instance
 LIMIT %(limit)s
+
+-- name: failures
+-- The last failure of each run that is not through, and on which nobody works since; the newest first.
+SELECT last.*
+FROM (SELECT DISTINCT ON (f.pipeline, f.instance, f.interval_start, f.interval_end)
+             f.pipeline, f.instance, f.interval_start, f.interval_end, f.step, f.exit_code, f.reason, f.actor, f.failed_at,
+             r.run_id
+      FROM haulier.failure f
+      LEFT JOIN haulier.run r USING (pipeline, instance, interval_start, interval_end)
+      WHERE (r.run_id IS NULL OR r.status = 'open')
+        AND (%(pipeline)s::text IS NULL OR f.pipeline = %(pipeline)s)
+        AND (%(instance)s::text IS NULL OR f.instance = %(instance)s)
+      ORDER BY f.pipeline, f.instance, f.interval_start, f.interval_end, f.failure_id DESC) AS last
+WHERE NOT EXISTS (SELECT FROM haulier.attempt a WHERE a.run_id = last.run_id AND a.started_at > last.failed_at)
+ORDER BY last.failed_at DESC

@@ -16,6 +16,7 @@ from haulier_command.output import Block, Facts, Lines, Screen, Table, columns
 from haulier_command.sealed import Sealed
 from haulier_command.surroundings import Surroundings, me
 from haulier_command.tables import SYSTEM, Target, named
+from haulier_command.words import short
 
 _SQL = queries("haulier_command.verbs", "trace.sql")
 _LISTED_AT_MOST = 20
@@ -147,7 +148,7 @@ def _origin_facts(version: Version) -> list[tuple[str, object]]:
         ("file", f"{origin['file']} sequence {origin['sequence']}"),
         ("row", version.number),
         ("from", origin["uri"]),
-        ("sha-256", origin["sha256"]),
+        ("sha-256", short(origin["sha256"])),
         ("delivery", origin["delivery_id"]),
         ("run", f"{run_name(origin)} (run {origin['run_id']})"),
         ("definition", origin["approval"]),

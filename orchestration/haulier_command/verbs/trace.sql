@@ -78,8 +78,10 @@ ORDER BY l.load_id DESC
 -- name: rejects_of_row
 -- Rejects of one line, with what became of them.
 SELECT r.reject_id, r.load_id, r.output, r.step, r.rule, r.column_name AS "column", r.message,
-       coalesce((SELECT e.status FROM haulier.reject_event e
-                 WHERE e.reject_id = r.reject_id ORDER BY e.status = 'failed again', e.event_id DESC LIMIT 1), 'open') AS status
+       coalesce((SELECT e.status FROM haulier.reject_event e WHERE e.reject_id = r.reject_id AND e.status <> 'failed again'),
+                (SELECT said.status FROM haulier.query said
+                 WHERE said.kind = 'reject' AND said.raised_id = r.reject_id AND said.status IN ('released', 'closed')),
+                (SELECT 'failed again' FROM haulier.reject_event e WHERE e.reject_id = r.reject_id LIMIT 1), 'open') AS status
 FROM haulier.reject r
 WHERE r.delivery_id = %(delivery)s AND r.row_number = %(row)s
 ORDER BY r.reject_id DESC

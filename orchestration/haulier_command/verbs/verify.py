@@ -23,6 +23,8 @@ EPILOG = """\
 Without an interval it judges all there is. With one (--interval-start and
 --interval-end, or --from and --to) it judges those runs alone, at a cost that
 does not grow with the ledger, and counts what became of each.
+I3 (any order of runs) and I6 (reruns) are no state of a ledger that a query
+could judge: tests hold them. docs/guarantees.md has all ten.
 """
 
 
@@ -77,6 +79,8 @@ def verify(asked: Namespace, around: Surroundings, screen: Screen) -> int:
                 (name, judge.INVARIANTS[name], f"wrong: {len(mine)}" if mine else "ok")
                 for name, mine in by_name.items()
             ],
+            note="held by tests, as no query sees it: "
+            + "; ".join(f"{name} {promise}" for name, promise in judge.HELD_BY_TESTS.items()),
         ),
         _told(found),
     )

@@ -25,7 +25,7 @@ from haulier.parts import PartWriter
 from haulier.rows import REJECT_SCHEMA, SYSTEM_FIELDS
 from haulier.sealing import read_manifest, seal
 from haulier.shards import shards_of
-from haulier.task import Outcome, Task
+from haulier.task import Ending, Outcome, Task
 from haulier_extract.ahead import ahead
 from haulier_extract.cutting import Cut
 from haulier_extract.formats import module_of
@@ -48,7 +48,7 @@ def plan(task: Task) -> Outcome:
     return _hauled(task, "planned")
 
 
-def _hauled(task: Task, outcome: str) -> Outcome:
+def _hauled(task: Task, outcome: Ending) -> Outcome:
     file = load_pipeline(task.settings.definitions, task.pipeline)
     instance, contract = resolve(file, task.instance, task.interval.start)
     digest = definition_digest(instance, contract)
@@ -183,7 +183,7 @@ def _read(
 
 
 def _outcome(
-    outcome: str,
+    outcome: Ending,
     reservation: Reservation,
     waiting: tuple[str, ...],
     keys: RunKeys | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Literal
 
 import pyarrow as pa
 from psycopg2 import sql
@@ -31,7 +32,7 @@ from haulier.manifest import Manifest, recorded_versions
 from haulier.parts import row_groups
 from haulier.sealing import read_manifest
 from haulier.shards import read_transformed
-from haulier.task import Outcome, Task
+from haulier.task import Ending, Outcome, Task
 from haulier_load.modes import mode_of
 from haulier_load.replays import Replayed
 from haulier_load.sealed import keep_replayed_flags, keep_sealed, sealed_rejects, stage_sealed
@@ -152,7 +153,7 @@ class _Load:
         self._judge(cursor, merge)
         return merge
 
-    def outcome_of(self, merge: Merge) -> str:
+    def outcome_of(self, merge: Merge) -> Literal["loaded", "quarantined"]:
         """`loaded`, or `quarantined` when too large a share of the rows was rejected or would go."""
         if self._rejects_too_much(merge) or merge.takes_too_much:
             return "quarantined"
@@ -320,7 +321,7 @@ class _Load:
             insert_rejects(cursor, load_id, [*self._new_rejects, *own])
             keep_replayed_flags(cursor, load_id)
 
-    def _outcome(self, outcome: str, exit_code: int, load_id: int, merge: Merge) -> Outcome:
+    def _outcome(self, outcome: Ending, exit_code: int, load_id: int, merge: Merge) -> Outcome:
         account = merge.account
         counts: dict[str, object] = {"load": load_id, **asdict(account)}
         if self._manifest.replay_id is not None:

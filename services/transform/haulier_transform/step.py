@@ -15,7 +15,7 @@ from haulier.manifest import Manifest, facts
 from haulier.parts import row_groups
 from haulier.sealing import manifest_digest, read_manifest, seal
 from haulier.shards import of_shard, transform_digest
-from haulier.task import Outcome, Task
+from haulier.task import Ending, Outcome, Task
 from haulier_transform.canonical import Canonical
 from haulier_transform.pivot import Pivoting
 from haulier_transform.writing import Record, Written
@@ -41,7 +41,7 @@ def plan(task: Task) -> Outcome:
     return _hauled(task, "planned")
 
 
-def _hauled(task: Task, outcome: str) -> Outcome:
+def _hauled(task: Task, outcome: Ending) -> Outcome:
     exchange = open_exchange(task.settings)
     keys = task.keys(task.content or _current_content(task))
     parent = read_manifest(exchange, keys, "extract")
@@ -165,7 +165,7 @@ class _Originals:
         return self._open[place].take_with_place(numbers)
 
 
-def _outcome(outcome: str, manifest: Manifest, keys: RunKeys) -> Outcome:
+def _outcome(outcome: Ending, manifest: Manifest, keys: RunKeys) -> Outcome:
     return Outcome(
         outcome=outcome,
         generation=manifest.generation,

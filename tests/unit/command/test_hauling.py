@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +17,8 @@ import pytest
 from haulier.errors import Cancelled
 from haulier.interval import Interval
 from haulier_command.hauling import Hauled, Hauling, Run, outcome_of
-from haulier_command.progress import ending
+from haulier_command.output import Screen
+from haulier_command.progress import Plainly, ending
 from haulier_command.steps import Answer, Order
 from haulier_command.summary import outcome_words, summary, tables
 
@@ -233,6 +236,51 @@ def test_what_ended_a_step_has_one_word() -> None:
     assert outcome_of(Answer(code=143), False) == "cancelled"
     assert outcome_of(Answer(code=-15), True) == "cancelled"
     assert outcome_of(Answer(code=-9), False) == "failed"
+
+
+def lines(*hauled: Hauled, silent_seconds: float = 60) -> list[str]:
+    """What is told beside the answer where nobody watches."""
+    err = io.StringIO()
+    screen = Screen("text", {}, io.StringIO(), err)
+    watch = Plainly(Counter(one.run.lane for one in hauled), screen, silent_seconds=silent_seconds)
+    for one in hauled:
+        watch.end(one)
+    return err.getvalue().splitlines()
+
+
+def test_where_nobody_watches_many_runs_of_an_instance_are_one_line_and_failures_are_told_at_once() -> None:
+    well = [Hauled(run=run(day), outcome="loaded", seconds=1.0) for day in range(300)]
+    bad = Hauled(run=run(300), outcome="failed", code=75, step="load", error="no answer")
+    other = [Hauled(run=run(day, "702"), outcome=outcome) for day, outcome in enumerate(["loaded", "empty"])]
+
+    assert lines(*well[:7], bad, *well[7:], *other) == [
+        "labs/701 2026-11-01: failed in load (exit 75, transient): no answer",
+        "labs/701, 301 runs since 2026-01-05: 1 failed, 300 loaded (300.0 s)",
+        "labs/702, 2 runs since 2026-01-05: 1 loaded, 1 empty (0.0 s)",
+    ]
+
+
+def test_the_only_run_of_an_instance_has_its_own_line() -> None:
+    assert lines(Hauled(run=run(), outcome="loaded", seconds=2.0)) == ["labs/701 2026-01-05: loaded (2.0 s)"]
+    failed = Hauled(run=run(), outcome="failed", code=2, step="extract", error="labs.yaml is wrong")
+    assert lines(failed) == [ending(failed)], "once"
+    assert lines(Hauled(run=run(), outcome="not run", code=143, error="cancelled before it began")) == []
+
+
+def test_notes_of_an_instance_are_told_once_and_the_many_are_counted() -> None:
+    noted = [
+        Hauled(run=run(day), outcome="loaded", notes=("the same", f"new column in file {day}"))
+        for day in range(9)
+    ]
+    assert lines(*noted)[1:] == [
+        *("    the same", *(f"    new column in file {day}" for day in range(4))),
+        "    and 5 notes more",
+    ]
+
+
+def test_a_long_silence_is_broken() -> None:
+    well = [Hauled(run=run(day), outcome="loaded") for day in range(3)]
+    assert lines(*well, silent_seconds=0)[:2] == ["1 of 3 runs ended", "2 of 3 runs ended"]
 
 
 def account(instance: str, **more: int) -> dict[str, object]:

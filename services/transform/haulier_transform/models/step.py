@@ -25,7 +25,7 @@ from haulier.manifest import Manifest
 from haulier.parts import row_groups
 from haulier.rows import DELIVERY, ROW
 from haulier.sealing import read_manifest
-from haulier.task import Outcome, Task
+from haulier.task import Ending, Outcome, Task
 from haulier_transform.models import standing
 from haulier_transform.models.merging import Merging
 from haulier_transform.models.parsing import ReadModel, in_order, read_model
@@ -329,7 +329,7 @@ def _told(read: ReadModel, built: str, more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcome(
-    manifest: Manifest, outcome: str, counts: dict[str, Any], notes: tuple[str, ...] = ()
+    manifest: Manifest, outcome: Ending, counts: dict[str, Any], notes: tuple[str, ...] = ()
 ) -> Outcome:
     return Outcome(
         outcome=outcome,
