@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,6 +22,8 @@ from haulier_clinical.units import ANY, NO_UNIT, Unit, Units, fraction, named_un
 
 SYSTEMS = ("si", "conventional")
 _MARKS = (".", ",")
+#: Between the words of a range that has several.
+_EITHER = re.compile(r"\s*[/,;]\s*|\s+(?:or|to|oder|bis|ou|-)\s+|(?<=\w)-(?=\w)", re.IGNORECASE)
 
 
 class Sent(NamedTuple):
@@ -230,10 +233,13 @@ class Measuring:
     def _range(
         self, made: Measured, sent: Sent, result: Result, unit: Unit | None, target: Unit | None, test: Topic
     ) -> None:
+        low, high, both = (
+            "" if self.words.find("no-range", text) else text for text in (sent.low, sent.high, sent.both)
+        )
         limits = read_range(
-            sent.low,
-            sent.high,
-            sent.both,
+            low,
+            high,
+            both,
             mark=self._mark,
             is_unit=lambda text: unit is not None and self.units.find(text, test.testcd, target) == unit,
         )
@@ -241,9 +247,10 @@ class Measuring:
             about = "both" if sent.both and not (sent.low or sent.high) else "low" if sent.low else "high"
             made.odd.append(Odd("range-unreadable", about, limits.problem))
         if limits.words:
-            made.stnrc = self.words.find("result", limits.words) or limits.words
-            if result.kind == "coded":
-                made.nrind = "NORMAL" if result.term == made.stnrc else "ABNORMAL"
+            normal = self._normal(limits.words)
+            made.stnrc = "/".join(normal) or limits.words
+            if normal and result.kind == "coded":
+                made.nrind = "NORMAL" if result.term in normal else "ABNORMAL"
         made.nrind = indicator(result, limits) or made.nrind
 
         def standard(limit: Limit | None) -> tuple[str | None, Decimal | None]:
@@ -255,6 +262,14 @@ class Measuring:
 
         made.ornrlo, made.stnrlo = standard(limits.low)
         made.ornrhi, made.stnrhi = standard(limits.high)
+
+    def _normal(self, text: str) -> list[str]:
+        """The terms that a range in words has, such as NEGATIVE and TRACE; none where one of them is not known."""
+        for parts in ([text], _EITHER.split(text)):
+            terms = [self.words.find("result", part) or "" for part in parts]
+            if all(terms):
+                return terms
+        return []
 
     def _plausible(self, made: Measured) -> None:
         """Limits are judged in the standard unit, whatever the site's is."""

@@ -44,9 +44,7 @@ def read_range(
     low: str, high: str, both: str, *, mark: str = ".", is_unit: Callable[[str], bool] = lambda _: False
 ) -> Range:
     """Of two columns, or of one text such as ``3.3 - 4.9``, ``<5`` or ``60-``; a unit may stand behind."""
-    lower, upper, whole = (
-        _without_unit(plain(text).strip(_BRACKETS), mark, is_unit) for text in (low, high, both)
-    )
+    lower, upper, whole = (_without_unit(_bare(plain(text)), mark, is_unit) for text in (low, high, both))
     if not (lower or upper):
         return _whole(whole, mark) if whole else Range()
     found = _sided(lower, mark, "low"), _sided(upper, mark, "high")
@@ -118,6 +116,11 @@ def _without_unit(text: str, mark: str, is_unit: Callable[[str], bool]) -> str:
     found = re.match(rf".*?[0-9](?:{re.escape(mark)}?[0-9])*(?=[^0-9]*$)", text)
     tail = text[found.end() :].strip() if found else ""
     return text[: found.end()].strip() if found and tail and is_unit(tail) else text
+
+
+def _bare(text: str) -> str:
+    """Without brackets around it, unless these are what it says: ``(-)``."""
+    return text.strip(_BRACKETS) if any(c.isalnum() for c in text) else text
 
 
 def _number(text: str, mark: str) -> Limit | None:

@@ -72,13 +72,15 @@ class Words:
         for record in records(references, "words", ("kind", "term", "synonyms")):
             known = self._terms.setdefault(record["kind"], {})
             for text in spellings(record, "term"):
-                known.setdefault(folded(text), record["term"])
+                known.setdefault(_word(text), record["term"])
 
     def find(self, kind: str, text: str) -> str | None:
         """The term for a text, as it is or without the words that often stand beside one."""
         known = self._terms.get(kind, {})
-        if (key := folded(text)) in known:
+        if (key := _word(text)) in known:
             return known[key] if key else None
+        if not folded(text).strip("%#+"):
+            return None
         kept = [token for token in _TOKEN.findall(plain(text)) if token.casefold() not in _BESIDE_WORDS]
         return known.get(folded(" ".join(kept))) if kept else None
 
@@ -216,6 +218,12 @@ class Visits:
         if folded(head) in self._prefixes and (found := _number(tail)) is not None:
             return Visit(visit=name, visitnum=found)
         return None
+
+
+def _word(text: str) -> str:
+    """What a word is looked up by. One of signs alone is all of them: ``+/-`` and ``(+)`` are not ``+``."""
+    shown = plain(text)
+    return folded(text) if any(c.isalnum() for c in shown) else shown.replace(" ", "")
 
 
 def _number(text: str) -> Decimal | None:

@@ -122,3 +122,30 @@ def test_every_pair_of_limits_is_read_or_refused_by_their_order(one, other):
     assert bool(found.problem) == (one > other)
     if one <= other:
         assert (found.low.number, found.high.number) == (one, other)
+
+
+@pytest.mark.parametrize(
+    ("result", "both", "stnrc", "nrind"),
+    [
+        ("Trace", "Neg/Trace", "NEGATIVE/TRACE", "NORMAL"),
+        ("Trace", "Negative or Trace", "NEGATIVE/TRACE", "NORMAL"),
+        ("Yellow", "Straw-Yellow", "STRAW/YELLOW", "NORMAL"),
+        ("2+", "Negative - Trace", "NEGATIVE/TRACE", "ABNORMAL"),
+        ("reactive", "Non-reactive", "NON-REACTIVE", "ABNORMAL"),
+        ("neg", "(-)", "NEGATIVE", "NORMAL"),
+        ("Yellow", "as usual", "as usual", None),
+        ("Yellow", "N/A", None, None),
+        ("Yellow", "Not established", None, None),
+        ("Yellow", "-", None, None),
+    ],
+)
+def test_a_range_in_words_may_have_several_or_say_that_there_is_none(result, both, stnrc, nrind):
+    made = measured(code="COLOR", specimen="URINE", result=result, both=both)
+
+    assert (made.stnrc, made.nrind, made.odd) == (stnrc, nrind, [])
+
+
+def test_a_limit_that_is_not_given_is_none():
+    made = measured(code="ALT", result="41", unit="U/L", low="N/A", high="40")
+
+    assert (made.ornrlo, made.ornrhi, made.stnrc, made.nrind) == (None, "40", None, "HIGH")
