@@ -119,7 +119,11 @@ def _dated(batch: Batch, column: str) -> Batch:
     formats = _listed(batch, "date_formats", "iso")
     clocks = _listed(batch, "time_formats", "%H:%M|%H:%M:%S")
     cells = zip(_texts(batch, "collected_date"), _texts(batch, "collected_time"), strict=True)
-    made, at = _distinct(cells, lambda pair: read_moment(pair[0], pair[1], formats, clocks))
+    words = Words(batch.references)
+    made, at = _distinct(
+        cells,
+        lambda pair: read_moment(pair[0], pair[1], formats, clocks, lambda name: words.find("month", name)),
+    )
     batch = _assigned(batch, {column: _column([one.text for one in made], at)})
     unknown = np.array([not one.text and not one.problem for one in made], dtype=bool)[at]
     text = "nothing is known of its date"
