@@ -16,7 +16,8 @@ _RAISED = re.compile(r"[⁺⁻]?[⁰¹²³⁴-⁹]+")
 #: As people write them where a keyboard has none of them.
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 #: Powers of ten that counts are given in: 10^9, 10*9, 10e9, x109.
-_TEN = re.compile(r"^x?10(?:e\+?)?(?=(?:12|3|6|9)(?:/|$))", re.IGNORECASE)
+_TEN = re.compile(r"^x?10(?:e\+?)?(?=(?:12|10|[234689])(?:/|$))", re.IGNORECASE)
+_BRACKETED = re.compile(r"^(x?10)\(([0-9]+)\)", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
@@ -38,5 +39,6 @@ def folded(text: str) -> str:
 def unit_key(text: str) -> str:
     """A unit: space and the ways of writing powers do not matter; case still does."""
     key = plain(text).replace(" ", "").replace("^", "").replace("*", "")
+    key = _BRACKETED.sub(r"\1\2", key)
     key = re.sub(r"cells?(?=/|$)", "", key, flags=re.IGNORECASE)
     return _TEN.sub("10", key)

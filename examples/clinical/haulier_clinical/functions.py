@@ -39,6 +39,7 @@ _SENT = {
         "collected_code": "code",
         "collected_test": "test",
         "collected_specimen": "specimen",
+        "lbloinc": "loinc",
         "lbcat": "category",
         "collected_result": "result",
         "collected_operator": "operator",
@@ -46,6 +47,7 @@ _SENT = {
         "collected_low": "low",
         "collected_high": "high",
         "collected_range": "both",
+        "collected_sex": "sex",
         "collected_status": "status",
         "lbreasnd": "reason",
         "lbspccnd": "condition",
@@ -75,7 +77,7 @@ def vs(batch: Batch) -> Batch:
 
 
 def _findings(batch: Batch, domain: str) -> Batch:
-    batch = _dated(batch, f"{domain}dtc")
+    batch = _named(_dated(batch, f"{domain}dtc"), domain)
     if not len(batch.rows):
         return batch
     batch = _visited(_identified(batch))
@@ -87,8 +89,8 @@ def _findings(batch: Batch, domain: str) -> Batch:
 
 def _measured(batch: Batch, domain: str, measure: Measuring) -> Batch:
     names = _SENT[domain]
-    cells = zip(*(_texts(batch, column) for column in names), strict=True)
-    made, at = _distinct(cells, lambda row: measure(Sent(**dict(zip(names.values(), row, strict=True)))))
+    batch, sent = _divided(batch, names, domain, measure)
+    made, at = _distinct(sent, measure)
     columns = {
         f"{domain}{name}": _column(
             [getattr(one, name) for one in made], at, _NUMERIC if name in _NUMBERS else None
@@ -107,6 +109,27 @@ def _measured(batch: Batch, domain: str, measure: Measuring) -> Batch:
         said = pd.Series([messages.get(number, rule) for number in at.tolist()], index=batch.rows.index)
         batch = batch.flag(which, rule=rule, column=_place(batch, column, domain), message=said)
     return batch
+
+
+def _divided(
+    batch: Batch, names: Mapping[str, str], domain: str, measure: Measuring
+) -> tuple[Batch, Sequence[Sent]]:
+    """What each row says; of one whose cell holds the results of several tests (``120/80``) a row for each."""
+    rows = [
+        Sent(**dict(zip(names.values(), row, strict=True)))
+        for row in zip(*(_texts(batch, column) for column in names), strict=True)
+    ]
+    made, at = _distinct(rows, measure.divided)
+    if not any(one.problem or len(one.sent) > 1 for one in made):
+        return batch, rows
+    wrong = np.array([bool(one.problem) for one in made], dtype=bool)[at]
+    said = pd.Series([made[number].problem or "divided" for number in at.tolist()], index=batch.rows.index)
+    column = _known(batch, "collected_result", f"{domain}testcd")
+    batch, at = batch.reject(wrong, rule="parts-unreadable", column=column, message=said), at[~wrong]
+    counts = np.array([len(one.sent) for one in made], dtype=np.int64)[at]
+    if (counts > 1).any():
+        batch = batch.replace_rows(batch.rows.iloc[np.repeat(np.arange(len(at)), counts)])
+    return batch, [sent for number in at.tolist() for sent in made[number].sent]
 
 
 def _place(batch: Batch, column: str, domain: str) -> str:
@@ -161,6 +184,17 @@ def _identified(batch: Batch) -> Batch:
     return _assigned(batch, {"usubjid": _column(made, at)})
 
 
+def _named(batch: Batch, domain: str) -> Batch:
+    """Rows that say which test they are about; one that does not would be taken for another."""
+    columns = [column for column, about in _SENT[domain].items() if about in ("code", "test", "loinc")]
+    names = zip(*(_texts(batch, column) for column in columns), strict=True)
+    unnamed = np.array([not any(map(plain, row)) for row in names], dtype=bool)
+    text = "neither a code nor a name says which test it is"
+    return batch.reject(
+        unnamed, rule="test-missing", column=_known(batch, "collected_test", f"{domain}testcd"), message=text
+    )
+
+
 def _visited(batch: Batch) -> Batch:
     """VISITNUM and VISITDY; 0 and a flag for a visit that nobody knows."""
     visits = Visits(batch.references)
@@ -184,9 +218,15 @@ def _visited(batch: Batch) -> Batch:
 
 def _positioned(batch: Batch, words: Words) -> Batch:
     """VSPOS, where the contract has it."""
+    if "vspos" not in batch.rows.columns:
+        return batch
     texts = zip(_texts(batch, "collected_position"), strict=True)
-    made, at = _distinct(texts, lambda one: words.find("position", one[0]) or plain(one[0]).upper())
-    return _assigned(batch, {"vspos": _column(made, at)})
+    made, at = _distinct(texts, lambda one: (words.find("position", one[0]), plain(one[0]).upper()))
+    batch = _assigned(batch, {"vspos": _column([term or text for term, text in made], at)})
+    unknown = np.array([bool(text) and not term for term, text in made], dtype=bool)[at]
+    said = "the position is not among the reference words; it is kept as sent"
+    column = _known(batch, "collected_position", "vspos")
+    return batch.flag(unknown, rule="position-unknown", column=column, message=said)
 
 
 def _listed(batch: Batch, name: str, default: str) -> list[str]:
