@@ -142,8 +142,8 @@ class Topics:
     def find(self, code: str, name: str, specimen: str = "", category: str = "", loinc: str = "") -> Found:
         """By code, else by name, else by LOINC code; on this specimen or in this category. One that is not known is made
         of the text."""
-        about = specimen or self._words.find("category", category) or ""
-        if about == "URINALYSIS":
+        about = specimen
+        if not about and self._words.find("category", category) == "URINALYSIS":
             about = "URINE"
         for text in filter(None, (code, name)):
             if found := self._found(text, about):

@@ -215,3 +215,10 @@ def test_a_loinc_code_that_is_in_no_table_is_a_test_of_its_own():
 
     assert made[0].testcd != made[1].testcd
     assert [(odd.rule, odd.about) for odd in made[0].odd] == [("test-unknown", "loinc")]
+
+
+def test_a_category_is_a_term_where_the_words_know_it():
+    assert measured(code="K", result="4", unit="mmol/L", category="Klinische Chemie").cat == "CHEMISTRY"
+    assert measured(code="K", result="4", unit="mmol/L", category="Panel 7").cat == "Panel 7"
+    assert measured(test="Urine glucose", result="neg", category="Chemistry").test == "Glucose"
+    assert measured(test="Urine glucose", result="neg", category="Chemistry").spec == "URINE"
