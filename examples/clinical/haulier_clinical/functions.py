@@ -25,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 
 from haulier.errors import DefinitionError
+from haulier.problems import nearest
 from haulier_clinical.dates import Moment, read_moment
 from haulier_clinical.folding import plain
 from haulier_clinical.measuring import Measured, Measuring, Sent
@@ -62,6 +63,16 @@ _SENT = {
         "vsreasnd": "reason",
     },
 }
+#: Others are a definition's own, such as a placeholder of a path.
+_PARAMETERS = (
+    "usubjid",
+    "date_formats",
+    "time_formats",
+    "decimal_mark",
+    "unit_system",
+    "standard_units",
+    "units",
+)
 _NUMBERS = frozenset({"stresn", "stnrlo", "stnrhi"})
 _NUMERIC = pa.decimal128(38, 18)
 
@@ -77,6 +88,9 @@ def vs(batch: Batch) -> Batch:
 
 
 def _findings(batch: Batch, domain: str) -> Batch:
+    for name in batch.parameters:
+        if name not in _PARAMETERS and (near := nearest(name, _PARAMETERS, 0.8)) is not None:
+            raise DefinitionError(f"parameter {name} is none that is read here; did you mean {near}?")
     batch = _named(_dated(batch, f"{domain}dtc"), domain)
     if not len(batch.rows):
         return batch

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from haulier.errors import DefinitionError
+from haulier.problems import nearest
 from haulier_clinical.folding import plain
 from haulier_clinical.numerals import CONVERTED_DIGITS, EXACT_DIGITS, rounded, significant, written
 from haulier_clinical.ranges import Limit, indicator, read_range
@@ -114,6 +115,14 @@ class Measuring:
         self._system = _one_of(parameters, "unit_system", SYSTEMS)
         self._standard = named_units(parameters.get("standard_units", ""), "parameter standard_units")
         self._assumed = named_units(parameters.get("units", ""), "parameter units")
+        for name, given in (("standard_units", self._standard), ("units", self._assumed)):
+            for code in given:
+                if code not in self.tests.codes:
+                    near = nearest(code, list(self.tests.codes))
+                    hint = f"; did you mean {near}?" if near else ""
+                    raise DefinitionError(
+                        f"parameter {name}: {code!r} is no test of the reference tests{hint}"
+                    )
         self._limits = _limits(references, self.units, domain)
 
     def __call__(self, sent: Sent) -> Measured:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -139,6 +139,10 @@ class Topics:
             if test not in known:
                 known.append(test)
 
+    @property
+    def codes(self) -> Iterable[str]:
+        return self._rows
+
     def find(self, code: str, name: str, specimen: str = "", category: str = "", loinc: str = "") -> Found:
         """By code, else by name, else by LOINC code; on this specimen or in this category. One that is not known is made
         of the text."""
@@ -222,12 +226,12 @@ class Visits:
             )
             self._numbered.setdefault(number, visit)
             for text in texts:
-                self._named.setdefault(folded(text), visit)
+                self._named.setdefault(_visit_key(text), visit)
 
     def find(self, name: str, number: str) -> Visit | None:
         """By the number sent, else by name. Nothing for a visit that nobody knows."""
         sent = _number(number) if number else None
-        named = self._named.get(folded(name)) if name else None
+        named = self._named.get(_visit_key(name)) if name else None
         if sent is not None:
             known = named if named and named.visitnum == sent else None if name else self._numbered.get(sent)
             return known or Visit(visit=name, visitnum=sent)
@@ -247,6 +251,14 @@ class Visits:
             return None
         number = base + counted
         return None if number in self._numbered else Visit(visit=name, visitnum=number)
+
+
+def _visit_key(text: str) -> str:
+    """A visit's name as it is looked up: folded, but day -1 is not day 1, and 1.1 neither 11 nor 1."""
+    shown = re.sub(r"(?<!\w)-(?=[0-9])", "minus", plain(text))
+    return folded(
+        re.sub(r"(?<=[0-9])\W+(?=[0-9])", lambda found: "point" if found[0] == "." else "to", shown)
+    )
 
 
 def _word(text: str) -> str:

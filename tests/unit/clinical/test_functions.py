@@ -190,3 +190,25 @@ def test_a_cell_that_is_not_as_many_results_as_tests_is_rejected():
         [1, "parts-unreadable", "collected_result"],
     ]
     assert batch.rejects["message"][0] == "it is not 2 results divided by /, of SYSBP, DIABP"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"decimalmark": ","}, "parameter decimalmark is none that is read here; did you mean decimal_mark?"),
+        (
+            {"date_format": "%d"},
+            "parameter date_format is none that is read here; did you mean date_formats?",
+        ),
+        (
+            {"units": "TEMPP C"},
+            "parameter units: 'TEMPP' is no test of the reference tests; did you mean TEMP?",
+        ),
+    ],
+)
+def test_a_parameter_that_is_almost_one_is_refused(parameters, message):
+    with pytest.raises(DefinitionError) as refused:
+        applied("vs", {"collected_code": "TEMP", "collected_result": "36.6"}, **parameters)
+
+    assert str(refused.value) == message
+    applied("vs", {"collected_code": "TEMP", "collected_result": "36.6"}, folder="north")

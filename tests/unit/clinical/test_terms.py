@@ -222,3 +222,23 @@ def test_a_category_is_a_term_where_the_words_know_it():
     assert measured(code="K", result="4", unit="mmol/L", category="Panel 7").cat == "Panel 7"
     assert measured(test="Urine glucose", result="neg", category="Chemistry").test == "Glucose"
     assert measured(test="Urine glucose", result="neg", category="Chemistry").spec == "URINE"
+
+
+@pytest.mark.parametrize(
+    ("name", "visitnum"),
+    [
+        ("Day 1", "2"),
+        ("Day-1", "2"),
+        ("Day -1", "1.5"),
+        ("Day −1", "1.5"),
+        ("Visit 1.1", "1.1"),
+        ("VISIT 11", "11"),
+        ("Visit 1 1", None),
+        ("Week -2", None),
+    ],
+)
+def test_a_visits_name_keeps_its_minus_and_its_point(name, visitnum):
+    text = "visit,visitnum,visitdy,synonyms\nDAY 1,2,1,\nDAY -1,1.5,-1,\nVISIT 11,11,,\nVISIT 1.1,1.1,,\nWEEK 2,3,14,\n"
+    found = Visits(References({"visits": text})).find(name, "")
+
+    assert (found and found.visitnum) == (None if visitnum is None else Decimal(visitnum))
