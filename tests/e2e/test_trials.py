@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 from support.clinical import (
     DAY,
+    account,
     by_site,
+    flags,
     haul_day,
     make_definitions,
     needs_data,
@@ -42,30 +44,6 @@ def hauled(name, files, tier, root):
                 sorted({site for key in files if key[0] == pipeline for site in files[key]}),
             )
         yield settings, database
-
-
-def account(database):
-    """target -> rows read, stripped, accepted, filtered, rejected; then rows produced, inserted."""
-    read_and_kept = database.rows(
-        "SELECT l.target, sum(a.read), sum(a.stripped), sum(a.accepted), sum(a.filtered), sum(a.rejected)"
-        " FROM haulier.source_account a JOIN haulier.load l USING (load_id) GROUP BY 1 ORDER BY 1"
-    )
-    produced = database.rows(
-        "SELECT target, sum(produced), sum(inserted) FROM haulier.load GROUP BY 1 ORDER BY 1"
-    )
-    return {target: tuple(map(int, rest)) for target, *rest in read_and_kept}, {
-        target: tuple(map(int, rest)) for target, *rest in produced
-    }
-
-
-def flags(database, target):
-    return dict(
-        database.rows(
-            "SELECT f.rule, count(*) FROM haulier.flag f JOIN haulier.load l USING (load_id) WHERE l.target = %s"
-            " GROUP BY 1",
-            [target],
-        )
-    )
 
 
 @pytest.fixture(scope="module")

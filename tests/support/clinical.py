@@ -58,7 +58,8 @@ def make_definitions(trial: str, folder: Path) -> Path:
     shutil.copytree(PRODUCT, folder, ignore=shutil.ignore_patterns("README.md"))
     for own in (folder / "pipelines").iterdir():
         own.unlink()
-    shutil.copytree(TRIALS / trial, folder, dirs_exist_ok=True)
+    of_tests = shutil.ignore_patterns("sent", "expected", "added")
+    shutil.copytree(TRIALS / trial, folder, ignore=of_tests, dirs_exist_ok=True)
     return folder
 
 
@@ -115,3 +116,28 @@ def haul_pilot(settings: Settings, root: Path, only: Sequence[str] = ()) -> None
         for site in sites:
             write_file(root / f"landing/{site}/{pipeline}_{DAY:%Y-%m-%d}.csv", files[pipeline][site])
         haul_day(settings, pipeline, sites)
+
+
+def account(database: Database) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+    """target -> rows read, stripped, accepted, filtered, rejected; then rows produced, inserted."""
+    read_and_kept = database.rows(
+        "SELECT l.target, sum(a.read), sum(a.stripped), sum(a.accepted), sum(a.filtered), sum(a.rejected)"
+        " FROM haulier.source_account a JOIN haulier.load l USING (load_id) GROUP BY 1 ORDER BY 1"
+    )
+    produced = database.rows(
+        "SELECT target, sum(produced), sum(inserted) FROM haulier.load GROUP BY 1 ORDER BY 1"
+    )
+    return {target: tuple(map(int, rest)) for target, *rest in read_and_kept}, {
+        target: tuple(map(int, rest)) for target, *rest in produced
+    }
+
+
+def flags(database: Database, target: str) -> dict[str, int]:
+    """rule -> how many flags of it."""
+    return dict(
+        database.rows(
+            "SELECT f.rule, count(*) FROM haulier.flag f JOIN haulier.load l USING (load_id) WHERE l.target = %s"
+            " GROUP BY 1",
+            [target],
+        )
+    )

@@ -44,7 +44,10 @@ def batch_of(domain: str, *rows: Mapping[str, str], **parameters: str) -> Batch:
     names = [column.name for column in contract(domain).columns]
     cells = {name: [{**usual, **row}.get(name) or None for row in rows] for name in names}
     arrays = {name: pd.Series(pd.array(texts, pd.ArrowDtype(pa.string()))) for name, texts in cells.items()}
-    return Batch.of(pd.DataFrame(arrays), instance="701", parameters=parameters, references=references())
+    frame = pd.DataFrame(arrays)
+    return Batch.of(
+        frame, instance="701", parameters=parameters, references=references(), reshape=domain == "vs"
+    )
 
 
 def applied(domain: str, *rows: Mapping[str, str], **parameters: str) -> Batch:

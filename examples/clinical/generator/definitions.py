@@ -25,6 +25,7 @@ DOMAINS = {"vitals": "vs", "labs": "lb"}
 _NOT_SENT = {
     *("collected_visitnum", "collected_specimen", "collected_operator", "collected_range", "collected_time"),
     *("collected_timepoint", "collected_status", "lbcat", "lbmethod", "lbloinc", "vsloc", "vsreasnd"),
+    "collected_sex",
 }
 _NOT_SENT_OF = {"vitals": {*_NOT_SENT, "collected_test"}, "labs": _NOT_SENT}
 _COMMENT = """

@@ -25,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 
 from haulier.errors import DefinitionError
+from haulier.problems import nearest
 from haulier_clinical.dates import Moment, read_moment
 from haulier_clinical.folding import plain
 from haulier_clinical.measuring import Measured, Measuring, Sent
@@ -39,6 +40,7 @@ _SENT = {
         "collected_code": "code",
         "collected_test": "test",
         "collected_specimen": "specimen",
+        "lbloinc": "loinc",
         "lbcat": "category",
         "collected_result": "result",
         "collected_operator": "operator",
@@ -46,6 +48,7 @@ _SENT = {
         "collected_low": "low",
         "collected_high": "high",
         "collected_range": "both",
+        "collected_sex": "sex",
         "collected_status": "status",
         "lbreasnd": "reason",
         "lbspccnd": "condition",
@@ -60,6 +63,16 @@ _SENT = {
         "vsreasnd": "reason",
     },
 }
+#: Others are a definition's own, such as a placeholder of a path.
+_PARAMETERS = (
+    "usubjid",
+    "date_formats",
+    "time_formats",
+    "decimal_mark",
+    "unit_system",
+    "standard_units",
+    "units",
+)
 _NUMBERS = frozenset({"stresn", "stnrlo", "stnrhi"})
 _NUMERIC = pa.decimal128(38, 18)
 
@@ -75,7 +88,10 @@ def vs(batch: Batch) -> Batch:
 
 
 def _findings(batch: Batch, domain: str) -> Batch:
-    batch = _dated(batch, f"{domain}dtc")
+    for name in batch.parameters:
+        if name not in _PARAMETERS and (near := nearest(name, _PARAMETERS, 0.8)) is not None:
+            raise DefinitionError(f"parameter {name} is none that is read here; did you mean {near}?")
+    batch = _named(_dated(batch, f"{domain}dtc"), domain)
     if not len(batch.rows):
         return batch
     batch = _visited(_identified(batch))
@@ -87,8 +103,8 @@ def _findings(batch: Batch, domain: str) -> Batch:
 
 def _measured(batch: Batch, domain: str, measure: Measuring) -> Batch:
     names = _SENT[domain]
-    cells = zip(*(_texts(batch, column) for column in names), strict=True)
-    made, at = _distinct(cells, lambda row: measure(Sent(**dict(zip(names.values(), row, strict=True)))))
+    batch, sent = _divided(batch, names, domain, measure)
+    made, at = _distinct(sent, measure)
     columns = {
         f"{domain}{name}": _column(
             [getattr(one, name) for one in made], at, _NUMERIC if name in _NUMBERS else None
@@ -109,6 +125,27 @@ def _measured(batch: Batch, domain: str, measure: Measuring) -> Batch:
     return batch
 
 
+def _divided(
+    batch: Batch, names: Mapping[str, str], domain: str, measure: Measuring
+) -> tuple[Batch, Sequence[Sent]]:
+    """What each row says; of one whose cell holds the results of several tests (``120/80``) a row for each."""
+    rows = [
+        Sent(**dict(zip(names.values(), row, strict=True)))
+        for row in zip(*(_texts(batch, column) for column in names), strict=True)
+    ]
+    made, at = _distinct(rows, measure.divided)
+    if not any(one.problem or len(one.sent) > 1 for one in made):
+        return batch, rows
+    wrong = np.array([bool(one.problem) for one in made], dtype=bool)[at]
+    said = pd.Series([made[number].problem or "divided" for number in at.tolist()], index=batch.rows.index)
+    column = _known(batch, "collected_result", f"{domain}testcd")
+    batch, at = batch.reject(wrong, rule="parts-unreadable", column=column, message=said), at[~wrong]
+    counts = np.array([len(one.sent) for one in made], dtype=np.int64)[at]
+    if (counts > 1).any():
+        batch = batch.replace_rows(batch.rows.iloc[np.repeat(np.arange(len(at)), counts)])
+    return batch, [sent for number in at.tolist() for sent in made[number].sent]
+
+
 def _place(batch: Batch, column: str, domain: str) -> str:
     """The column itself; where the contract leaves it out, the result."""
     return column if column in batch.rows.columns else f"{domain}testcd"
@@ -119,7 +156,11 @@ def _dated(batch: Batch, column: str) -> Batch:
     formats = _listed(batch, "date_formats", "iso")
     clocks = _listed(batch, "time_formats", "%H:%M|%H:%M:%S")
     cells = zip(_texts(batch, "collected_date"), _texts(batch, "collected_time"), strict=True)
-    made, at = _distinct(cells, lambda pair: read_moment(pair[0], pair[1], formats, clocks))
+    words = Words(batch.references)
+    made, at = _distinct(
+        cells,
+        lambda pair: read_moment(pair[0], pair[1], formats, clocks, lambda name: words.find("month", name)),
+    )
     batch = _assigned(batch, {column: _column([one.text for one in made], at)})
     unknown = np.array([not one.text and not one.problem for one in made], dtype=bool)[at]
     text = "nothing is known of its date"
@@ -157,6 +198,17 @@ def _identified(batch: Batch) -> Batch:
     return _assigned(batch, {"usubjid": _column(made, at)})
 
 
+def _named(batch: Batch, domain: str) -> Batch:
+    """Rows that say which test they are about; one that does not would be taken for another."""
+    columns = [column for column, about in _SENT[domain].items() if about in ("code", "test", "loinc")]
+    names = zip(*(_texts(batch, column) for column in columns), strict=True)
+    unnamed = np.array([not any(map(plain, row)) for row in names], dtype=bool)
+    text = "neither a code nor a name says which test it is"
+    return batch.reject(
+        unnamed, rule="test-missing", column=_known(batch, "collected_test", f"{domain}testcd"), message=text
+    )
+
+
 def _visited(batch: Batch) -> Batch:
     """VISITNUM and VISITDY; 0 and a flag for a visit that nobody knows."""
     visits = Visits(batch.references)
@@ -180,9 +232,15 @@ def _visited(batch: Batch) -> Batch:
 
 def _positioned(batch: Batch, words: Words) -> Batch:
     """VSPOS, where the contract has it."""
+    if "vspos" not in batch.rows.columns:
+        return batch
     texts = zip(_texts(batch, "collected_position"), strict=True)
-    made, at = _distinct(texts, lambda one: words.find("position", one[0]) or plain(one[0]).upper())
-    return _assigned(batch, {"vspos": _column(made, at)})
+    made, at = _distinct(texts, lambda one: (words.find("position", one[0]), plain(one[0]).upper()))
+    batch = _assigned(batch, {"vspos": _column([term or text for term, text in made], at)})
+    unknown = np.array([bool(text) and not term for term, text in made], dtype=bool)[at]
+    said = "the position is not among the reference words; it is kept as sent"
+    column = _known(batch, "collected_position", "vspos")
+    return batch.flag(unknown, rule="position-unknown", column=column, message=said)
 
 
 def _listed(batch: Batch, name: str, default: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -11,16 +12,22 @@ from typing import NamedTuple
 import pandas as pd
 
 from haulier.errors import DefinitionError
+from haulier.problems import nearest
 from haulier_clinical.folding import plain
 from haulier_clinical.numerals import CONVERTED_DIGITS, EXACT_DIGITS, rounded, significant, written
 from haulier_clinical.ranges import Limit, indicator, read_range
 from haulier_clinical.records import records
 from haulier_clinical.results import Result, read_result
-from haulier_clinical.terms import Topic, Topics, Words
+from haulier_clinical.terms import Found, Topic, Topics, Words
 from haulier_clinical.units import ANY, NO_UNIT, Unit, Units, fraction, named_units
 
 SYSTEMS = ("si", "conventional")
 _MARKS = (".", ",")
+_UNIT_BEHIND = re.compile(r".*[0-9]\s*([^0-9\s]+)")
+#: What may say a sex.
+_LABEL = re.compile(r"[^\W\d_]+|[♀♂]")
+#: Between the words of a range that has several.
+_EITHER = re.compile(r"\s*[/,;]\s*|\s+(?:or|to|oder|bis|ou|-)\s+|(?<=\w)-(?=\w)", re.IGNORECASE)
 
 
 class Sent(NamedTuple):
@@ -30,15 +37,24 @@ class Sent(NamedTuple):
     test: str = ""
     specimen: str = ""
     category: str = ""
+    loinc: str = ""
     result: str = ""
     operator: str = ""
     unit: str = ""
     low: str = ""
     high: str = ""
     both: str = ""
+    sex: str = ""
     status: str = ""
     reason: str = ""
     condition: str = ""
+
+
+class Divided(NamedTuple):
+    """The measurements that one cell holds, and why they cannot be told apart."""
+
+    sent: Sequence[Sent]
+    problem: str = ""
 
 
 class Odd(NamedTuple):
@@ -99,30 +115,37 @@ class Measuring:
         self._system = _one_of(parameters, "unit_system", SYSTEMS)
         self._standard = named_units(parameters.get("standard_units", ""), "parameter standard_units")
         self._assumed = named_units(parameters.get("units", ""), "parameter units")
+        for name, given in (("standard_units", self._standard), ("units", self._assumed)):
+            for code in given:
+                if code not in self.tests.codes:
+                    near = nearest(code, list(self.tests.codes))
+                    hint = f"; did you mean {near}?" if near else ""
+                    raise DefinitionError(
+                        f"parameter {name}: {code!r} is no test of the reference tests{hint}"
+                    )
         self._limits = _limits(references, self.units, domain)
 
     def __call__(self, sent: Sent) -> Measured:
         specimen = self._specimen(sent.specimen)
-        found = self.tests.find(sent.code, sent.test, specimen, sent.category)
+        found = self.tests.find(sent.code, sent.test, specimen, sent.category, sent.loinc)
+        found = replace(found, test=self._meant(found, sent))
         made = Measured(
             testcd=found.test.testcd,
             test=found.test.test,
-            cat=sent.category or found.test.category or None,
+            cat=self.words.find("category", sent.category) or sent.category or found.test.category or None,
             spec=specimen or found.specimen,
             spccnd=(self.words.find("condition", sent.condition) or sent.condition) or None,
         )
         if not found.test.is_known:
             text = "the test is in no reference; its result is kept as sent and not converted"
-            made.odd.append(Odd("test-unknown", "code" if sent.code else "test", text))
+            about = "code" if sent.code else "test" if sent.test else "loinc"
+            made.odd.append(Odd("test-unknown", about, text))
+        if specimen and not self.words.find("specimen", sent.specimen):
+            text = f"the specimen {specimen} is not among the reference words; it is kept as sent"
+            made.odd.append(Odd("specimen-unknown", "specimen", text))
         target = self._target(found.test)
         typed = sent.unit or self._assumed.get(made.testcd, "")
-        result = read_result(
-            sent.result,
-            self.words,
-            mark=self._mark,
-            operator=sent.operator,
-            is_unit=lambda text: self.units.find(text, made.testcd, target) is not None,
-        )
+        result = self._read(sent, found.test, target)
         self._completion(made, sent, result)
         if made.stat is None:
             unit = self._unit(made, found.test, result, result.unit or typed, sent, target)
@@ -130,6 +153,42 @@ class Measuring:
             self._range(made, sent, result, unit, target, found.test)
             self._plausible(made)
         return made
+
+    def divided(self, sent: Sent) -> Divided:
+        """Itself; of a test that is several, such as blood pressure, a measurement of each."""
+        test = self.tests.find(sent.code, sent.test, sent.specimen, sent.category, sent.loinc).test
+        if not test.parts:
+            return Divided([sent])
+        cells = [cell.strip() for cell in plain(sent.result).split("/")]
+        if self._read(sent, test, None).kind in ("empty", "not-done", "condition"):
+            cells = [sent.result] * len(test.parts)
+        elif len(cells) != len(test.parts):
+            return Divided(
+                [], f"it is not {len(test.parts)} results divided by /, of {', '.join(test.parts)}"
+            )
+        elif unit := _UNIT_BEHIND.fullmatch(cells[-1]):
+            # A unit behind the last of them is that of all.
+            cells = [f"{cell} {unit[1]}" if cell[-1:].isdecimal() else cell for cell in cells]
+        parts = zip(test.parts, cells, strict=True)
+        return Divided([sent._replace(code=part, test="", loinc="", result=cell) for part, cell in parts])
+
+    def _read(self, sent: Sent, test: Topic, target: Unit | None) -> Result:
+        return read_result(
+            sent.result,
+            self.words,
+            mark=self._mark,
+            operator=sent.operator,
+            is_unit=lambda text: self.units.find(text, test.testcd, target) is not None,
+        )
+
+    def _meant(self, found: Found, sent: Sent) -> Topic:
+        """Of several tests with one name the first that the unit can be of; the test itself where there is none."""
+        for test in (found.test, *found.others) if found.others else ():
+            target = self._target(test)
+            unit = self.units.find(self._read(sent, test, target).unit or sent.unit, test.testcd, target)
+            if unit and target and self.units.can_convert(test.testcd, unit, target):
+                return test
+        return found.test
 
     def _specimen(self, text: str) -> str:
         return self.words.find("specimen", text) or plain(text).upper() if text else ""
@@ -166,8 +225,10 @@ class Measuring:
             made.odd.append(Odd("specimen-condition", "result", text))
         if result.kind == "condition":
             made.reasnd = made.reasnd or f"SPECIMEN {result.term}"
-        if result.kind == "empty" and not (said or sent.reason or sent.condition):
+        if result.kind == "empty" and said in (None, "DONE") and not (sent.reason or sent.condition):
             text = "there is no result and nothing that says why"
+            if said:
+                text = "there is no result, and the status says that there is one"
             made.odd.append(Odd("result-missing", "result", text))
 
     def _unit(
@@ -222,7 +283,7 @@ class Measuring:
         if unit == target or not self.units.can_convert(test.testcd, unit, target):
             return rounded(Fraction(number), digits=EXACT_DIGITS)
         value = self.units.convert(Fraction(number), test.testcd, unit, target)
-        if value == Fraction(number):
+        if value == Fraction(number) or (unit.kind == target.kind and _is_ten(unit.scale / target.scale)):
             return rounded(value, digits=EXACT_DIGITS)
         digits = min(max(CONVERTED_DIGITS, significant(number)), EXACT_DIGITS)
         return rounded(value, digits=digits, decimals=test.decimals)
@@ -230,20 +291,25 @@ class Measuring:
     def _range(
         self, made: Measured, sent: Sent, result: Result, unit: Unit | None, target: Unit | None, test: Topic
     ) -> None:
+        both, problem = self._of_sex(sent.both, sent.sex)
+        low, high, both = (
+            "" if self.words.find("no-range", text) else text for text in (sent.low, sent.high, both)
+        )
         limits = read_range(
-            sent.low,
-            sent.high,
-            sent.both,
+            low,
+            high,
+            both,
             mark=self._mark,
             is_unit=lambda text: unit is not None and self.units.find(text, test.testcd, target) == unit,
         )
-        if limits.problem:
+        if problem := problem or limits.problem:
             about = "both" if sent.both and not (sent.low or sent.high) else "low" if sent.low else "high"
-            made.odd.append(Odd("range-unreadable", about, limits.problem))
+            made.odd.append(Odd("range-unreadable", about, problem))
         if limits.words:
-            made.stnrc = self.words.find("result", limits.words) or limits.words
-            if result.kind == "coded":
-                made.nrind = "NORMAL" if result.term == made.stnrc else "ABNORMAL"
+            normal = self._normal(limits.words)
+            made.stnrc = "/".join(normal) or limits.words
+            if normal and result.kind == "coded":
+                made.nrind = "NORMAL" if result.term in normal else "ABNORMAL"
         made.nrind = indicator(result, limits) or made.nrind
 
         def standard(limit: Limit | None) -> tuple[str | None, Decimal | None]:
@@ -255,6 +321,28 @@ class Measuring:
 
         made.ornrlo, made.stnrlo = standard(limits.low)
         made.ornrhi, made.stnrhi = standard(limits.high)
+
+    def _of_sex(self, text: str, sex: str) -> tuple[str, str]:
+        """Of a range for either sex, such as ``M: 13.5-17.5 F: 12-15.5``, the one for this; and why there is none."""
+        labels = [found for found in _LABEL.finditer(text) if self.words.find("sex", found[0])]
+        if not labels or text[: labels[0].start()].strip(" (["):
+            return text, ""
+        wanted = self.words.find("sex", sex) if sex else None
+        if wanted is None:
+            return "", "its reference range depends on the sex, and the row does not say which"
+        ends = [*(label.start() for label in labels[1:]), len(text)]
+        for label, end in zip(labels, ends, strict=True):
+            if self.words.find("sex", label[0]) == wanted:
+                return text[label.end() : end].strip(" :=,;/|()[]"), ""
+        return "", ""
+
+    def _normal(self, text: str) -> list[str]:
+        """The terms that a range in words has, such as NEGATIVE and TRACE; none where one of them is not known."""
+        for parts in ([text], _EITHER.split(text)):
+            terms = [self.words.find("result", part) or "" for part in parts]
+            if all(terms):
+                return terms
+        return []
 
     def _plausible(self, made: Measured) -> None:
         """Limits are judged in the standard unit, whatever the site's is."""
@@ -279,6 +367,12 @@ class Measuring:
 def _same(unit: Unit, target: Unit) -> bool:
     """A ratio is a number without a unit."""
     return {unit.kind, target.kind} <= {NO_UNIT, "ratio"}
+
+
+def _is_ten(scale: Fraction) -> bool:
+    """Whether it only moves the decimal mark, which keeps every digit."""
+    ends = {str(scale.numerator), str(scale.denominator)}
+    return "1" in ends and all(not end.strip("0").removeprefix("1") for end in ends)
 
 
 def _beyond(value: Fraction, low: Fraction | None, high: Fraction | None) -> bool:

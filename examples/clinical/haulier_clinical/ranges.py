@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from haulier_clinical.folding import plain
@@ -12,11 +12,16 @@ from haulier_clinical.numerals import number_pattern, parse_number
 from haulier_clinical.results import OPERATORS, Result
 
 _BEGINS = re.compile(
-    r"(<=|>=|=<|=>|[<>≤≥]|(?:less than|greater than|more than|below|above|under|over|up to|at least|from|to)\b)\s*",
+    r"(<=|>=|=<|=>|[<>] ?or ?=|[<>≤≥]|(?:less than|greater than|more than|below|above|under|over|up to|at least|from|to)\b)\s*",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"\s*(?:-|\.\.+|to|bis|and|;|~)\s*", re.IGNORECASE)
 _BRACKETS = "()[] "
+#: What stands behind the number of a range that is open: 40 or less.
+_ENDS = re.compile(
+    r"(?:or|and) (?:less|below|lower)|以下|(?P<below>未満)|(?P<lower>(?:or|and) (?:more|above|higher|greater)|以上)",
+    re.IGNORECASE,
+)
 _OPEN = OPERATORS | {"up to": "<=", "to": "<=", "at least": ">=", "from": ">="}
 
 
@@ -44,9 +49,7 @@ def read_range(
     low: str, high: str, both: str, *, mark: str = ".", is_unit: Callable[[str], bool] = lambda _: False
 ) -> Range:
     """Of two columns, or of one text such as ``3.3 - 4.9``, ``<5`` or ``60-``; a unit may stand behind."""
-    lower, upper, whole = (
-        _without_unit(plain(text).strip(_BRACKETS), mark, is_unit) for text in (low, high, both)
-    )
+    lower, upper, whole = (_without_unit(_bare(plain(text)), mark, is_unit) for text in (low, high, both))
     if not (lower or upper):
         return _whole(whole, mark) if whole else Range()
     found = _sided(lower, mark, "low"), _sided(upper, mark, "high")
@@ -86,11 +89,19 @@ def indicator(result: Result, limits: Range) -> str:
 
 def _whole(text: str, mark: str) -> Range:
     if begins := _BEGINS.match(text):
-        operator = _OPEN[begins[1].casefold()]
+        operator = _operator(begins[1])
         limit = _number(text[begins.end() :], mark)
         if limit is not None:
             limit = Limit(number=limit.number, text=limit.text, is_exclusive=operator in ("<", ">"))
             return Range(high=limit) if operator.startswith("<") else Range(low=limit)
+    if (matched := number_pattern(mark).match(text)) and (
+        ends := _ENDS.fullmatch(text[matched.end() :].strip())
+    ):
+        limit = _number(matched[0], mark)
+        if limit and ends["lower"]:
+            return Range(low=limit)
+        if limit:
+            return Range(high=replace(limit, is_exclusive=bool(ends["below"])))
     if (matched := number_pattern(mark).match(text)) and (between := _BETWEEN.match(text, matched.end())):
         low, rest = _number(matched[0], mark), text[between.end() :]
         high = _number(rest, mark)
@@ -101,12 +112,17 @@ def _whole(text: str, mark: str) -> Range:
     return Range(problem="its reference range is none that is read here, such as 3.3 - 4.9, <5 or >60")
 
 
+def _operator(text: str) -> str:
+    sign = text.casefold()
+    return _OPEN.get(sign) or f"{sign[0]}="
+
+
 def _sided(text: str, mark: str, side: str) -> Limit | None:
     """A limit in a column of its own; an operator there has to mean that side."""
     begins = _BEGINS.match(text)
     if begins is None:
         return _number(text, mark)
-    operator = _OPEN[begins[1].casefold()]
+    operator = _operator(begins[1])
     limit = _number(text[begins.end() :], mark)
     if limit is None or operator.startswith("<") != (side == "high"):
         return None
@@ -118,6 +134,11 @@ def _without_unit(text: str, mark: str, is_unit: Callable[[str], bool]) -> str:
     found = re.match(rf".*?[0-9](?:{re.escape(mark)}?[0-9])*(?=[^0-9]*$)", text)
     tail = text[found.end() :].strip() if found else ""
     return text[: found.end()].strip() if found and tail and is_unit(tail) else text
+
+
+def _bare(text: str) -> str:
+    """Without brackets around it, unless these are what it says: ``(-)``."""
+    return text.strip(_BRACKETS) if any(c.isalnum() for c in text) else text
 
 
 def _number(text: str, mark: str) -> Limit | None:

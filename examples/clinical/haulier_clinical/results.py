@@ -20,6 +20,7 @@ OPERATORS = {
     "less than": "<", "below": "<", "under": "<", "greater than": ">", "more than": ">", "above": ">", "over": ">",
     "lt": "<", "gt": ">", "le": "<=", "ge": ">=",
 }  # fmt: skip
+_SIGNS = frozenset(OPERATORS.values())
 _OPERATOR = re.compile(
     r"(<=|>=|=<|=>|[<>≤≥]|(?:less than|greater than|more than|below|above|under|over)\b)\s*", re.IGNORECASE
 )
@@ -63,6 +64,9 @@ def read_result(
     if begins := _OPERATOR.match(shown):
         inside = OPERATORS[begins[1].casefold()]
         sign, rest = (inside if sign in ("", inside) else "?"), shown[begins.end() :]
+    elif sign in _SIGNS and number_pattern(mark).match(shown):
+        # The result is what the two columns say together.
+        shown = f"{sign}{shown}"
     if found := _numeric(shown, rest, sign, words, mark, is_unit):
         return found
     if (done := _not_done(shown, words)) is not None:

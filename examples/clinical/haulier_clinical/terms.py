@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -36,6 +36,8 @@ _BESIDE_WORDS = frozenset(
         "moderately",
     }
 )
+#: The number at the end of an unscheduled visit's name.
+_TAIL = re.compile(r"(.*?)[\s#(._-]*([0-9]+(?:\.[0-9]+)?)?\)?", re.DOTALL)
 _CODE = re.compile(r"[A-Z_][A-Z0-9_]{0,7}")
 
 
@@ -55,6 +57,11 @@ class Topic:
     decimals: int | None = None
     is_known: bool = True
 
+    @property
+    def parts(self) -> Sequence[str]:
+        """The tests whose results one cell of this holds, in their order: ``SYSBP/DIABP``."""
+        return self.testcd.split("/") if self.is_known and "/" in self.testcd else ()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -62,6 +69,8 @@ class Found:
 
     test: Topic
     specimen: str = ""
+    #: Tests of the same name that the unit may mean instead.
+    others: Sequence[Topic] = ()
 
 
 class Words:
@@ -72,13 +81,15 @@ class Words:
         for record in records(references, "words", ("kind", "term", "synonyms")):
             known = self._terms.setdefault(record["kind"], {})
             for text in spellings(record, "term"):
-                known.setdefault(folded(text), record["term"])
+                known.setdefault(_word(text), record["term"])
 
     def find(self, kind: str, text: str) -> str | None:
         """The term for a text, as it is or without the words that often stand beside one."""
         known = self._terms.get(kind, {})
-        if (key := folded(text)) in known:
+        if (key := _word(text)) in known:
             return known[key] if key else None
+        if not folded(text).strip("%#+"):
+            return None
         kept = [token for token in _TOKEN.findall(plain(text)) if token.casefold() not in _BESIDE_WORDS]
         return known.get(folded(" ".join(kept))) if kept else None
 
@@ -91,6 +102,9 @@ class Topics:
         #: Folded name -> its rows.
         self._named: dict[str, list[Topic]] = {}
         self._rows: dict[str, list[Topic]] = {}
+        #: Folded name -> the tests that it means where the unit is one of theirs.
+        self._by_unit: dict[str, list[Topic]] = {}
+        self._loinc: dict[str, Topic] = {}
         columns = ("domain", "testcd", "test", "specimen", "si_unit", "conventional_unit", "synonyms")
         for record in records(references, "tests", columns):
             if record["domain"] == domain:
@@ -112,6 +126,10 @@ class Topics:
             decimals=int(decimals) if decimals else None,
         )
         self._rows.setdefault(test.testcd, []).append(test)
+        for text in _listed(record, "names_by_unit"):
+            self._by_unit.setdefault(folded(text), []).append(test)
+        for text in _listed(record, "loinc"):
+            self._loinc.setdefault(text, test)
         for text in spellings(record, "testcd", "test"):
             known = self._named.setdefault(folded(text), [])
             if other := next((one for one in known if one.testcd != test.testcd), None):
@@ -121,21 +139,29 @@ class Topics:
             if test not in known:
                 known.append(test)
 
-    def find(self, code: str, name: str, specimen: str = "", category: str = "") -> Found:
-        """By code, else by name; on this specimen or in this category. One that is not known is made of the text."""
-        about = specimen or self._words.find("category", category) or ""
-        if about == "URINALYSIS":
+    @property
+    def codes(self) -> Iterable[str]:
+        return self._rows
+
+    def find(self, code: str, name: str, specimen: str = "", category: str = "", loinc: str = "") -> Found:
+        """By code, else by name, else by LOINC code; on this specimen or in this category. One that is not known is made
+        of the text."""
+        about = specimen
+        if not about and self._words.find("category", category) == "URINALYSIS":
             about = "URINE"
         for text in filter(None, (code, name)):
             if found := self._found(text, about):
                 return found
-        return Found(test=_unknown(code, name, category))
+        if known := self._loinc.get(plain(loinc)):
+            return Found(test=known, specimen=known.specimen)
+        return Found(test=_unknown(code or (loinc if not name else ""), name, category))
 
     def _found(self, text: str, about: str) -> Found | None:
         for spelling, said in self._variants(text):
             if rows := self._named.get(folded(spelling)):
                 wanted = said or about
-                return Found(test=self._row(rows, wanted), specimen=said or _only(rows))
+                others = self._by_unit.get(folded(spelling), ())
+                return Found(test=self._row(rows, wanted), specimen=said or _only(rows), others=others)
         return None
 
     def _row(self, rows: list[Topic], specimen: str) -> Topic:
@@ -180,31 +206,32 @@ class Visits:
     def __init__(self, references: Mapping[str, pd.DataFrame]) -> None:
         self._named: dict[str, Visit] = {}
         self._numbered: dict[Decimal, Visit] = {}
-        #: What an unscheduled visit's name begins with; its number follows.
-        self._prefixes: list[str] = []
+        #: What an unscheduled visit's name begins with, folded -> what its number is counted from.
+        self._prefixes: dict[str, Decimal] = {}
         if "visits" not in references:
             return
         for record in records(references, "visits", ("visit", "visitnum", "visitdy")):
             texts = spellings(record, "visit")
-            if not record["visitnum"]:
-                self._prefixes += [folded(text.removesuffix("*")) for text in texts if text.endswith("*")]
-                continue
-            number, day = _number(record["visitnum"]), _number(record["visitdy"] or "0")
+            prefixes = [folded(text.removesuffix("*")) for text in texts if text.endswith("*")]
+            number, day = _number(record["visitnum"] or "0"), _number(record["visitdy"] or "0")
             if number is None or day is None:
                 raise DefinitionError(
                     f"reference visits: {record['visit']!r} has a number or a day that is none"
                 )
+            self._prefixes |= dict.fromkeys(prefixes, number)
+            if prefixes or not record["visitnum"]:
+                continue
             visit = Visit(
                 visit=record["visit"], visitnum=number, visitdy=int(day) if record["visitdy"] else None
             )
             self._numbered.setdefault(number, visit)
             for text in texts:
-                self._named.setdefault(folded(text), visit)
+                self._named.setdefault(_visit_key(text), visit)
 
     def find(self, name: str, number: str) -> Visit | None:
         """By the number sent, else by name. Nothing for a visit that nobody knows."""
         sent = _number(number) if number else None
-        named = self._named.get(folded(name)) if name else None
+        named = self._named.get(_visit_key(name)) if name else None
         if sent is not None:
             known = named if named and named.visitnum == sent else None if name else self._numbered.get(sent)
             return known or Visit(visit=name, visitnum=sent)
@@ -212,10 +239,32 @@ class Visits:
             return None
         if named:
             return named
-        head, _, tail = plain(name).rpartition(" ")
-        if folded(head) in self._prefixes and (found := _number(tail)) is not None:
-            return Visit(visit=name, visitnum=found)
-        return None
+        return self._unscheduled(plain(name))
+
+    def _unscheduled(self, name: str) -> Visit | None:
+        """``Unscheduled 1.1`` and ``UNS (2)``, counted from where the table says. A number that a planned visit has is none:
+        two visits would be one."""
+        head, tail = _TAIL.fullmatch(name).groups()  # type: ignore[union-attr]  # of any text
+        base = self._prefixes.get(folded(head))
+        counted = _number(tail) if tail else Decimal(0)
+        if base is None or counted is None or not (tail or base):
+            return None
+        number = base + counted
+        return None if number in self._numbered else Visit(visit=name, visitnum=number)
+
+
+def _visit_key(text: str) -> str:
+    """A visit's name as it is looked up: folded, but day -1 is not day 1, and 1.1 neither 11 nor 1."""
+    shown = re.sub(r"(?<!\w)-(?=[0-9])", "minus", plain(text))
+    return folded(
+        re.sub(r"(?<=[0-9])\W+(?=[0-9])", lambda found: "point" if found[0] == "." else "to", shown)
+    )
+
+
+def _word(text: str) -> str:
+    """What a word is looked up by. One of signs alone is all of them: ``+/-`` and ``(+)`` are not ``+``."""
+    shown = plain(text)
+    return folded(text) if any(c.isalnum() for c in shown) else shown.replace(" ", "")
 
 
 def _number(text: str) -> Decimal | None:
@@ -224,6 +273,10 @@ def _number(text: str) -> Decimal | None:
     if number is None or abs(number) >= 10**6 or number != round(number, 2):
         return None
     return number
+
+
+def _listed(record: Record, column: str) -> list[str]:
+    return [text for text in record.get(column, "").split("|") if text]
 
 
 def _only(rows: list[Topic]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,7 @@ from haulier_clinical.records import records, spellings
 
 #: In place of a test's unit: it has none of its own, and keeps that of each result.
 ANY = "*"
+_REMARK = re.compile(r"\{[^{}]*\}")
 #: Kind of the units that say there is none.
 NO_UNIT = ""
 
@@ -92,7 +94,13 @@ class Units:
 
     def find(self, text: str, testcd: str = "", target: Unit | None = None) -> Unit | None:
         """The unit a text means. Where it may mean several (``G/L``), the one that the test can be given in; as it is
-        spelt before without regard to case."""
+        spelt before without regard to case, and without the remarks in braces that UCUM allows (``{cells}/uL``)."""
+        found = self._found(text, testcd, target)
+        if found is None and (bare := _REMARK.sub("", text)) != text:
+            return self._found(bare, testcd, target) if bare.strip() else self._by_name.get(NO_UNIT)
+        return found
+
+    def _found(self, text: str, testcd: str, target: Unit | None) -> Unit | None:
         key = unit_key(text)
         exact, loosely = self._exact.get(key, []), self._folded.get(key.casefold(), [])
         if target is not None:

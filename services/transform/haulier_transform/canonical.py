@@ -240,7 +240,8 @@ class Canonical:
             output = np.zeros(len(keep), dtype=np.int64) if self._reshapes else whole[: len(keep)]
         else:
             values = self._judges[self._unpivot.values_to]
-            unpivoted = unpivot(text, header, keep, values)
+            keeping = {name: self._judges[name] for name in self._unpivot.keep_empty}
+            unpivoted = unpivot(text, header, keep, values, keeping)
             source, output = unpivoted.source, unpivoted.output
             cells = {self._unpivot.values_to: values.cells(unpivoted.cells)}
             for name, constants in self._given.along.items():

@@ -1,4 +1,4 @@
-"""One source row becomes one row per listed column that is not empty, on text, a whole batch at once."""
+"""One source row becomes one row per listed column that is not empty or is kept, on text, a whole batch at once."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ class Unpivoted:
     cells: Array
 
 
-def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> Unpivoted:
-    """Unpivot some rows of a batch; ``values`` judges what counts as empty."""
+def unpivot(
+    table: pa.Table, header: Header, rows: Positions, values: Judge, keeping: Mapping[str, Judge]
+) -> Unpivoted:
+    """Unpivot some rows of a batch; ``values`` judges what counts as empty, and of the columns that keep an empty cell
+    each its own."""
     if not header.unpivoted or not len(rows):
         nowhere = np.zeros(0, dtype=np.int64)
         return Unpivoted(source=nowhere, output=nowhere, cells=of_texts([]))
@@ -38,6 +41,12 @@ def unpivot(table: pa.Table, header: Header, rows: Positions, values: Judge) -> 
     ]
     # Row by row, not column by column: the order must not depend on where a batch ends.
     held = np.stack([values.holds(column) for column in cells], axis=1)
+    for name, judge in keeping.items():
+        for at, ordinal in enumerate(ordinals.tolist()):
+            place = header.beside.get((name, ordinal), header.columns.get(name))
+            if place is not None:
+                texts = pc.take(texts_of_column(table.column(place)), taken)
+                held[:, at] |= judge.holds(pc.utf8_trim_whitespace(texts))
     row, column = np.nonzero(held)
     return Unpivoted(
         source=rows[row],

@@ -128,6 +128,16 @@ def unpivot_in(
     yield from fed(unpivot.values_to, contract, shown, (*trail, "values_to"))
     for target in unpivot.along:
         yield from _along_in(target, unpivot, contract, shown)
+    for at, name in enumerate(unpivot.keep_empty):
+        place: Trail = (*trail, "keep_empty", at)
+        yield from fed(name, contract, shown, place)
+        if name in (unpivot.names_to, unpivot.values_to) or name in {*unpivot.constants} - {*unpivot.beside}:
+            yield Problem(
+                place, f"{quoted(name)} has a value for every cell; name a column that a file fills"
+            )
+    if unpivot.keep_empty and any(c.required for c in contract.columns if c.name == unpivot.values_to):
+        text = f"makes rows without {quoted(unpivot.values_to)}, which is required in {shown}"
+        yield Problem((*trail, "keep_empty"), text, " ")
     labelled = columns.get(unpivot.names_to)
     if labelled is None:
         return
@@ -147,7 +157,7 @@ def unpivot_in(
         )
     for source, label in unpivot.columns.items():
         if labelled.enum is not None and label not in labelled.enum:
-            place: Trail = (*trail, "columns", source)
+            place = (*trail, "columns", source)
             yield Problem(
                 place,
                 f"{quoted(label)} is not in the enum of {labelled.name} in {shown}"

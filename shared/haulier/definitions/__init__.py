@@ -28,6 +28,9 @@ class Unpivot(Section, frozen=True, kw_only=True):
     #: Contract column -> label -> the text that goes along with that label's cell; the instance's placeholders may stand
     #: in it.
     constants: dict[str, dict[str, str]] = {}
+    #: Contract columns, of the row or of `beside`: where one of them has a value, an empty cell is an output, too, such
+    #: as a measurement that was not made and why.
+    keep_empty: tuple[str, ...] = ()
 
     @property
     def along(self) -> dict[str, None]:

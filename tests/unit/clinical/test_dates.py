@@ -5,10 +5,12 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.measuring import applied
 
 from haulier.errors import DefinitionError
 from haulier_clinical.dates import read_moment
 
+K = {"collected_code": "K", "collected_result": "4.1", "collected_unit": "mmol/L"}
 CLOCKS = ("%H:%M", "%H:%M:%S")
 
 
@@ -86,7 +88,7 @@ def test_a_time_beside_the_date_is_local_and_as_it_was_collected():
     assert read("2013-12-26", clock="8:50") == "2013-12-26T08:50"
     assert read("2013-12-26", clock="UN:UN") == "2013-12-26"
     assert read("2013-12", clock="08:50") == "2013-12"
-    assert read("2013-12-26T07:00", clock="08:50") == "2013-12-26T07:00"
+    assert problem("2013-12-26T07:00", clock="08:50") == "it is 08:50, and the date has 07:00"
 
 
 def test_a_time_that_is_none_is_a_problem_of_the_time():
@@ -117,3 +119,60 @@ def test_no_text_is_read_as_a_day_that_does_not_exist(text):
 
     if len(found) >= 10:
         date.fromisoformat(found[:10]) + timedelta()
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "expected"),
+    [
+        ("5. März 2026", "%d. %B %Y", "2026-03-05"),
+        ("03.Dez.2025", "%d.%b.%Y", "2025-12-03"),
+        ("14-févr.-2026", "%d-%b-%Y", "2026-02-14"),
+        ("15-AOÛT-2026", "%d-%b-%Y", "2026-08-15"),
+        ("UN-Mai-2026", "%d-%b-%Y", "2026-05"),
+        ("31 de diciembre de 2026", "%d de %B de %Y", "2026-12-31"),
+        ("5 Okt 2026", "%d %b %Y", "2026-10-05"),
+        ("5 Sept 2026", "%d %b %Y", "2026-09-05"),
+    ],
+)
+def test_months_have_the_names_of_the_reference_words(text, form, expected):
+    row = applied("lb", {**K, "collected_date": text}, date_formats=form).rows.iloc[0]
+
+    assert row["lbdtc"] == expected
+
+
+def test_a_word_that_begins_like_a_month_is_none():
+    assert problem("5 Junk 2026", "%d %b %Y")
+    assert problem("5 Marsupial 2026", "%d %B %Y")
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "expected"),
+    [
+        ("2026-01-05 00:00:00", "9:00", "2026-01-05T09:00"),
+        ("2026-01-05T00:00", "09:00:30", "2026-01-05T09:00:30"),
+        ("2026-01-05 09:00:30", "09:00", "2026-01-05T09:00:30"),
+        ("2026-01-05 00:00:00", "", "2026-01-05T00:00:00"),
+        ("2026-01-05", "UNK", "2026-01-05"),
+        ("2026-01-05", "--", "2026-01-05"),
+        ("2026-01", "09:00", "2026-01"),
+        ("UNK", "09:00", ""),
+        ("Unknown", "", ""),
+    ],
+)
+def test_a_time_beside_a_date_is_the_time_of_a_cell_that_was_a_day(day, clock, expected):
+    assert read(day, clock=clock) == expected
+    assert not problem(day, clock=clock)
+
+
+def test_two_times_of_one_moment_are_none():
+    found = read_moment("2026-01-05 10:15", "09:00", ("iso",), CLOCKS)
+
+    assert found.in_time
+    assert found.problem == "it is 09:00, and the date has 10:15"
+
+
+def test_halves_of_the_day_are_written_in_several_ways():
+    form = "%m/%d/%Y %I:%M %p"
+    for half in ("AM", "a.m.", "a. m.", "am"):
+        assert read(f"1/3/2026 8:15 {half}", form) == "2026-01-03T08:15"
+    assert read("1/3/2026 8:15 P.M.", form) == "2026-01-03T20:15"

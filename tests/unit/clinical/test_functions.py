@@ -138,3 +138,77 @@ def test_thirty_five_thousand_rows_take_seconds():
     functions.lb(batch)
 
     assert time.process_time() - began < 30
+
+
+def test_a_status_that_says_done_beside_no_result_is_flagged():
+    batch = applied(
+        "lb",
+        {**K, "collected_result": None, "collected_status": "Yes"},
+        {**K, "collected_result": None, "collected_status": "No"},
+    )
+
+    assert batch.rows["lbstat"].tolist() == ["NOT DONE"] * 2
+    assert flags(batch) == [(0, "result-missing", "collected_result")]
+
+
+BP = {"collected_test": "Blood pressure", "collected_unit": "mmHg"}
+
+
+def test_a_cell_with_the_results_of_two_tests_becomes_a_row_of_each():
+    pulse = {"collected_code": "PULSE", "collected_result": "70", "collected_unit": "/min"}
+    batch = applied(
+        "vs",
+        {**BP, "collected_result": "120 / 80"},
+        pulse,
+        {**BP, "collected_result": "131/ND"},
+        {**BP, "collected_result": "not done - refused"},
+        {**BP, "collected_result": "16/9.5 kPa", "collected_unit": ""},
+    )
+    names = ["vstestcd", "vsorres", "vsorresu", "vsstresc", "vsstat", "vsreasnd", "collected_result"]
+    rows = batch.rows[names].astype(object).where(batch.rows[names].notna(), None)
+
+    assert [tuple(row) for row in rows.to_numpy().tolist()] == [
+        ("SYSBP", "120", "mmHg", "120", None, None, "120 / 80"),
+        ("DIABP", "80", "mmHg", "80", None, None, "120 / 80"),
+        ("PULSE", "70", "beats/min", "70", None, None, "70"),
+        ("SYSBP", "131", "mmHg", "131", None, None, "131/ND"),
+        ("DIABP", None, None, None, "NOT DONE", None, "131/ND"),
+        ("SYSBP", None, None, None, "NOT DONE", "refused", "not done - refused"),
+        ("DIABP", None, None, None, "NOT DONE", "refused", "not done - refused"),
+        ("SYSBP", "16", "kPa", "120.01", None, None, "16/9.5 kPa"),
+        ("DIABP", "9.5", "kPa", "71.2559", None, None, "16/9.5 kPa"),
+    ]
+    assert batch.rows.index.tolist() == [0, 0, 1, 2, 2, 3, 3, 4, 4]
+    assert flags(batch) == []
+
+
+def test_a_cell_that_is_not_as_many_results_as_tests_is_rejected():
+    batch = applied("vs", {**BP, "collected_result": "120"}, {**BP, "collected_result": "120/80/60"})
+
+    assert batch.rejects[["source", "rule", "column"]].to_numpy().tolist() == [
+        [0, "parts-unreadable", "collected_result"],
+        [1, "parts-unreadable", "collected_result"],
+    ]
+    assert batch.rejects["message"][0] == "it is not 2 results divided by /, of SYSBP, DIABP"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"decimalmark": ","}, "parameter decimalmark is none that is read here; did you mean decimal_mark?"),
+        (
+            {"date_format": "%d"},
+            "parameter date_format is none that is read here; did you mean date_formats?",
+        ),
+        (
+            {"units": "TEMPP C"},
+            "parameter units: 'TEMPP' is no test of the reference tests; did you mean TEMP?",
+        ),
+    ],
+)
+def test_a_parameter_that_is_almost_one_is_refused(parameters, message):
+    with pytest.raises(DefinitionError) as refused:
+        applied("vs", {"collected_code": "TEMP", "collected_result": "36.6"}, **parameters)
+
+    assert str(refused.value) == message
+    applied("vs", {"collected_code": "TEMP", "collected_result": "36.6"}, folder="north")

@@ -122,3 +122,65 @@ def test_every_pair_of_limits_is_read_or_refused_by_their_order(one, other):
     assert bool(found.problem) == (one > other)
     if one <= other:
         assert (found.low.number, found.high.number) == (one, other)
+
+
+@pytest.mark.parametrize(
+    ("result", "both", "stnrc", "nrind"),
+    [
+        ("Trace", "Neg/Trace", "NEGATIVE/TRACE", "NORMAL"),
+        ("Trace", "Negative or Trace", "NEGATIVE/TRACE", "NORMAL"),
+        ("Yellow", "Straw-Yellow", "STRAW/YELLOW", "NORMAL"),
+        ("2+", "Negative - Trace", "NEGATIVE/TRACE", "ABNORMAL"),
+        ("reactive", "Non-reactive", "NON-REACTIVE", "ABNORMAL"),
+        ("neg", "(-)", "NEGATIVE", "NORMAL"),
+        ("Yellow", "as usual", "as usual", None),
+        ("Yellow", "N/A", None, None),
+        ("Yellow", "Not established", None, None),
+        ("Yellow", "-", None, None),
+    ],
+)
+def test_a_range_in_words_may_have_several_or_say_that_there_is_none(result, both, stnrc, nrind):
+    made = measured(code="COLOR", specimen="URINE", result=result, both=both)
+
+    assert (made.stnrc, made.nrind, made.odd) == (stnrc, nrind, [])
+
+
+def test_a_limit_that_is_not_given_is_none():
+    made = measured(code="ALT", result="41", unit="U/L", low="N/A", high="40")
+
+    assert (made.ornrlo, made.ornrhi, made.stnrc, made.nrind) == (None, "40", None, "HIGH")
+
+
+@pytest.mark.parametrize(
+    ("both", "low", "high", "nrind"),
+    [
+        ("< or = 40", None, "40", "HIGH"),
+        ("40 or less", None, "40", "HIGH"),
+        ("40以下", None, "40", "HIGH"),
+        ("41未満", None, "41", "HIGH"),
+        ("41 or above", "41", None, "NORMAL"),
+        ("42以上", "42", None, "LOW"),
+        ("> or = 41", "41", None, "NORMAL"),
+    ],
+)
+def test_open_ranges_are_written_in_many_ways(both, low, high, nrind):
+    made = measured(code="ALT", result="41", unit="U/L", both=both)
+
+    assert (made.ornrlo, made.ornrhi, made.nrind, made.odd) == (low, high, nrind, [])
+
+
+@pytest.mark.parametrize("both", ["F: 12.0-15.5 M: 13.5-17.5", "Men 13.5 - 17.5; Women 12.0 - 15.5 g/dL"])
+@pytest.mark.parametrize(
+    ("sex", "low", "high", "nrind"), [("F", "12.0", "15.5", "NORMAL"), ("male", "13.5", "17.5", "LOW")]
+)
+def test_of_a_range_for_either_sex_the_subjects_own_counts(both, sex, low, high, nrind):
+    made = measured(code="HGB", result="13.1", unit="g/dL", both=both, sex=sex)
+
+    assert (made.ornrlo, made.ornrhi, made.nrind, made.odd) == (low, high, nrind, [])
+
+
+def test_a_range_for_either_sex_says_nothing_of_a_subject_whose_sex_is_not_sent():
+    made = measured(code="HGB", result="13.1", unit="g/dL", both="F: 12.0-15.5 M: 13.5-17.5")
+
+    assert (made.ornrlo, made.ornrhi, made.nrind) == (None, None, None)
+    assert [(odd.rule, odd.about) for odd in made.odd] == [("range-unreadable", "both")]

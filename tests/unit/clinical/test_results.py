@@ -57,6 +57,13 @@ def result(text, **more):
         ("3-5", "words", None, ""),
         ("1.2.3", "words", None, ""),
         ("12 parsecs", "words", None, ""),
+        ("+/-", "words", None, ""),
+        ("(+)", "words", None, ""),
+        ("±", "words", None, ""),
+        ("(1+)", "coded", None, ""),
+        ("（－）", "coded", None, ""),
+        ("10⁵", "words", None, ""),
+        ("5.6*", "number", "5.6", ""),
         ("", "empty", None, ""),
         ("  ", "empty", None, ""),
     ],
@@ -153,3 +160,11 @@ def test_no_text_fails_and_only_numbers_become_numbers(text):
     found = result(text)
 
     assert (found.number is not None) == (found.kind in ("number", "limit"))
+
+
+def test_an_operator_in_a_column_of_its_own_is_part_of_the_result():
+    made = measured(code="ALT", result="7", operator="<", unit="U/L")
+
+    assert (made.orres, made.stresc, made.stresn) == ("<7", "<7", None)
+    assert measured(code="ALT", result="<7", operator="<", unit="U/L").orres == "<7"
+    assert measured(code="ALT", result="ND", operator="<", unit="U/L").stat == "NOT DONE"

@@ -8,6 +8,7 @@ from support.measuring import applied, flags, measured, references
 from haulier_clinical.records import records
 from haulier_clinical.references import table
 from haulier_clinical.terms import Topics, Visits, Words
+from haulier_transform.references import References
 
 WORDS = Words(references())
 LB = Topics(references(), "LB", WORDS)
@@ -87,6 +88,9 @@ def test_tests_and_units_are_terms_that_the_judge_knows():
     units = {value for codelist, value in terms if codelist in ("UNIT", "VSRESU")} | {""}
 
     for row in records(references(), "tests", ("testcd",)):
+        if "/" in row["testcd"]:  # several tests in one cell
+            assert all(("VSTESTCD", part) in terms for part in row["testcd"].split("/"))
+            continue
         assert terms[f"{row['domain']}TESTCD", row["testcd"]] == row["test"]
     assert {row["unit"] for row in records(references(), "units", ("unit",))} <= units
 
@@ -126,3 +130,115 @@ def test_a_visit_nobody_knows_is_flagged_and_its_rows_stay():
     assert batch.rows["visitnum"].tolist() == [Decimal(0)]
     assert batch.rows["visit"].tolist() == ["Brunch"]
     assert flags(batch) == [(0, "visit-unknown", "visit")]
+
+
+@pytest.mark.parametrize(
+    ("name", "planned", "counted"),
+    [
+        ("Unscheduled 1.1", "1.1", "901.1"),
+        ("Unscheduled (8)", "8", "908"),
+        ("UNS-12", "12", "912"),
+        ("uns#12", "12", "912"),
+        # Visit 3 is Week 2, and without a number there is nothing to tell two of them apart.
+        ("Unscheduled 3", None, "903"),
+        ("Unscheduled", None, "900"),
+        ("Unscheduled phone call", None, None),
+    ],
+)
+def test_an_unscheduled_visit_is_counted_from_where_the_table_says_and_never_taken_for_a_planned_one(
+    name, planned, counted
+):
+    base = References({"visits": "visit,visitnum,visitdy,synonyms\nWEEK 2,3,14,\nUNSCHEDULED *,900,,UNS *\n"})
+    for visits, expected in ((references(), planned), (base, counted)):
+        found = Visits(visits).find(name, "")
+
+        assert (found and found.visitnum) == (None if expected is None else Decimal(expected))
+        assert found is None or (found.visit, found.visitdy) == (name, None)
+
+
+def test_a_place_or_a_specimen_that_is_no_word_of_the_tables_is_kept_and_flagged():
+    sent = {"collected_code": "PULSE", "collected_result": "70", "collected_unit": "/min"}
+    batch = applied(
+        "vs", {**sent, "collected_position": "upside down"}, {**sent, "collected_position": "Supine"}
+    )
+
+    assert batch.rows["vspos"].tolist() == ["UPSIDE DOWN", "SUPINE"]
+    assert flags(batch) == [(0, "position-unknown", "collected_position")]
+    made = measured(code="K", result="4", unit="mmol/L", specimen="Broth")
+    assert (made.spec, [odd.rule for odd in made.odd]) == ("BROTH", ["specimen-unknown"])
+
+
+def test_a_row_that_does_not_say_which_test_it_is_is_rejected():
+    batch = applied("lb", {"collected_result": "4.1"}, {"collected_code": "K", "collected_result": "4.1"})
+
+    assert batch.rejects[["source", "rule", "column"]].to_numpy().tolist() == [
+        [0, "test-missing", "collected_test"]
+    ]
+    assert batch.rows["lbtestcd"].tolist() == ["K"]
+
+
+@pytest.mark.parametrize(
+    ("code", "test", "result", "unit", "testcd", "stresc"),
+    [
+        ("", "Neutrophils", "55", "%", "NEUTLE", "0.55"),
+        ("", "Neutrophils", "55 %", "", "NEUTLE", "0.55"),
+        ("NEUT", "", "55", "%", "NEUT", None),
+        ("", "Neutrophils", "3.1", "x10E3/uL", "NEUT", "3.1"),
+        ("", "Lymphozyten", "30", "%", "LYMLE", "0.3"),
+        ("", "Neutrophils, absolute", "55", "%", "NEUT", None),
+        ("", "Neutrophils", "55", "", "NEUT", None),
+    ],
+)
+def test_of_two_tests_with_one_name_the_unit_says_which(code, test, result, unit, testcd, stresc):
+    made = measured(code=code, test=test, result=result, unit=unit)
+
+    assert (made.testcd, made.stresc) == (testcd, stresc)
+
+
+@pytest.mark.parametrize(
+    ("loinc", "test", "testcd", "spec"),
+    [
+        ("2823-3", "", "K", ""),
+        ("5792-7", "", "GLUC", "URINE"),
+        ("2345-7", "Something of ours", "GLUC", ""),
+        ("2823-3", "Sodium", "SODIUM", ""),
+    ],
+)
+def test_a_loinc_code_says_the_test_where_nothing_else_does(loinc, test, testcd, spec):
+    made = measured(loinc=loinc, test=test, result="4", unit="mmol/L")
+
+    assert (made.testcd, made.spec) == (testcd, spec)
+
+
+def test_a_loinc_code_that_is_in_no_table_is_a_test_of_its_own():
+    made = [measured(loinc=loinc, result="4", unit="mmol/L") for loinc in ("99999-9", "88888-8")]
+
+    assert made[0].testcd != made[1].testcd
+    assert [(odd.rule, odd.about) for odd in made[0].odd] == [("test-unknown", "loinc")]
+
+
+def test_a_category_is_a_term_where_the_words_know_it():
+    assert measured(code="K", result="4", unit="mmol/L", category="Klinische Chemie").cat == "CHEMISTRY"
+    assert measured(code="K", result="4", unit="mmol/L", category="Panel 7").cat == "Panel 7"
+    assert measured(test="Urine glucose", result="neg", category="Chemistry").test == "Glucose"
+    assert measured(test="Urine glucose", result="neg", category="Chemistry").spec == "URINE"
+
+
+@pytest.mark.parametrize(
+    ("name", "visitnum"),
+    [
+        ("Day 1", "2"),
+        ("Day-1", "2"),
+        ("Day -1", "1.5"),
+        ("Day −1", "1.5"),
+        ("Visit 1.1", "1.1"),
+        ("VISIT 11", "11"),
+        ("Visit 1 1", None),
+        ("Week -2", None),
+    ],
+)
+def test_a_visits_name_keeps_its_minus_and_its_point(name, visitnum):
+    text = "visit,visitnum,visitdy,synonyms\nDAY 1,2,1,\nDAY -1,1.5,-1,\nVISIT 11,11,,\nVISIT 1.1,1.1,,\nWEEK 2,3,14,\n"
+    found = Visits(References({"visits": text})).find(name, "")
+
+    assert (found and found.visitnum) == (None if visitnum is None else Decimal(visitnum))

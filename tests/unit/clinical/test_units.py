@@ -173,3 +173,32 @@ def test_rounding_is_off_by_half_a_digit_at_the_most(value, digits):
     kept = rounded(value, digits=digits)
 
     assert abs(Fraction(kept) - value) <= value / 10 ** (digits - 1) / 2
+
+
+def test_moving_the_decimal_mark_keeps_every_digit():
+    assert measured("VS", code="WEIGHT", result="82549.5", unit="g").stresc == "82.5495"
+    assert measured("VS", code="HEIGHT", result="1.7255", unit="m").stresc == "172.55"
+    assert measured("VS", code="WEIGHT", result="154", unit="LB").stresc == "69.85"
+
+
+@pytest.mark.parametrize(
+    ("unit", "result", "expected"),
+    [
+        ("x10(3)/mcL", "250", "250"),
+        ("x1000/uL", "250", "250"),
+        ("万/μL", "25.0", "250"),
+        ("10^4/uL", "25.0", "250"),
+        ("10^2/μL", "2500", "250"),
+        ("{cells}/uL", "250000", "250"),
+        ("10*3/uL{plt}", "250", "250"),
+        ("10(9)/L", "250", "250"),
+    ],
+)
+def test_counts_are_given_in_many_powers_of_ten(unit, result, expected):
+    made = measured(code="PLAT", result=result, unit=unit)
+
+    assert (made.stresc, made.stresu, made.odd) == (expected, "10^9/L", [])
+
+
+def test_what_stands_in_braces_alone_is_no_unit():
+    assert measured(code="INR", result="1.1", unit="{INR}").stresc == "1.1"

@@ -162,6 +162,21 @@ def test_rows_have_the_numbers_that_excel_shows() -> None:
     assert told.account == (3, 2, 0, 1)
 
 
+def test_a_column_may_have_a_cell_in_a_further_header_row_alone() -> None:
+    sheet = (
+        row(1, inline("thing", "price"))
+        + row(2, inline("", "value", "unit"))
+        + row(3, inline("a", "1", "EUR"))
+        + row(4, inline("b", "2", "EUR", "beyond"))
+    )
+
+    told = read(workbook(sheet), Excel(header_rows=2))
+
+    assert told.columns == ("thing", "price", "column_3")
+    assert told.rows == [(3, "a", "1", "EUR")]
+    assert told.rejects == [(4, "ragged")]
+
+
 def test_a_sheet_goes_by_its_name_or_number() -> None:
     data = workbook(row(1, inline("x")), row(1, inline("y")), names=("One", "2"))
 

@@ -109,6 +109,18 @@ ALONG = [
         {"constants": {"placed": {"NET": "d"}}, "beside": {"placed": {"NET": "d", "TAX": "e"}}},
         "constants.placed.NET is in transform.unpivot.beside as well; remove one of the two",
     ),
+    (
+        {"keep_empty": ["placd"]},
+        'transform.unpivot.keep_empty[0]: "placd" is not a column of contracts/orders',
+    ),
+    (
+        {"keep_empty": ["amount"]},
+        'keep_empty[0]: "amount" has a value for every cell; name a column that a file',
+    ),
+    (
+        {"keep_empty": ["placed"], "constants": {"placed": {"NET": "d"}}},
+        'keep_empty[0]: "placed" has a value for every cell; name a column that a file fills',
+    ),
 ]
 
 

@@ -191,6 +191,38 @@ class TestBeside:
         assert problems(result) == []
         assert result.filtered == {"no value in any unpivoted column": 1}
 
+    def test_an_empty_cell_is_kept_where_one_of_the_columns_that_keep_it_has_a_value(self) -> None:
+        columns = [
+            *COLUMNS[:2],
+            column("result", "numeric(6,1)"),
+            column("why", null_values=("0",)),
+            column("done"),
+        ]
+        wide = {
+            **UNPIVOT,
+            "beside": {"why": {"SYSBP": "SYS_ND", "TEMP": "TEMP_ND"}},
+            "keep_empty": ["why", "done"],
+        }
+        header = ["SUBJECT", "SYS", "DIA", "TEMP", "SYS_ND", "TEMP_ND", "DONE"]
+        rows: list[list[str | None]] = [
+            ["1", None, None, "36.5", "refused", "0", None],
+            ["2", None, "80", None, "0", "", " "],
+            ["3", None, None, None, None, None, "no"],
+            ["4", None, None, None, "0", "0", None],
+        ]
+        result = transformed(header, rows, columns, unpivot=wide)
+
+        found = values(result, "subject", "test", "result", "why", "done", "_haulier_output")
+        assert [(*one[:2], one[2] and str(one[2]), *one[3:]) for one in found] == [
+            ("1", "SYSBP", None, "refused", None, 0),
+            ("1", "TEMP", "36.5", None, None, 2),
+            ("2", "DIABP", "80.0", None, " ", 1),
+            ("3", "SYSBP", None, None, "no", 0),
+            ("3", "DIABP", None, None, "no", 1),
+            ("3", "TEMP", None, None, "no", 2),
+        ]
+        assert result.filtered == {"no value in any unpivoted column": 1}
+
     def test_a_column_the_header_does_not_have_is_noted_once_and_gives_no_value(self) -> None:
         result = self.unpivoted([["1", "120", "80", "36.5"]], self.HEADER[:4])
 

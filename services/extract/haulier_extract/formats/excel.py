@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -66,8 +67,8 @@ class Reader:
         """Raises `DataError` for what is no workbook, or has no such sheet."""
         self._rows, self._form, self._name, self._position = rows, form, name, position
         self._wanted = None if wanted is None else set(wanted)
-        header, self._first = self._header()
-        names, self.notes = column_names([header.get(at) for at in range(max(header, default=-1) + 1)], name)
+        header, width, self._first = self._header()
+        names, self.notes = column_names([header.get(at) for at in range(width)], name)
         if not header:
             self.notes.append(f"{name} is empty: its sheet has no header")
         self._columns = pa.schema([pa.field(one, pa.string()) for one in names])
@@ -106,12 +107,20 @@ class Reader:
     def account(self, delivery_id: int) -> SourceAccount:
         return account(delivery_id, self._accepted, self.rules.total(), self._blank)
 
-    def _header(self) -> tuple[dict[int, str], int]:
-        """The cells of the header, and the first row that is data."""
+    def _header(self) -> tuple[dict[int, str], int, int]:
+        """The cells of the header, how many columns it has, and the first row that is data. A column may have a cell in
+        a further header row alone: below a name that is merged over several."""
         for row in self._rows:
-            if row.number > self._form.preamble_rows and row.cells:
-                return row.cells, row.number + self._form.header_rows
-        return {}, 1
+            if row.number <= self._form.preamble_rows or not row.cells:
+                continue
+            width, first = max(row.cells) + 1, row.number + self._form.header_rows
+            for further in self._rows:
+                if further.number >= first:
+                    self._rows = chain([further], self._rows)
+                    break
+                width = max(width, max(further.cells, default=-1) + 1)
+            return row.cells, width, first
+        return {}, 0, 1
 
     def _reject(self, row: SheetRow) -> Reject | None:
         rule, column, problem = "", 0, ""
