@@ -221,6 +221,23 @@ class TestAppend:
         assert table(database, "thing, colour") == [("x", "fixed"), ("z", "red")]
         assert database.rows("SELECT count(*) FROM haulier.history WHERE operation = 'remove'") == [(2,)]
 
+    def test_a_new_generation_without_a_row_replaces_nothing_until_a_row_of_it_is_replayed(
+        self, sender, database
+    ):
+        sender.reject_threshold = 1
+        sender.send(0, {"a.csv": [thing("x"), thing("y")]})
+        empty = sender.send(0, {"a.csv": []}, reprocess="sent anew")
+        rejected = sender.send(0, {"a.csv": []}, rejects=[("a.csv", 2, "type"), ("a.csv", 3, "type")])
+
+        assert [counts(one, "inserted", "removed") for one in (empty, rejected)] == [(0, 0), (0, 0)]
+        assert table(database, "thing") == [("x",), ("y",)]
+
+        first, second = database.rows("SELECT reject_id FROM haulier.open_reject ORDER BY row_number")
+        sender.replay({"a.csv": [thing("z", _row=2)]}, reject_ids=first)
+        sender.replay({"a.csv": [thing("w", _row=3)]}, reject_ids=second)
+
+        assert table(database, "thing") == [("w",), ("z",)]
+
     def test_with_a_key_a_taken_one_is_a_duplicate_or_rejected(self, sender, database):
         sender.contract, sender.reject_threshold = KEYED, 1
         sender.send(0, {"a.csv": [thing("x")]})

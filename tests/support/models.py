@@ -85,32 +85,34 @@ def newest(words) -> dict[str, Word]:
 
 
 def append(events, by_edit):
-    """Every row of each run's last generation."""
-    last = {}
+    """Every row of each run's last generation that has one."""
+    files, begun, table = {}, set(), {}
     for event in events:
         run = event[:2]
         if isinstance(event, Replay):
-            rows = [row for rows in event.files.values() for row in rows.values()]
-            last[run] = (last[run][0], last[run][1] + rows)
+            rows = [row for rows in event.files.values() for row in rows.values() if row]
         else:
-            last[run] = (last.get(run, ({},))[0] | event[2], [])
-    rows = [
-        row
-        for sent, again in last.values()
-        for row in [*again, *(r for rows in sent.values() for r in rows)]
-        if row
-    ]
-    return sorted((key, colour) for key, colour, *_ in rows)
+            files[run] = files.get(run, {}) | event[2]
+            rows = [row for rows in files[run].values() for row in rows if row]
+            begun.discard(run)
+        if rows:
+            table[run] = [*(table[run] if run in begun else []), *rows]
+            begun.add(run)
+    return sorted((key, colour) for rows in table.values() for key, colour, *_ in rows)
 
 
 def append_by_key(events, by_edit):
-    """Of each run's last generation the rows whose key nobody had: who comes first keeps it."""
-    table = {}
+    """Of each run's last generation that has one the rows whose key nobody had: who comes first keeps it."""
+    table, begun = {}, set()
     for day, instance, _, adds, words, _ in contents(events, by_edit):
+        run = day, instance
         if not adds:
-            table = {key: row for key, row in table.items() if row[0] != (day, instance)}
-        for key, word in newest(words).items():
-            table.setdefault(key, ((day, instance), word.colour))
+            begun.discard(run)
+        stays = {key: row for key, row in table.items() if run in begun or row[0] != run}
+        said = {key: (run, word.colour) for key, word in newest(words).items()}
+        if any(key not in stays or stays[key][1] == colour for key, (_, colour) in said.items()):
+            table = said | stays
+            begun.add(run)
     return sorted((key, colour) for key, (_, colour) in table.items())
 
 

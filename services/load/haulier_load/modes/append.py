@@ -1,4 +1,4 @@
-"""`append`: every row is a new one; a new generation of a run takes the place of the older one's rows."""
+"""`append`: every row is a new one; a new generation of a run that has a row takes the place of the older one's rows."""
 
 from __future__ import annotations
 
@@ -38,25 +38,10 @@ class Append(Merge):
             self._expect("insert", self.account.inserted)
 
     def _judge_against_target(self) -> None:
-        if self.content.replay_id is None:
-            self._execute("older_loads")
-            self._older = [load_id for (load_id,) in self.cursor.fetchall()]
+        self._execute("older_loads")
+        self._older = [load_id for (load_id,) in self.cursor.fetchall()]
         self._judge_unique()
-        if self._older:
-            # Whose rows a partition on its way holds is not written down yet.
-            if on_way := [one for one in away(self.cursor, self.contract.target) if one.detached]:
-                raise TransientError(
-                    f"this run was loaded before, and {on_way[0].shown}, which may hold rows that it replaces, is on its way "
-                    "to the archive; try again once haulier archive has finished it, or restore it"
-                )
-            self._execute("archived_replaced")
-            if archived := self.cursor.fetchall():
-                raise DataError(
-                    f"this run was loaded before and some of those rows, which it replaces, are archived in {archived[0][0]}; "
-                    f"haulier restore --target {self.contract.target} --partition {archived[0][0]}, then try again"
-                )
-            self.account.removed = self._count("count_replaced")
-        staged = self._count("count")
+        staged, taken = self._count("count"), 0
         if self.contract.key:
             self._execute("match")
             self._matched = self.cursor.rowcount
@@ -64,6 +49,24 @@ class Append(Merge):
             taken = self._reject("key-taken", None, _TAKEN.format(key=self._key))
             self.account.duplicate += self._matched - taken
         self.account.inserted = staged - self._matched
+        # What has no row takes none away; the first that a replay brings of it then does.
+        if self._older and staged > taken:
+            self._replace_older()
+
+    def _replace_older(self) -> None:
+        # Whose rows a partition on its way holds is not written down yet.
+        if on_way := [one for one in away(self.cursor, self.contract.target) if one.detached]:
+            raise TransientError(
+                f"this run was loaded before, and {on_way[0].shown}, which may hold rows that it replaces, is on its way "
+                "to the archive; try again once haulier archive has finished it, or restore it"
+            )
+        self._execute("archived_replaced")
+        if archived := self.cursor.fetchall():
+            raise DataError(
+                f"this run was loaded before and some of those rows, which it replaces, are archived in {archived[0][0]}; "
+                f"haulier restore --target {self.contract.target} --partition {archived[0][0]}, then try again"
+            )
+        self.account.removed = self._count("count_replaced")
 
     @property
     def _staying(self) -> sql.Composable:
