@@ -14,7 +14,7 @@ from haulier.errors import DataError, DefinitionError, HaulierError, TransientEr
 from haulier.settings import Settings
 
 #: The newest migration; `haulier migrate` brings a ledger there.
-SCHEMA_VERSION = "0012"
+SCHEMA_VERSION = "0013"
 
 # libpq also reads its variables by itself; these are handed over so that a secret read from a
 # file never has to enter the environment, and so that one process can use two databases.
