@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.hauling import Sender, interval, settings_of, thing
+from support.ledger import findings
 
 from haulier.ledger.connection import connect
 from haulier.ledger.verify import verify
@@ -100,6 +101,16 @@ class TestLedger:
         with connect(settings, "test") as connection:
             assert invariant in {finding.invariant for finding in verify(connection, settings)}
 
+    @pytest.mark.requirement("R-04")
+    def test_an_original_that_was_changed_is_found(self, sender, settings, database):
+        sender.send(0, {"a.csv": [thing("x")]})
+        ((original, uri),) = database.rows("SELECT original, uri FROM haulier.delivery")
+        assert findings(settings) == []
+
+        sender.exchange.put(original, b"h\nanother\n")
+
+        assert [(f.invariant, f.subject) for f in findings(settings)] == [("I7", uri)]
+
     def test_a_link_from_before_origins_were_sealed_still_holds(self, sender, settings, database):
         sender.send(0, {"a.csv": [thing("x")]})
         forged(
@@ -110,6 +121,14 @@ class TestLedger:
 
         with connect(settings, "test") as connection:
             assert verify(connection, settings) == []
+
+    @pytest.mark.requirement("R-12")
+    def test_every_time_it_has_is_an_instant(self, database):
+        times = database.rows(
+            "SELECT DISTINCT data_type FROM information_schema.columns WHERE table_schema = 'haulier' AND data_type LIKE 'time%'"
+        )
+
+        assert times == [("timestamp with time zone",)]
 
     @pytest.mark.requirement("R-07")
     def test_a_lost_part_is_found(self, sender, settings):
