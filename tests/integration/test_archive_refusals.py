@@ -101,6 +101,7 @@ def test_a_reader_of_the_table_holds_the_detaching_up_for_a_moment_only(
     assert archive(settings, TARGET, partition=NOVEMBER)[0].outcome == "archived"
 
 
+@pytest.mark.requirement("R-18")
 def test_a_copy_that_reads_back_otherwise_drops_nothing(sender, settings, database, monkeypatch):
     sender.send(0, {"a.csv": [rich("x", "2025-11-05"), rich("y", "2025-11-05")]})
     parsed = archiving.parsed

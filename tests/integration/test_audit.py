@@ -28,9 +28,10 @@ class Told:
         self.environment = {
             **database.environment,
             "HAULIER_EXCHANGE": f"file://{folder}/exchange",
-            "HAULIER_ACTOR": "night shift",
+            "HAULIER_ACTOR": "inspector",
         }
-        settings = Settings.from_env(self.environment)
+        # Who asks is not who hauled.
+        settings = Settings.from_env({**self.environment, "HAULIER_ACTOR": "night shift"})
         sender = Sender(settings=settings, contract=deleting(KEYED), reject_threshold=1)
         sender.send(0, {"a.csv": [thing("x", "red", op="U"), thing("y", "red", "-1.5", op="U")]})
         sender.send(1, {"b.csv": [thing("x", "red", op="U"), thing("z", ODD, op="U")]})
@@ -99,6 +100,29 @@ def test_every_insert_change_and_delete_says_who_when_what_and_why(told: Told) -
     assert all((one["link"], one["hash"]) == (one["load"], chain[one["load"]]) for one in events)
 
 
+@pytest.mark.requirement("R-01")
+def test_a_row_that_is_no_longer_sent_has_no_line_and_the_reason_of_its_run(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = {**database.environment, "HAULIER_EXCHANGE": f"file://{tmp_path}/exchange"}
+    sender = Sender(settings=Settings.from_env(environment), contract=KEYED, mode="replace")
+    sender.send(0, {"a.csv": [thing("x"), thing("y")]})
+    sender.send(1, {"b.csv": [thing("y")]})
+
+    assert main(["audit", "shop.things", "--into", str(tmp_path / "export")], environment) == 0
+    capsys.readouterr()
+    *_, gone = map(json.loads, (tmp_path / "export" / "trail.jsonl").read_text().splitlines())
+    assert (gone["action"], gone["key"]["thing"], gone["values"]["colour"]) == (
+        "delete",
+        "x",
+        {"old": "red", "new": None},
+    )
+    ((reason,),) = database.rows("SELECT reason FROM haulier.generation WHERE run_id = 2")
+    assert (gone["file"], gone["line"]) == (None, None)
+    assert reason
+    assert reason in gone["reason"]
+
+
 @pytest.mark.requirement("R-19")
 def test_the_export_is_known_by_its_digests_and_read_without_anything_else(told: Told) -> None:
     into, events = told.export()
@@ -112,7 +136,7 @@ def test_the_export_is_known_by_its_digests_and_read_without_anything_else(told:
     assert (manifest["chain"], manifest["violations"], manifest["exported by"]) == (
         "holds",
         [],
-        "night shift",
+        "inspector",
     )
     with (into / "trail.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -181,6 +205,7 @@ def test_who_may_only_read_can_do_all_of_it(told: Told) -> None:
         told.database.rows(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+@pytest.mark.requirement("R-09")
 def test_what_is_not_known_is_not_guessed(told: Told) -> None:
     told.database.rows("ALTER TABLE shop.things ALTER COLUMN _haulier_since DROP NOT NULL")
     told.database.rows("UPDATE shop.things SET _haulier_since = NULL WHERE thing = 'x'")

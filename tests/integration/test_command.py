@@ -185,6 +185,11 @@ def test_a_replay_after_a_fix_brings_the_row_in(fresh: Hauled, tmp_path: Path) -
     contract.write_text(whole)
     fixed = strict.json("replay", *at, "--reason", "ALB is a test code after all", "--in-process")
     assert [(one["replayed"], one["failed_again"]) for one in fixed["replays"]] == [(rejected, 0)]
+    assert strict.database.rows("SELECT reason, actor FROM haulier.replay ORDER BY replay_id") == [
+        ("hoping", "tester"),
+        ("ALB is a test code after all", "tester"),
+    ]
+    assert "--reason is empty" in strict.say("replay", *at, "--reason", " ", "--in-process")[2]
     assert strict.json("rejects", "list")["rejects"] == 0
     assert "no open reject" in strict.text("replay", *at, "--reason", "again", "--in-process")
     assert strict.json("verify", "--deep")["ok"]

@@ -75,6 +75,7 @@ def test_the_archive_is_looked_at_where_there_is_one(told: dict[str, str], tmp_p
     assert "HAULIER_ARCHIVE" in wrong["archive", "reached"]["advice"]
 
 
+@pytest.mark.requirement("R-38")
 def test_a_wrong_password_is_a_setting_and_a_closed_port_is_not(told: dict[str, str]) -> None:
     wrong = looks({**told, "PGPASSWORD": "wrong"}, 2)
     assert ("PostgreSQL", "reached") in failed(wrong)
@@ -176,6 +177,7 @@ def test_a_setting_that_means_nothing_leaves_only_this_machine_to_look_at(told: 
     assert {at for at, _ in found} == {"settings", "this machine"}
 
 
+@pytest.mark.requirement("R-38")
 def test_a_definition_that_is_wrong_is_named(told: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(CLINICAL, tmp_path / "mine")
     definition = tmp_path / "mine" / "pipelines" / "labs.yaml"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.databases import Database
 from support.extracting import ROWS, Site
 from support.steps import run_cold
 from support.things import day
+from support.workbooks import inline, row, workbook
 
 from haulier.errors import DataError, DefinitionError
 from haulier.parts import read_part, row_groups
@@ -209,18 +213,38 @@ def test_a_footer_that_contradicts_the_file_seals_nothing(site: Site) -> None:
     assert len(site.rows("g2")) == 3
 
 
+def _parquet(price: str) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"thing": ["one"], "price": [price]}), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("section", "data", "other"),
+    [
+        ("csv", ROWS, ROWS.replace(b"2", b"3")),
+        ("jsonl", b'{"thing": "one", "price": 2}\n', b'{"thing": "one", "price": 3}\n'),
+        ("excel", workbook(row(1, inline("thing", "2"))), workbook(row(1, inline("thing", "3")))),
+        ("parquet", _parquet("2"), _parquet("3")),
+    ],
+)
 @pytest.mark.requirement("R-04")
-def test_an_original_that_was_tampered_with_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.send("a.csv")
+def test_an_original_that_was_tampered_with_is_not_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch, section: str, data: bytes, other: bytes
+) -> None:
+    source = {"files": {"path": "{instance}/*"}, section: {}}
+    pipeline = {"pipeline": "things", "contract": "../contracts/things.yaml", "source": source}
+    site.write("pipelines/things.yaml", {**pipeline, "instances": {"one": {}}})
+    site.send("a", data)
 
     def tamper(*arguments: Any) -> Any:
         reservation, waiting = reserved(*arguments)
-        site.exchange.put(reservation.deliveries[0].original, ROWS.replace(b"2", b"3"))
+        site.exchange.put(reservation.deliveries[0].original, other)
         return reservation, waiting
 
     monkeypatch.setattr("haulier_extract.step.reserved", tamper)
 
-    with pytest.raises(DataError, match=r"is not the file that arrived as file://one/a\.csv"):
+    with pytest.raises(DataError, match="is not the file that arrived as file://one/a"):
         site.extract()
 
 

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import xlwt
 from support.databases import Database
-from support.site import COLUMNS, Site
+from support.site import COLUMNS, DAY, Site
+from support.steps import haul_cold
 from support.workbooks import inline, row, value, workbook
 
 TABLE = "SELECT thing, price::text, at, day, ok, more FROM shop.things ORDER BY thing"
@@ -23,6 +24,27 @@ TABLE = "SELECT thing, price::text, at, day, ok, more FROM shop.things ORDER BY 
 @pytest.fixture
 def site(database: Database, exchange_environment: dict[str, str], tmp_path: Path) -> Site:
     return Site.made(database, exchange_environment, tmp_path)
+
+
+@pytest.mark.requirement("R-16")
+def test_no_step_tells_a_cell(site: Site) -> None:
+    """Loaded, rejected by transform, rejected by load, of a column that nobody asked for, in the header's place."""
+    site.define({"csv": {}})
+    lines = ["thing,price,note", "roe,1,doe", "miller,smith,", "jones,2,", "jones,3,", "brown", ""]
+    site.send("things.csv", "\n".join(lines).encode())
+
+    steps = haul_cold({**site.environment, "HAULIER_LOG_LEVEL": "debug"}, "things", "main", DAY)
+
+    assert [code for code, _, _ in steps] == [0, 0, 0]
+    assert sorted(rule for _, _, rule, _ in site.rejects()) == [
+        "key-conflict",
+        "key-conflict",
+        "ragged",
+        "type",
+    ]
+    told = "".join(json.dumps(result) + log for _, result, log in steps).lower()
+    assert "rejected" in told
+    assert [word for word in ("roe", "doe", "miller", "smith", "jones", "brown") if word in told] == []
 
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -169,6 +169,7 @@ def test_an_item_export_whose_groups_lie_across_batches(here: Place) -> None:
     assert accounts(here) == [(15, 11, 1, 3, 6, 4, 2)]
 
 
+@pytest.mark.requirement("R-26")
 def test_rejects_of_groups_are_not_replayed_and_a_changed_reference_is_a_changed_definition(
     here: Place,
 ) -> None:

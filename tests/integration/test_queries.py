@@ -56,6 +56,7 @@ class TestLoads:
 
         assert queries(database, "owner") == [("somebody else",)]
 
+    @pytest.mark.requirement("R-21", "R-22")
     def test_a_corrected_file_corrects_its_queries(self, sender, database):
         sender.send(0, ROWS, rejects=[("a.csv", 9, "type")], flags=[("a.csv", 3, "odd")])
         sender.send(1, {"a.csv": [thing("x"), thing("y", "blue")]})
@@ -71,6 +72,7 @@ class TestLoads:
 
         assert [status for _, status in queries(database)] == ["corrected", "corrected"]
 
+    @pytest.mark.requirement("R-21")
     def test_a_run_made_again_closes_what_it_no_longer_says(self, sender, database):
         sender.send(0, ROWS, rejects=[("a.csv", 9, "type")], flags=[("a.csv", 3, "odd")])
         reservation = sender.reserve(0, {}, reprocess="a better definition")
@@ -205,6 +207,7 @@ class TestPeople:
     def raised(self, sender):
         sender.send(0, ROWS, rejects=[("a.csv", 9, "type")], flags=[("a.csv", 3, "odd")])
 
+    @pytest.mark.requirement("R-08", "R-21")
     def test_each_word_is_kept_with_who_when_and_why(self, settings, database):
         before = database.rows("SELECT to_jsonb(t) FROM shop.things t ORDER BY thing")
         told(settings, "answered", "F1", reason="the scale was broken")

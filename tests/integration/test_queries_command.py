@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,32 @@ def hauled(tier: Tier, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hau
         yield made
 
 
-@pytest.mark.requirement("R-21", "R-24")
+@pytest.mark.requirement("R-21")
+def test_each_query_says_what_is_wrong_how_to_fix_it_who_answers_and_how_old_it_is(
+    hauled: Hauled, tmp_path: Path
+) -> None:
+    words = ("--pipeline", "csv", "--instance", "north")
+    opened = {row["opened_at"] for row in hauled.json("queries", "list", *words)["rows"]}
+    now = ("--now", (datetime.fromisoformat(min(opened)) + timedelta(days=9, hours=1)).isoformat())
+
+    rows = hauled.json("queries", "list", *words, *now)["rows"]
+    lines = hauled.json("queries", "export", *words, *now, "--to", str(tmp_path / "list.csv"))["lines"]
+
+    assert {(row["status"], row["owner"], row["age_days"]) for row in rows} == {
+        ("open", "data management", 9)
+    }
+    assert {(line["status"], line["age in days"]) for line in lines} == {("open", 9)}
+    assert sorted((row["query"], row["rule"]) for row in rows) == sorted(
+        (line["query"], line["rule"]) for line in lines
+    )
+    told = {line["rule"]: (line["what is wrong"], line["how to fix it"]) for line in lines if line["row"] > 3}
+    assert told["implausible"][0].endswith(" is implausible: it is more than 99")
+    assert told["implausible"][1] == "Write a number with a point."
+    assert told["ragged"][1] == "Correct the row and send the file again."
+    assert all(wrong and fix for wrong, fix in told.values())
+
+
+@pytest.mark.requirement("R-24")
 def test_the_list_counts_by_status_and_owner_and_says_what_is_overdue(hauled: Hauled) -> None:
     words = ("queries", "list", "--pipeline", "csv")
     fresh = hauled.json(*words)
@@ -35,26 +61,36 @@ def test_the_list_counts_by_status_and_owner_and_says_what_is_overdue(hauled: Ha
             **fresh["by_status"][0],
             "status": "open",
             "owner": "data management",
-            "queries": 6,
-            "rejects": 5,
+            "queries": 7,
+            "rejects": 6,
             "flags": 1,
         }
     ]
-    assert [(row["overdue"], row["alert"]) for row in fresh["by_instance"]] == [(0, "")]
+    assert [(row["overdue"], row["alert"]) for row in fresh["by_instance"]] == [(0, "")] * 2
     later = hauled.json(*words, "--now", "2100-01-01T00:00:00Z")
-    assert [(row["overdue"], row["overdue_percent"], row["alert"]) for row in later["by_instance"]] == [
-        (6, "100.0", "high")
+    assert [
+        (row["instance"], row["overdue"], row["overdue_percent"], row["alert"])
+        for row in later["by_instance"]
+    ] == [("north", 6, "100.0", "high"), ("south", 1, "100.0", "high")]
+    (first, *_) = fresh["rows"]
+    hauled.text("queries", "answer", first["query"], "--reason", "asked")
+    answered = hauled.json(*words, "--now", "2100-01-01T00:00:00Z")["by_instance"]
+    assert [(row["instance"], row["overdue"], row["overdue_percent"]) for row in answered] == [
+        ("south", 1, "100.0"),
+        ("north", 5, "83.3"),
     ]
+    hauled.text("queries", "reopen", first["query"], "--reason", "for the tests after this one")
     assert "overdue: open for more than 7 days" in hauled.text(*words)
     assert hauled.json(*words, "--rule", "enum")["queries"] == 1
     assert hauled.json(*words, "--kind", "flag")["queries"] == 1
     assert hauled.json(*words, "--owner", "nobody")["queries"] == 0
     assert hauled.json(*words, "--older-than", "1")["queries"] == 0
-    assert hauled.json(*words, "--older-than", "1", "--now", "2100-01-01T00:00:00Z")["queries"] == 6
+    assert hauled.json(*words, "--older-than", "1", "--now", "2100-01-01T00:00:00Z")["queries"] == 7
     assert hauled.text(*words, "--status", "closed") == "no query\n"
     assert "name one of them" in hauled.say(*words, "--status", "closed", "--all")[2]
 
 
+@pytest.mark.requirement("R-21")
 def test_what_is_said_is_shown_with_who_when_and_why(hauled: Hauled) -> None:
     (flag,) = hauled.json("queries", "list", "--pipeline", "jsonl", "--kind", "flag")["rows"]
     name = flag["query"]

@@ -43,6 +43,7 @@ def all_of(path: Path) -> str:
         return "".join(archive.read(name).decode() for name in archive.namelist())
 
 
+@pytest.mark.requirement("R-17")
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_is_blinded_reaches_no_list_for_the_sender(hauled: Hauled, tmp_path: Path, form: str) -> None:
     """Neither in its own cell, nor in one that the contract does not know, nor in the words of a message."""
@@ -74,6 +75,7 @@ def test_what_is_blinded_reaches_no_list_for_the_sender(hauled: Hauled, tmp_path
     ]
 
 
+@pytest.mark.requirement("R-17")
 @pytest.mark.parametrize("form", ["csv", "jsonl", "fixed"])
 def test_a_row_that_cannot_be_taken_apart_is_withheld(hauled: Hauled, tmp_path: Path, form: str) -> None:
     (line,) = [
@@ -90,6 +92,7 @@ def test_a_row_that_cannot_be_taken_apart_is_withheld(hauled: Hauled, tmp_path: 
     assert line["what is wrong"]
 
 
+@pytest.mark.requirement("R-17")
 def test_a_column_that_is_blinded_later_is_blinded_in_what_came_before(
     hauled: Hauled, tmp_path: Path
 ) -> None:
@@ -147,6 +150,25 @@ def test_a_workbook_holds_text_that_no_spreadsheet_computes(hauled: Hauled, tmp_
         assert row["original line"].alignment.wrap_text
     assert any(row["original line"].value.startswith("=t7") for row in found), "a formula, as it was sent"
     assert sheet.column_dimensions["G"].width > 40
+
+
+@pytest.mark.requirement("R-23")
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_each_sender_gets_its_own_queries_and_no_other(hauled: Hauled, tmp_path: Path, kind: str) -> None:
+    """With where the row is, what is wrong and what to do about it."""
+    lists = {}
+    for name, other in (("north", "south"), ("south", "north")):
+        path = tmp_path / f"{name}.{kind}"
+        lists[name] = hauled.json("queries", "export", "--instance", name, "--to", str(path))["lines"]
+        assert other not in all_of(path)
+
+    (line,) = lists["south"]
+    asked = ("file", "row", "original cell", "what is wrong", "how to fix it")
+    assert [line[name] for name in asked] == [
+        *("csv_2026-01-05.csv", 4, "dear"),
+        *("'dear' is not a number such as 12.5.", "Write a number with a point."),
+    ]
+    assert {line["instance"] for line in lists["north"]} == {"north"}
 
 
 @pytest.mark.requirement("R-23")

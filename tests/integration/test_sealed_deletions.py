@@ -80,7 +80,7 @@ def test_a_link_from_before_deletions_were_sealed_still_holds(sender, database):
     forged(
         database,
         "UPDATE haulier.chain SET tombstone_digest = NULL, hash ="
-        " haulier.link_hash(load_id, previous, history_digest, reject_digest, NULL, query_digest) WHERE load_id = 3",
+        " haulier.link_hash(load_id, previous, history_digest, reject_digest, NULL, query_digest, origin_digest) WHERE load_id = 3",
     )
 
     assert wrong(sender) == []

@@ -159,6 +159,7 @@ def test_a_file_as_sites_send_it(settings: Settings) -> None:
     assert any("new column extra" in note for note in manifest.notes)
 
 
+@pytest.mark.requirement("R-16")
 def test_as_a_process_it_says_one_line_and_tells_no_cell(
     environment: Mapping[str, str], settings: Settings
 ) -> None:
@@ -175,6 +176,7 @@ def test_as_a_process_it_says_one_line_and_tells_no_cell(
     assert (again, result["outcome"]) == (0, "already done")
 
 
+@pytest.mark.requirement("R-16")
 def test_a_broken_function_exits_2_and_tells_its_line(
     environment: Mapping[str, str], settings: Settings
 ) -> None:

@@ -65,9 +65,11 @@ ROWS: list[tuple[str, ...]] = [
 ]
 
 
-def _csv() -> bytes:
+def _csv(rows: list[tuple[str, ...]] | None = None) -> bytes:
     out = io.StringIO()
-    csv.writer(out, delimiter=";", lineterminator="\n").writerows([HEADER, *ROWS, ("t8", "ACTIVE7")])
+    csv.writer(out, delimiter=";", lineterminator="\n").writerows(
+        [HEADER, *(rows or [*ROWS, ("t8", "ACTIVE7")])]
+    )
     return b"made by hand\n\n" + out.getvalue().encode()
 
 
@@ -123,8 +125,8 @@ FORMATS = {
 
 @contextmanager
 def haul_blinded(tier: Tier, folder: Path) -> Iterator[Hauled]:
-    """A pipeline for each format, its one file hauled."""
-    for name in ("definitions/pipelines", "definitions/contracts", "landing/north"):
+    """A pipeline for each format, its one file hauled; of CSV somebody else sends one, too."""
+    for name in ("definitions/pipelines", "definitions/contracts", "landing/north", "landing/south"):
         (folder / name).mkdir(parents=True)
     for name, (section, content, _) in FORMATS.items():
         contract = json.loads(json.dumps(CONTRACT).replace("{name}", name))
@@ -138,10 +140,11 @@ def haul_blinded(tier: Tier, folder: Path) -> Iterator[Hauled]:
                 **section,
             },
             "load": {"reject_threshold": 1},
-            "instances": {"north": {}},
+            "instances": {"north": {}, **({"south": {}} if name == "csv" else {})},
         }
         (folder / f"definitions/pipelines/{name}.yaml").write_text(yaml.safe_dump(pipeline))
         (folder / f"landing/north/{name}_2026-01-05.{name}").write_bytes(content())
+    (folder / "landing/south/csv_2026-01-05.csv").write_bytes(_csv([("s2", "ACTIVE7", "dear", "")]))
     with fresh_database(tier) as database:
         made = place(tier, database, folder)
         made = Hauled(

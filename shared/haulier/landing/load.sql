@@ -309,11 +309,12 @@ UPDATE haulier.run SET status = %(status)s, updated_at = now() WHERE run_id = %(
 
 -- name: insert_link
 -- The chain's next link; the target's lock holds its tail still.
-INSERT INTO haulier.chain (target, link, load_id, previous, history_digest, reject_digest, tombstone_digest, query_digest, hash)
-SELECT %(target)s, coalesce(tail.link, 0) + 1, %(load_id)s, tail.hash, d.history, d.rejects, d.tombstones, d.queries,
-       haulier.link_hash(%(load_id)s, tail.hash, d.history, d.rejects, d.tombstones, d.queries)
+INSERT INTO haulier.chain (target, link, load_id, previous, history_digest, reject_digest, tombstone_digest, query_digest, origin_digest, hash)
+SELECT %(target)s, coalesce(tail.link, 0) + 1, %(load_id)s, tail.hash, d.history, d.rejects, d.tombstones, d.queries, d.origin,
+       haulier.link_hash(%(load_id)s, tail.hash, d.history, d.rejects, d.tombstones, d.queries, d.origin)
 FROM (SELECT haulier.history_digest(%(load_id)s) AS history, haulier.reject_digest(%(load_id)s) AS rejects,
-             haulier.tombstone_digest(%(load_id)s) AS tombstones, haulier.query_digest(%(load_id)s) AS queries) AS d
+             haulier.tombstone_digest(%(load_id)s) AS tombstones, haulier.query_digest(%(load_id)s) AS queries,
+             haulier.origin_digest(%(load_id)s) AS origin) AS d
 LEFT JOIN LATERAL (SELECT link, hash FROM haulier.chain WHERE target = %(target)s ORDER BY link DESC LIMIT 1) AS tail ON true
 
 -- name: insert_schema_change

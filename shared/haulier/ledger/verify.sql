@@ -169,7 +169,7 @@ WHERE e.status IN ('replayed', 'failed again') AND (%(loads)s::bigint[] IS NULL 
   AND NOT EXISTS (SELECT FROM haulier.replay_reject p WHERE p.replay_id = l.replay_id AND p.reject_id = e.reject_id)
 
 -- name: i8_chain
--- Links whose hash is not that of what they seal, and loads without a link.
+-- Links whose hash is not that of what they seal, and loads without a link. A load that is gone has no hash.
 SELECT format('link %%s of %%s', c.link, c.target),
        CASE WHEN c.previous IS DISTINCT FROM p.hash THEN 'does not follow from the link before it'
             WHEN c.history_digest <> haulier.history_digest(c.load_id) THEN 'the history of load ' || c.load_id || ' was changed'
@@ -177,6 +177,8 @@ SELECT format('link %%s of %%s', c.link, c.target),
             WHEN c.tombstone_digest <> haulier.tombstone_digest(c.load_id)
                 THEN 'the deletions of load ' || c.load_id || ' were changed'
             WHEN c.query_digest <> haulier.query_digest(c.load_id) THEN 'the flags of load ' || c.load_id || ' were changed'
+            WHEN c.origin_digest <> haulier.origin_digest(c.load_id)
+                THEN 'when, by whom, why or from which files load ' || c.load_id || ' was, was changed'
             ELSE 'load ' || c.load_id || ' was changed' END
 FROM haulier.chain c
 LEFT JOIN haulier.chain p ON p.target = c.target AND p.link = c.link - 1
@@ -187,7 +189,9 @@ WHERE (%(target)s::text IS NULL OR c.target = %(target)s)
        OR c.reject_digest <> haulier.reject_digest(c.load_id)
        OR c.tombstone_digest <> haulier.tombstone_digest(c.load_id)
        OR c.query_digest <> haulier.query_digest(c.load_id)
-       OR c.hash <> haulier.link_hash(c.load_id, c.previous, c.history_digest, c.reject_digest, c.tombstone_digest, c.query_digest))
+       OR c.origin_digest IS DISTINCT FROM haulier.origin_digest(c.load_id) AND c.origin_digest IS NOT NULL
+       OR c.hash IS DISTINCT FROM haulier.link_hash(c.load_id, c.previous, c.history_digest, c.reject_digest, c.tombstone_digest,
+                                                          c.query_digest, c.origin_digest))
 UNION ALL
 SELECT 'load ' || l.load_id, 'has no link in the chain'
 FROM haulier.load l

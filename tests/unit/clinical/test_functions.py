@@ -14,6 +14,7 @@ from haulier_transform.functions import Functions
 K = {"collected_code": "K", "collected_result": "4.1", "collected_unit": "mmol/L"}
 
 
+@pytest.mark.requirement("R-25")
 def test_a_result_is_kept_as_sent_beside_its_standard_form():
     sent = {
         "collected_test": "Bilirubin, total",

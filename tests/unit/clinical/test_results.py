@@ -102,6 +102,7 @@ def test_a_result_that_was_not_done_has_a_status_and_no_result():
     assert (made.reasnd, made.spccnd) == ("specimen clotted", "CLOTTED")
 
 
+@pytest.mark.requirement("R-25")
 def test_a_specimens_condition_in_place_of_a_result_is_kept_as_one():
     made = measured(code="K", result="HEMOLYZED", unit="mmol/L")
 
@@ -150,6 +151,7 @@ def test_a_binary_float_written_out_loses_its_noise_and_nothing_else(value):
     assert abs(kept - number) <= abs(number) * Decimal("1e-14")
 
 
+@pytest.mark.requirement("R-30")
 def test_float_noise_is_no_result():
     assert measured(code="CREAT", result="0.049999999999999996", unit="umol/L").stresc == "0.05"
     assert measured(code="ALB", result="48.8951754817963", unit="g/L").stresc == "48.8951754817963"

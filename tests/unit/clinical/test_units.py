@@ -133,7 +133,7 @@ def test_what_a_test_cannot_be_stays_out_of_the_standard_columns(code, result, u
     made = measured("VS", code=code, result=result, unit=unit)
 
     assert [odd.rule for odd in made.odd] == ([rule] if rule else [])
-    assert (made.stresn is None) == (rule == "implausible")
+    assert (made.stresn is None, made.stresc is None) == (rule == "implausible",) * 2
     assert made.orres == result
 
 

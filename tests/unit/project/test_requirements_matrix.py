@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support.requirements import marked, problems, requirements
+
+ROOT = Path(__file__).parents[3]
 
 _TEST = """
 import pytest
@@ -28,6 +31,27 @@ def test_no_requirement_is_without_a_test_and_no_mark_without_a_requirement() ->
 
 def test_each_says_what_it_asks_and_on_which_basis() -> None:
     assert all(set(said) == {"text", "basis"} for said in requirements().values())
+
+
+def test_nothing_claims_compliance() -> None:
+    """The software supports; whether an organisation meets a regulation is not its to say."""
+    pages = [
+        path
+        for folder in ("docs", "examples", "services", "shared", "orchestration")
+        for pattern in ("*.md", "*.toml", "*.py", "*.sql", "*.css", "*.html", "*.yaml")
+        for path in (ROOT / folder).rglob(pattern)
+    ]
+    assert len(pages) > 100
+
+    claims = [
+        (path.relative_to(ROOT).as_posix(), claim)
+        for path in (*pages, ROOT / "README.md", ROOT / "CHANGELOG.md")
+        for claim in re.findall(
+            r"(?i)(?<!claims no )(?:complian(?:t|ce)|certified|GxP)", path.read_text("utf-8")
+        )
+    ]
+
+    assert claims == []
 
 
 def _matrix(tmp_path: Path, marks: str, holds: str) -> tuple[int, str]:
