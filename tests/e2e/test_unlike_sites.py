@@ -1,4 +1,4 @@
-"""Nine sites of one trial, no two of which write alike: pipelines and tables alone make SDTM of them, row by row."""
+"""Eight sites of one trial, no two of which write alike: pipelines and tables alone make SDTM of them, row by row."""
 
 from __future__ import annotations
 
