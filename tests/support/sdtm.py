@@ -39,7 +39,7 @@ _FINDINGS = {
     ),
     "lb": (
         "studyid siteid subjid usubjid lbtestcd lbtest lbcat lbspec lbmethod lborres lborresu lbornrlo lbornrhi lbstresc "
-        "lbstresn lbstresu lbstnrlo lbstnrhi lbnrind lbstat lbreasnd lbspccnd lbloinc visit visitnum visitdy lbdtc lbtpt"
+        "lbstresn lbstresu lbstnrlo lbstnrhi lbstnrc lbnrind lbstat lbreasnd lbspccnd lbloinc visit visitnum visitdy lbdtc lbtpt"
     ),
 }
 _NOT_TEXT = {

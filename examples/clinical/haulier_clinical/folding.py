@@ -22,6 +22,8 @@ _BRACKETED = re.compile(r"^(x?10)\(([0-9]+)\)", re.IGNORECASE)
 
 def plain(text: str) -> str:
     """Without space around it, and with one way of writing signs that look alike."""
+    if text.isascii():
+        return " ".join(text.split())
     raised = _RAISED.sub(r"^\g<0>", text)
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", raised).translate(_SIGNS)).strip()
 

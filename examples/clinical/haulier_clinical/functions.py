@@ -129,13 +129,12 @@ def _divided(
     batch: Batch, names: Mapping[str, str], domain: str, measure: Measuring
 ) -> tuple[Batch, Sequence[Sent]]:
     """What each row says; of one whose cell holds the results of several tests (``120/80``) a row for each."""
-    rows = [
-        Sent(**dict(zip(names.values(), row, strict=True)))
-        for row in zip(*(_texts(batch, column) for column in names), strict=True)
-    ]
-    made, at = _distinct(rows, measure.divided)
-    if not any(one.problem or len(one.sent) > 1 for one in made):
+    of_column = {about: _texts(batch, column) for column, about in names.items()}
+    nothing = [""] * len(batch.rows)
+    rows = list(map(Sent, *(of_column.get(about, nothing) for about in Sent._fields)))
+    if not any(map(measure.divides, rows)):
         return batch, rows
+    made, at = _distinct(rows, measure.divided)
     wrong = np.array([bool(one.problem) for one in made], dtype=bool)[at]
     said = pd.Series([made[number].problem or "divided" for number in at.tolist()], index=batch.rows.index)
     column = _known(batch, "collected_result", f"{domain}testcd")

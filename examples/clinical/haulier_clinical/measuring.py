@@ -123,6 +123,7 @@ class Measuring:
                     raise DefinitionError(
                         f"parameter {name}: {code!r} is no test of the reference tests{hint}"
                     )
+        self._ranges: dict[tuple[str, ...], tuple[str, str, str, str]] = {}
         self._limits = _limits(references, self.units, domain)
 
     def __call__(self, sent: Sent) -> Measured:
@@ -153,6 +154,12 @@ class Measuring:
             self._range(made, sent, result, unit, target, found.test)
             self._plausible(made)
         return made
+
+    def divides(self, sent: Sent) -> bool:
+        """Whether the test is several."""
+        return bool(
+            self.tests.find(sent.code, sent.test, sent.specimen, sent.category, sent.loinc).test.parts
+        )
 
     def divided(self, sent: Sent) -> Divided:
         """Itself; of a test that is several, such as blood pressure, a measurement of each."""
@@ -291,10 +298,7 @@ class Measuring:
     def _range(
         self, made: Measured, sent: Sent, result: Result, unit: Unit | None, target: Unit | None, test: Topic
     ) -> None:
-        both, problem = self._of_sex(sent.both, sent.sex)
-        low, high, both = (
-            "" if self.words.find("no-range", text) else text for text in (sent.low, sent.high, both)
-        )
+        low, high, both, problem = self._sent_range(sent.low, sent.high, sent.both, sent.sex)
         limits = read_range(
             low,
             high,
@@ -321,6 +325,15 @@ class Measuring:
 
         made.ornrlo, made.stnrlo = standard(limits.low)
         made.ornrhi, made.stnrhi = standard(limits.high)
+
+    def _sent_range(self, *sent: str) -> tuple[str, str, str, str]:
+        """The lower limit, the upper one and the range in one text that count, and why there is none: files repeat them."""
+        if sent not in self._ranges:
+            low, high, both, sex = sent
+            both, problem = self._of_sex(both, sex)
+            low, high, both = ("" if self.words.find("no-range", one) else one for one in (low, high, both))
+            self._ranges[sent] = low, high, both, problem
+        return self._ranges[sent]
 
     def _of_sex(self, text: str, sex: str) -> tuple[str, str]:
         """Of a range for either sex, such as ``M: 13.5-17.5 F: 12-15.5``, the one for this; and why there is none."""

@@ -105,6 +105,8 @@ class Topics:
         #: Folded name -> the tests that it means where the unit is one of theirs.
         self._by_unit: dict[str, list[Topic]] = {}
         self._loinc: dict[str, Topic] = {}
+        #: What was asked before: files repeat their tests in every row.
+        self._asked: dict[tuple[str, ...], Found] = {}
         columns = ("domain", "testcd", "test", "specimen", "si_unit", "conventional_unit", "synonyms")
         for record in records(references, "tests", columns):
             if record["domain"] == domain:
@@ -146,6 +148,12 @@ class Topics:
     def find(self, code: str, name: str, specimen: str = "", category: str = "", loinc: str = "") -> Found:
         """By code, else by name, else by LOINC code; on this specimen or in this category. One that is not known is made
         of the text."""
+        asked = (code, name, specimen, category, loinc)
+        if asked not in self._asked:
+            self._asked[asked] = self._searched(*asked)
+        return self._asked[asked]
+
+    def _searched(self, code: str, name: str, specimen: str, category: str, loinc: str) -> Found:
         about = specimen
         if not about and self._words.find("category", category) == "URINALYSIS":
             about = "URINE"

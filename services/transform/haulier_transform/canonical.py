@@ -276,6 +276,7 @@ class Canonical:
         filtered: Counter[str],
     ) -> tuple[Outputs, Positions]:
         """What functions made of the rows, judged again: a function may have changed any column."""
+        source, waivers = outputs.source, self._waivers(outputs.columns)
         applied = functions.apply(
             text,
             outputs.columns,
@@ -288,7 +289,14 @@ class Canonical:
         for recorded in applied.rejected:
             rejects.add(recorded.findings, recorded.source, recorded.output)
         for recorded in applied.flagged:
-            flags.add(recorded.findings, recorded.source, recorded.output)
+            findings = recorded.findings
+            for mask, filled in waivers:
+                gone = np.zeros(text.num_rows, dtype=bool)
+                gone[source[mask]] = True
+                findings = [
+                    one if one.column in filled else one.beside(gone[recorded.source]) for one in findings
+                ]
+            flags.add(findings, recorded.source, recorded.output)
         for reason, count in applied.filtered:
             filtered[reason] += count
         outputs = Outputs(source=applied.source, output=applied.output, columns=applied.columns)

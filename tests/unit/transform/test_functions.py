@@ -234,3 +234,28 @@ def _row_by_row(tmp_path_factory: pytest.TempPathFactory) -> Functions:
         )
         _loaded.append(Functions.load(["rowwise.run"], folder))
     return _loaded[0]
+
+
+def test_a_flag_about_what_a_deletion_need_not_say_is_none(write: Any) -> None:
+    functions = write(
+        """
+        def run(batch):
+            empty = batch.rows["weight"].isna()
+            batch = batch.flag(empty, rule="no-weight", column="weight", message="no weight")
+            return batch.flag(empty, rule="odd-key", column="subject", message="odd")
+        """
+    )
+    columns = [
+        column("subject", key_position=1),
+        column("weight", "numeric(6,2)"),
+        column("op", deletes=("D",)),
+    ]
+    rows: list[list[str | None]] = [["S1", None, "D"], ["S2", None, "U"], ["S3", "80", "D"]]
+    result = transformed(["subject", "weight", "op"], rows, columns, functions=functions)
+
+    assert values(result, "subject") == [("S1",), ("S2",), ("S3",)]
+    assert sorted(zip(result.flags.source.tolist(), result.flags.rule, strict=True)) == [
+        (0, "odd-key"),
+        (1, "no-weight"),
+        (1, "odd-key"),
+    ]

@@ -44,7 +44,7 @@ SELECT r.studyid, 'LB'::text AS domain, r.usubjid,
        ) AS lbseq,
        r.lbtestcd, r.lbtest, r.lbcat, r.lborres, r.lborresu, r.lbornrlo, r.lbornrhi, r.lbstresc,
        trim_scale(r.lbstresn) AS lbstresn, r.lbstresu, trim_scale(r.lbstnrlo) AS lbstnrlo,
-       trim_scale(r.lbstnrhi) AS lbstnrhi, r.lbnrind, r.lbstat, r.lbreasnd, r.lbloinc, nullif(r.lbspec, '') AS lbspec, r.lbspccnd,
+       trim_scale(r.lbstnrhi) AS lbstnrhi, r.lbstnrc, r.lbnrind, r.lbstat, r.lbreasnd, r.lbloinc, nullif(r.lbspec, '') AS lbspec, r.lbspccnd,
        r.lbmethod,
        -- One a test, category, specimen and method: SDTMIG 3.4 as CDISC CORE reads it (CORE-000915).
        CASE WHEN r.is_prior AND row_number() OVER (
