@@ -89,7 +89,7 @@ test: $(AIRFLOW_STAMP) ## every test that can run here
 
 .PHONY: requirements
 requirements: $(AIRFLOW_STAMP) ## the matrix of requirement, test and result, into .haulier/requirements.md
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m requirement --requirements .haulier/requirements.md
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m requirement --requirements=.haulier/requirements.md
 
 # The pilot trial's files, fetched by whoever may use them.
 CLINICAL_DATA ?= ../shared/data/clinical

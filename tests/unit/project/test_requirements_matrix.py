@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +104,21 @@ def test_the_matrix_says_what_came_out(tmp_path: Path, marks: str, holds: str, c
 
     assert ended == code
     assert told in page
+
+
+def test_it_can_be_made_again(tmp_path: Path) -> None:
+    """To pytest a file that is there is a place of tests, unless it is one word with its option."""
+    there = tmp_path / "matrix.md"
+    there.touch()
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    said = subprocess.run(
+        ["make", "-n", "requirements"], cwd=ROOT, env=bare, capture_output=True, text=True, check=True
+    )
+    _, *asked = shlex.split(said.stdout.splitlines()[-1].replace(".haulier/requirements.md", str(there)))
+
+    known = subprocess.run(
+        [sys.executable, *asked, "--help"], cwd=ROOT, env=bare, capture_output=True, text=True
+    )
+
+    assert str(there) in " ".join(asked)
+    assert "--requirements=FILE" in known.stdout, known.stderr
