@@ -15,19 +15,16 @@ from haulier.errors import DefinitionError
 from haulier.problems import nearest
 from haulier_clinical.folding import plain
 from haulier_clinical.numerals import CONVERTED_DIGITS, EXACT_DIGITS, rounded, significant, written
+from haulier_clinical.plausibility import read_limits
+from haulier_clinical.range_texts import RangeTexts
 from haulier_clinical.ranges import Limit, indicator, read_range
-from haulier_clinical.records import records
 from haulier_clinical.results import Result, read_result
 from haulier_clinical.terms import Found, Topic, Topics, Words
-from haulier_clinical.units import ANY, NO_UNIT, Unit, Units, fraction, named_units
+from haulier_clinical.units import ANY, NO_UNIT, Unit, Units, named_units
 
 SYSTEMS = ("si", "conventional")
 _MARKS = (".", ",")
 _UNIT_BEHIND = re.compile(r".*[0-9]\s*([^0-9\s]+)")
-#: What may say a sex.
-_LABEL = re.compile(r"[^\W\d_]+|[♀♂]")
-#: Between the words of a range that has several.
-_EITHER = re.compile(r"\s*[/,;]\s*|\s+(?:or|to|oder|bis|ou|-)\s+|(?<=\w)-(?=\w)", re.IGNORECASE)
 
 
 class Sent(NamedTuple):
@@ -92,16 +89,6 @@ class Measured:
     odd: list[Odd] = field(default_factory=list)
 
 
-class Limits(NamedTuple):
-    """What is possible and what is usual of a test, in one unit."""
-
-    unit: Unit
-    hard_low: Fraction | None
-    hard_high: Fraction | None
-    soft_low: Fraction | None
-    soft_high: Fraction | None
-
-
 class Measuring:
     """The rules, with the tables and parameters of one definition. Raises `DefinitionError` for what is wrong in them."""
 
@@ -123,8 +110,8 @@ class Measuring:
                     raise DefinitionError(
                         f"parameter {name}: {code!r} is no test of the reference tests{hint}"
                     )
-        self._ranges: dict[tuple[str, ...], tuple[str, str, str, str]] = {}
-        self._limits = _limits(references, self.units, domain)
+        self._ranges = RangeTexts(self.words)
+        self._limits = read_limits(references, self.units, domain)
 
     def __call__(self, sent: Sent) -> Measured:
         specimen = self._specimen(sent.specimen)
@@ -298,7 +285,7 @@ class Measuring:
     def _range(
         self, made: Measured, sent: Sent, result: Result, unit: Unit | None, target: Unit | None, test: Topic
     ) -> None:
-        low, high, both, problem = self._sent_range(sent.low, sent.high, sent.both, sent.sex)
+        low, high, both, problem = self._ranges.that_count(sent.low, sent.high, sent.both, sent.sex)
         limits = read_range(
             low,
             high,
@@ -310,7 +297,7 @@ class Measuring:
             about = "both" if sent.both and not (sent.low or sent.high) else "low" if sent.low else "high"
             made.odd.append(Odd("range-unreadable", about, problem))
         if limits.words:
-            normal = self._normal(limits.words)
+            normal = self._ranges.normal(limits.words)
             made.stnrc = "/".join(normal) or limits.words
             if normal and result.kind == "coded":
                 made.nrind = "NORMAL" if result.term in normal else "ABNORMAL"
@@ -326,37 +313,6 @@ class Measuring:
         made.ornrlo, made.stnrlo = standard(limits.low)
         made.ornrhi, made.stnrhi = standard(limits.high)
 
-    def _sent_range(self, *sent: str) -> tuple[str, str, str, str]:
-        """The lower limit, the upper one and the range in one text that count, and why there is none: files repeat them."""
-        if sent not in self._ranges:
-            low, high, both, sex = sent
-            both, problem = self._of_sex(both, sex)
-            low, high, both = ("" if self.words.find("no-range", one) else one for one in (low, high, both))
-            self._ranges[sent] = low, high, both, problem
-        return self._ranges[sent]
-
-    def _of_sex(self, text: str, sex: str) -> tuple[str, str]:
-        """Of a range for either sex, such as ``M: 13.5-17.5 F: 12-15.5``, the one for this; and why there is none."""
-        labels = [found for found in _LABEL.finditer(text) if self.words.find("sex", found[0])]
-        if not labels or text[: labels[0].start()].strip(" (["):
-            return text, ""
-        wanted = self.words.find("sex", sex) if sex else None
-        if wanted is None:
-            return "", "its reference range depends on the sex, and the row does not say which"
-        ends = [*(label.start() for label in labels[1:]), len(text)]
-        for label, end in zip(labels, ends, strict=True):
-            if self.words.find("sex", label[0]) == wanted:
-                return text[label.end() : end].strip(" :=,;/|()[]"), ""
-        return "", ""
-
-    def _normal(self, text: str) -> list[str]:
-        """The terms that a range in words has, such as NEGATIVE and TRACE; none where one of them is not known."""
-        for parts in ([text], _EITHER.split(text)):
-            terms = [self.words.find("result", part) or "" for part in parts]
-            if all(terms):
-                return terms
-        return []
-
     def _plausible(self, made: Measured) -> None:
         """Limits are judged in the standard unit, whatever the site's is."""
         limits = self._limits.get(made.testcd)
@@ -365,7 +321,7 @@ class Measuring:
         unit = self.units.find(made.stresu, made.testcd, limits.unit) or limits.unit
         value = self.units.convert(Fraction(made.stresn), made.testcd, unit, limits.unit)
         shown = f"{written(made.stresn)} {made.stresu}"
-        if _beyond(value, limits.hard_low, limits.hard_high):
+        if limits.is_impossible(value):
             text = (
                 f"{made.orres} {made.orresu or ''}".strip()
                 + f" would be {shown}, which {made.testcd} cannot be; "
@@ -373,7 +329,7 @@ class Measuring:
             )
             made.odd.append(Odd("implausible", "result", text))
             made.stresc = made.stresn = made.stresu = None
-        elif _beyond(value, limits.soft_low, limits.soft_high):
+        elif limits.is_unusual(value):
             made.odd.append(Odd("unusual", "result", f"{made.testcd} is seldom {shown}"))
 
 
@@ -386,23 +342,6 @@ def _is_ten(scale: Fraction) -> bool:
     """Whether it only moves the decimal mark, which keeps every digit."""
     ends = {str(scale.numerator), str(scale.denominator)}
     return "1" in ends and all(not end.strip("0").removeprefix("1") for end in ends)
-
-
-def _beyond(value: Fraction, low: Fraction | None, high: Fraction | None) -> bool:
-    return (low is not None and value < low) or (high is not None and value > high)
-
-
-def _limits(references: Mapping[str, pd.DataFrame], units: Units, domain: str) -> dict[str, Limits]:
-    if "limits" not in references:
-        return {}
-    names = ("hard_low", "hard_high", "soft_low", "soft_high")
-    found = {}
-    for record in records(references, "limits", ("domain", "testcd", "unit", *names)):
-        if record["domain"] == domain:
-            where = f"reference limits: {record['testcd']}"
-            ends = (fraction(record[name], where) if record[name] else None for name in names)
-            found[record["testcd"]] = Limits(units.named(record["unit"], where), *ends)
-    return found
 
 
 def _one_of(parameters: Mapping[str, str], name: str, choices: Sequence[str]) -> str:
