@@ -125,7 +125,7 @@ def report(hauled: Sequence[Hauled], around: Surroundings, screen: Screen, *more
     lines = summary(hauled, accounts)
     screen.show(
         {"exit_code": code, "runs": [one.as_json() for one in hauled], "summary": lines},
-        *(tables(lines) if accounts else [_without_accounts(hauled)]),
+        *(tables(lines) if accounts else [without_accounts(hauled)]),
         *more,
         *waiting(hauled),
         *failures(hauled),
@@ -142,11 +142,14 @@ def jobs(asked: Namespace) -> int:
     return asked.jobs or min(os.cpu_count() or 1, 4)
 
 
-def _without_accounts(hauled: Sequence[Hauled]) -> Lines:
+def without_accounts(hauled: Sequence[Hauled]) -> Lines:
+    """How each instance's runs ended where nothing was loaded, and why some were not begun, each reason once."""
     from haulier_command.progress import outcomes
 
     lanes = by_lane(one.run for one in hauled)
-    return Lines(lines=[outcomes([one for one in hauled if one.run.lane == lane]) for lane in lanes])
+    ended = [outcomes([one for one in hauled if one.run.lane == lane]) for lane in lanes]
+    why = dict.fromkeys(one.error for one in hauled if one.outcome == "not run" and one.error)
+    return Lines(lines=[*ended, *(f"not run: {reason}" for reason in why)])
 
 
 def waiting(hauled: Sequence[Hauled]) -> list[Block]:

@@ -21,6 +21,7 @@ from haulier_command.output import Screen
 from haulier_command.progress import Plainly, ending
 from haulier_command.steps import Answer, Order
 from haulier_command.summary import outcome_words, summary, tables
+from haulier_command.verbs.run import without_accounts
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -265,6 +266,18 @@ def test_the_only_run_of_an_instance_has_its_own_line() -> None:
     failed = Hauled(run=run(), outcome="failed", code=2, step="extract", error="labs.yaml is wrong")
     assert lines(failed) == [ending(failed)], "once"
     assert lines(Hauled(run=run(), outcome="not run", code=143, error="cancelled before it began")) == []
+
+
+def test_where_nothing_was_loaded_it_is_said_once_why_runs_were_not_begun() -> None:
+    ended = [
+        Hauled(run=run(day), outcome="not run", code=143, error="cancelled before it began")
+        for day in range(2)
+    ]
+
+    assert without_accounts(ended).lines == [
+        "labs/701, 2 runs since 2026-01-05: 2 not run",
+        "not run: cancelled before it began",
+    ]
 
 
 def test_notes_of_an_instance_are_told_once_and_the_many_are_counted() -> None:
