@@ -144,13 +144,11 @@ class Measuring:
 
     def divides(self, sent: Sent) -> bool:
         """Whether the test is several."""
-        return bool(
-            self.tests.find(sent.code, sent.test, sent.specimen, sent.category, sent.loinc).test.parts
-        )
+        return bool(self._as_sent(sent).parts)
 
     def divided(self, sent: Sent) -> Divided:
         """Itself; of a test that is several, such as blood pressure, a measurement of each."""
-        test = self.tests.find(sent.code, sent.test, sent.specimen, sent.category, sent.loinc).test
+        test = self._as_sent(sent)
         if not test.parts:
             return Divided([sent])
         cells = [cell.strip() for cell in plain(sent.result).split("/")]
@@ -165,6 +163,9 @@ class Measuring:
             cells = [f"{cell} {unit[1]}" if cell[-1:].isdecimal() else cell for cell in cells]
         parts = zip(test.parts, cells, strict=True)
         return Divided([sent._replace(code=part, test="", loinc="", result=cell) for part, cell in parts])
+
+    def _as_sent(self, sent: Sent) -> Topic:
+        return self.tests.find(sent.code, sent.test, sent.specimen, sent.category, sent.loinc).test
 
     def _read(self, sent: Sent, test: Topic, target: Unit | None) -> Result:
         return read_result(
