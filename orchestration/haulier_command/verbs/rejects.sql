@@ -28,10 +28,7 @@ SELECT d.pipeline, r.rule, r.column_name AS "column", count(*) AS rejects,
 FROM haulier.reject r
 JOIN haulier.load l USING (load_id)
 JOIN haulier.delivery d USING (delivery_id)
-WHERE (%(every)s
-       OR NOT EXISTS (SELECT FROM haulier.reject_event e WHERE e.reject_id = r.reject_id AND e.status <> 'failed again')
-          AND NOT EXISTS (SELECT FROM haulier.query said WHERE said.kind = 'reject' AND said.raised_id = r.reject_id
-                          AND said.status IN ('released', 'closed')))
+WHERE (%(every)s OR EXISTS (SELECT FROM haulier.waiting_reject w WHERE w.reject_id = r.reject_id))
   AND (%(pipeline)s::text IS NULL OR d.pipeline = %(pipeline)s)
   AND (%(instance)s::text IS NULL OR d.instance = %(instance)s)
   AND (%(rule)s::text IS NULL OR r.rule = %(rule)s)

@@ -17,10 +17,8 @@ SELECT n.pipeline, n.instance, n.interval_start, n.interval_end, n.status,
           AND r.run_id <> ALL(%(corrected)s)) AS quarantined,
        (SELECT count(*) FROM haulier.run r
         WHERE r.pipeline = n.pipeline AND r.instance = n.instance AND r.status = 'open') AS open_runs,
-       (SELECT count(*) FROM haulier.open_reject o
-        WHERE o.pipeline = n.pipeline AND o.instance = n.instance
-          AND NOT EXISTS (SELECT FROM haulier.query said WHERE said.kind = 'reject' AND said.raised_id = o.reject_id
-                          AND said.status IN ('released', 'closed'))) AS open_rejects,
+       (SELECT count(*) FROM haulier.waiting_reject w
+        WHERE w.pipeline = n.pipeline AND w.instance = n.instance) AS open_rejects,
        (SELECT count(*) FROM haulier.flag f JOIN haulier.load l USING (load_id)
         JOIN haulier.run r ON r.run_id = l.run_id AND r.generation = l.generation
         WHERE r.pipeline = n.pipeline AND r.instance = n.instance) AS flags
@@ -35,10 +33,7 @@ SELECT r.run_id, r.pipeline, r.instance, r.interval_start, r.interval_end, r.gen
         WHERE d.run_id = r.run_id AND d.generation = r.generation) AS deliveries,
        source.read, source.filtered, source.stripped, source.rejected + l.rejected AS rejected_rows,
        l.target, l.produced, l.inserted, l.updated, l.rejected, l.held,
-       (SELECT count(*) FROM haulier.open_reject o
-        WHERE o.run_id = r.run_id
-          AND NOT EXISTS (SELECT FROM haulier.query said WHERE said.kind = 'reject' AND said.raised_id = o.reject_id
-                          AND said.status IN ('released', 'closed'))) AS open_rejects
+       (SELECT count(*) FROM haulier.waiting_reject w WHERE w.run_id = r.run_id) AS open_rejects
 FROM haulier.run r
 LEFT JOIN haulier.generation g USING (run_id, generation)
 LEFT JOIN LATERAL (SELECT * FROM haulier.load one

@@ -16,7 +16,7 @@ from haulier.run import cancelling, heard
 from haulier.settings import Settings
 
 #: The newest migration; `haulier migrate` brings a ledger there.
-SCHEMA_VERSION = "0014"
+SCHEMA_VERSION = "0015"
 
 # libpq also reads its variables by itself; these are handed over so that a secret read from a
 # file never has to enter the environment, and so that one process can use two databases.

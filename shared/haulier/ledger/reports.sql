@@ -22,10 +22,8 @@ FROM haulier.load WHERE run_id = %(run_id)s AND generation = %(generation)s ORDE
 
 -- name: rejects_by_rule
 -- The current generation's rejects, and how many still wait.
-SELECT r.rule, count(*), count(*) FILTER (WHERE NOT EXISTS (
-           SELECT FROM haulier.reject_event e WHERE e.reject_id = r.reject_id AND e.status <> 'failed again')
-         AND NOT EXISTS (SELECT FROM haulier.query said WHERE said.kind = 'reject' AND said.raised_id = r.reject_id
-                         AND said.status IN ('released', 'closed')))
+SELECT r.rule, count(*),
+       count(*) FILTER (WHERE EXISTS (SELECT FROM haulier.waiting_reject w WHERE w.reject_id = r.reject_id))
 FROM haulier.reject r WHERE r.load_id = ANY(%(loads)s) GROUP BY r.rule ORDER BY r.rule
 
 -- name: flags_by_rule
